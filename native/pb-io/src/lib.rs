@@ -1,0 +1,8 @@
+//! Packetboat's engine: files, sockets, transports, and the sending and receiving pipelines.
+//!
+//! See `docs/design/0001-units-lanes-sessions.md` for the shape and `docs/PROTOCOL.md` for the bytes.
+
+pub mod buffer;
+pub mod error;
+pub mod fs;
+pub mod transport;

@@ -1,0 +1,9 @@
+//! Packetboat's protocol core: wire codecs, ranges, loss recovery, congestion control, pacing, path MTU.
+//!
+//! No I/O and no clock: time comes in as [`time::Instant`], packets go out as plans. The same code runs under the
+//! engine's threads and under the seeded simulator in `tests/`.
+#![forbid(unsafe_code)]
+
+pub mod sample;
+pub mod time;
+pub mod units;

@@ -1,0 +1,57 @@
+//! What the engine knows of a path, as plain numbers: the same for every transport.
+
+/// What has held a sender back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LimitedBy {
+    /// Nothing was there to send.
+    #[default]
+    Application,
+    /// The congestion window was full.
+    Congestion,
+    /// The peer's grant was used up.
+    Receiver,
+    /// The pacing rate (or a rate limit the user gave).
+    Pacing,
+}
+
+/// Nanoseconds spent in each state since the lane began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LimitedTimes {
+    pub application_ns: u64,
+    pub congestion_ns: u64,
+    pub receiver_ns: u64,
+    pub pacing_ns: u64,
+}
+
+/// One sample of one lane. Counters are cumulative since the lane began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PathSample {
+    pub lane: u8,
+    pub min_rtt_ns: u64,
+    pub smoothed_rtt_ns: u64,
+    pub rtt_var_ns: u64,
+    /// Bytes per second, the newest delivery-rate sample (draft-cheng-iccrg-delivery-rate-estimation).
+    pub delivery_rate: u64,
+    /// Bytes per second the pacer allows, 0 when not paced.
+    pub pacing_rate: u64,
+    pub bytes_in_flight: u64,
+    pub congestion_window: u64,
+    pub packets_sent: u64,
+    pub packets_received: u64,
+    pub packets_lost: u64,
+    /// Declared lost and acknowledged afterwards.
+    pub packets_spuriously_lost: u64,
+    pub packets_reordered: u64,
+    /// On the wire with headers and tags, data and control.
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+    /// Unit bytes sent again.
+    pub bytes_retransmitted: u64,
+    /// The peer's kernel dropped these datagrams before its engine read them.
+    pub peer_socket_drops: u64,
+    pub ecn_ce: u64,
+    /// UDP payload size in use, bytes; 0 for TCP.
+    pub datagram_size: u32,
+    pub limited_by: LimitedBy,
+    pub limited: LimitedTimes,
+}
