@@ -1,0 +1,130 @@
+/**
+ * The contract of an endpoint. One suite (`conformance/`) holds every backend to it.
+ *
+ * Paths are `PathText` (model/path.ts), '/'-separated, relative to the backend's root, a leading '/' is ignored;
+ * "" is the root. A name is bytes: no normalisation of Unicode or case. A path with a NUL byte is
+ * `invalid_path`; one that leads out of the root, through `..` or a link, is `path_escapes`: nothing is touched.
+ *
+ * Every method may be called from several places at once. Each takes an AbortSignal and checks it first;
+ * after an abort it rejects with `aborted` and leaves no listener behind. Nothing is retried inside a backend:
+ * an error says whether it is retryable, and the caller decides.
+ */
+import type { Entry } from "../model/entry.ts";
+import type { PbError } from "../model/error.ts";
+import type { TransportChoice } from "../model/transfer.ts";
+import type { NativeRoot } from "../native/root.ts";
+import type { NativeSession, SessionOptions } from "../native/types.ts";
+
+export interface Backend extends AsyncDisposable {
+  /** "local", "pb". Shown to people; nothing is decided by it. */
+  readonly scheme: string;
+  /** Shown in errors: a remote's name, or "". */
+  readonly name: string;
+  readonly capabilities: Capabilities;
+
+  /**
+   * Entries below `path` in batches of at most 1,000, a folder before its content, sorted by the bytes of the name
+   * within a folder. Links are listed as links unless `follow`. Listing a file gives that one entry with path "".
+   * A folder that cannot be read is an element of `errors`, not the end. Streams: memory is bounded by the depth and the
+   * largest folder, not by the tree.
+   *
+   * @throws PbError `not_found` when `path` itself is not there
+   */
+  list(path: string, options: ListOptions): AsyncIterable<ListBatch>;
+
+  /** @throws PbError `not_found` */
+  stat(path: string, options: { readonly follow: boolean; readonly signal: AbortSignal }): Promise<Entry>;
+
+  /**
+   * Makes a folder; true when it was not there before. With `parents` missing ones are made and an existing folder is fine.
+   *
+   * @throws PbError `exists`, `not_found` (a parent), `not_a_directory`, `permission_denied`, `read_only`
+   */
+  mkdir(
+    path: string,
+    options: { readonly parents: boolean; readonly mode?: number; readonly signal: AbortSignal },
+  ): Promise<boolean>;
+
+  /** Sets the mtime (default: now), making an empty file unless `create` is false (then `not_found`). */
+  touch(
+    path: string,
+    options: { readonly mtimeNs?: bigint; readonly create: boolean; readonly signal: AbortSignal },
+  ): Promise<void>;
+
+  /**
+   * Renames or moves within this backend, atomically and durably where `capabilities.atomicRename`.
+   *
+   * @throws PbError `exists` when the destination is there and `replace` is false; `cross_device` when only a copy would do
+   */
+  rename(
+    from: string,
+    to: string,
+    options: { readonly replace: boolean; readonly signal: AbortSignal },
+  ): Promise<void>;
+
+  /** Removes a file, link or, with `recursive`, a tree; never follows a link. @throws PbError `not_empty`, `not_found` */
+  remove(
+    path: string,
+    options: { readonly recursive: boolean; readonly signal: AbortSignal },
+  ): Promise<RemoveResult>;
+
+  /** The way by which bytes move without entering JavaScript. */
+  readonly native: NativeAccess;
+
+  /** Idempotent. Calls under way are aborted. */
+  close(): Promise<void>;
+}
+
+export interface ListOptions {
+  readonly recursive: boolean;
+  /** Folder levels below `path`; 0: no bound. */
+  readonly maxDepth?: number;
+  readonly follow: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface ListBatch {
+  readonly entries: readonly Entry[];
+  readonly errors: readonly PbError[];
+}
+
+export interface RemoveResult {
+  readonly files: number;
+  readonly directories: number;
+}
+
+/** What an endpoint can do; the planner decides by this and never by a name. */
+export interface Capabilities {
+  readonly atomicRename: boolean;
+  readonly links: boolean;
+  readonly permissions: boolean;
+  readonly owners: boolean;
+  readonly mtimeResolutionNs: number;
+  readonly serverSideCopy: boolean;
+  /** May anything be changed here? */
+  readonly writable: boolean;
+}
+
+/** `root`: descriptors in this process; `session`: an engine on the other side. */
+export type NativeAccess =
+  | { readonly kind: "root"; readonly root: NativeRoot }
+  | { readonly kind: "session"; readonly peer: SessionPeer };
+
+/** A peer with an engine: opens data sessions and runs the far half of jobs. Implemented by backend/pb. */
+export interface SessionPeer {
+  readonly name: string;
+  openSession(options: OpenSessionOptions): Promise<PeerSession>;
+}
+
+export interface OpenSessionOptions extends SessionOptions {
+  readonly transport: TransportChoice;
+  readonly chunkBytes: number;
+  readonly signal: AbortSignal;
+}
+
+/** A data session and the id by which SessionService knows it. */
+export interface PeerSession extends AsyncDisposable {
+  readonly session: NativeSession;
+  readonly connectionId: bigint;
+  close(): Promise<void>;
+}

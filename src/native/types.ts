@@ -1,0 +1,209 @@
+/**
+ * What the addon offers, as the rest of the house sees it: plain objects and handles with an explicit close.
+ * `addon.ts` alone imports the addon; `root.ts` (file system) and `session.ts` (transfers) wrap it.
+ */
+
+import type { EntryKind } from "../model/entry.ts";
+import type { PbError } from "../model/error.ts";
+import type { Overwrite, TransportChoice, TransportUsed } from "../model/transfer.ts";
+import type { NativeRoot } from "./root.ts";
+
+/** Both ends' contribution to a session's keys; from SessionService.Open. */
+export interface SessionKeys {
+  readonly connectionId: bigint;
+  /** 32 bytes each. */
+  readonly clientRandom: Uint8Array;
+  readonly serverRandom: Uint8Array;
+  /** 1 AES-128-GCM, 2 ChaCha20-Poly1305. */
+  readonly suite: number;
+}
+
+export interface SessionOptions {
+  readonly seal: boolean;
+  /** 1..16 */
+  readonly lanes: number;
+  /** Buffers of this side, bytes. */
+  readonly memoryBytes: number;
+  /** What this side may send, bytes per second; 0: unlimited. */
+  readonly limitBytesPerSecond: number;
+  readonly controller: "" | "bbr" | "cubic";
+}
+
+export interface ConnectOptions extends SessionOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly keys: SessionKeys;
+  readonly transport: TransportChoice;
+}
+
+export interface RegisterOptions extends SessionOptions {
+  readonly keys: SessionKeys;
+}
+
+export interface ListenOptions {
+  /** An IP address; "::" or "0.0.0.0" for all. */
+  readonly host: string;
+  /** 0: chosen by the kernel. */
+  readonly port: number;
+  /** A TCP connection that is not a data lane (TLS): ownership of the descriptor passes to the callee. */
+  readonly onStream: (fd: number, peer: string) => void;
+}
+
+/** One port for UDP data, TCP data lanes and, through `onStream`, everything else over TCP. */
+export interface NativeListener extends AsyncDisposable {
+  readonly host: string;
+  readonly port: number;
+  /** Prepares a session; lanes of the peer that prove its keys join it. */
+  register(options: RegisterOptions): NativeSession;
+  close(): Promise<void>;
+}
+
+/** One end of a session. Carries any number of jobs in both directions. */
+export interface NativeSession extends AsyncDisposable {
+  /** Absent on a server until the first lane is up. */
+  readonly transport: TransportUsed | undefined;
+  /** E.g. why `auto` fell back to TCP. */
+  readonly note: string | undefined;
+  send(options: SendJobOptions): SendJob;
+  receive(options: ReceiveJobOptions): ReceiveJob;
+  /** The newest samples of all lanes. */
+  samples(): LaneSample[];
+  /** Resolves when the session has ended, with the reason unless it was `close()`. */
+  readonly closed: Promise<PbError | undefined>;
+  close(): Promise<void>;
+}
+
+export interface SendJobOptions {
+  /** Names the job within the session; the same number at the receiver. */
+  readonly job: number;
+  /** Where sources are; `SendEntry.root` indexes this list. */
+  readonly roots: readonly NativeRoot[];
+  /** Power of two, 64 KiB..1 MiB; 0: chosen. */
+  readonly chunkBytes: number;
+  /** Large files in flight; 0: chosen. */
+  readonly parallelFiles: number;
+  readonly follow: boolean;
+  /** Remove each source file when the receiver has it durable and it has not changed since. */
+  readonly removeSources: boolean;
+  /** A line of JSON for each file that arrived: path, size, blake3. */
+  readonly manifestFile?: string;
+  /** At most ten times a second, and once at the end. */
+  readonly onProgress: (progress: JobProgress) => void;
+}
+
+export interface SendEntry {
+  /** Index into `SendJobOptions.roots`; for `sourceFd` entries ignored. */
+  readonly root: number;
+  /** `PathText` of the source below its root. */
+  readonly source: string;
+  /** `PathText` at the destination, relative to its base; "" is the base itself (exact name). */
+  readonly target: string;
+  readonly kind: EntryKind;
+  readonly size: number;
+  readonly mtimeNs: bigint;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly linkTarget?: string;
+  /** Read this descriptor to its end instead of a path (stdin); size unknown. */
+  readonly sourceFd?: number;
+}
+
+export interface SendJob {
+  /** Queues entries; resolves when the engine has room for more. A directory comes before its content. At most 4,096 a call. */
+  push(entries: readonly SendEntry[]): Promise<void>;
+  /** Nothing more comes. */
+  finish(): void;
+  abort(reason: string): void;
+  readonly done: Promise<JobResult>;
+}
+
+export interface ReceiveJobOptions {
+  readonly job: number;
+  /** Everything is written below this root; unused with `destinationFd`. */
+  readonly root: NativeRoot;
+  /** `PathText` below the root; parents are created. */
+  readonly base: string;
+  /** `base` is the file's own name, not a folder. */
+  readonly exactName: boolean;
+  readonly overwrite: Overwrite;
+  readonly fsync: boolean;
+  readonly perms: boolean;
+  readonly owner: boolean;
+  readonly manifestFile?: string;
+  /** Write the one file's bytes, in order, to this descriptor (stdout). */
+  readonly destinationFd?: number;
+  readonly onProgress: (progress: JobProgress) => void;
+}
+
+export interface ReceiveJob {
+  abort(reason: string): void;
+  readonly done: Promise<JobResult>;
+}
+
+export interface JobProgress {
+  /** Payload bytes of files: verified at the receiver. */
+  readonly bytes: number;
+  /** Pushed (sender) or announced (receiver) so far. */
+  readonly totalBytes: number;
+  readonly files: number;
+  readonly totalFiles: number;
+  readonly directories: number;
+  readonly symlinks: number;
+  readonly skippedFiles: number;
+  readonly skippedBytes: number;
+  readonly failedFiles: number;
+  readonly chunksRefetched: number;
+  readonly removedSources: number;
+  /** New since the last call, at most 100 a call. */
+  readonly errors: readonly PbError[];
+}
+
+export interface JobResult extends JobProgress {
+  /** "done": everything that was asked; "partial": some files failed; "failed": the job could not go on; "aborted". */
+  readonly state: "done" | "partial" | "failed" | "aborted";
+  /** The first 1,000 files. */
+  readonly hashes: readonly { readonly path: string; readonly size: number; readonly blake3: Uint8Array }[];
+  /** All errors, at most 1,000; `failedFiles` counts them all. */
+  readonly allErrors: readonly PbError[];
+}
+
+/** See PathSample in native/pb-proto/src/sample.rs; times in nanoseconds, rates in bytes per second. */
+export interface LaneSample {
+  readonly lane: number;
+  readonly minRttNs: number;
+  readonly smoothedRttNs: number;
+  readonly deliveryRate: number;
+  readonly pacingRate: number;
+  readonly bytesInFlight: number;
+  readonly congestionWindow: number;
+  readonly packetsSent: number;
+  readonly packetsReceived: number;
+  readonly packetsLost: number;
+  readonly packetsSpuriouslyLost: number;
+  readonly packetsReordered: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  readonly bytesRetransmitted: number;
+  readonly peerSocketDrops: number;
+  readonly ecnCe: number;
+  readonly datagramSize: number;
+  readonly limitedBy: "application" | "congestion" | "receiver" | "pacing";
+  readonly applicationNs: number;
+  readonly congestionNs: number;
+  readonly receiverNs: number;
+  readonly pacingNs: number;
+}
+
+/** Entry points of `session.ts`. */
+export interface NativeEngine {
+  /** @throws PbError `address_in_use`, `permission_denied`, `invalid_argument` */
+  listen(options: ListenOptions): Promise<NativeListener>;
+  /** @throws PbError `unreachable`, `timeout`, `unauthenticated` */
+  connect(options: ConnectOptions, signal: AbortSignal): Promise<NativeSession>;
+  /** Two ends within this process, for copies from local to local. */
+  pair(options: {
+    readonly memoryBytes: number;
+    readonly limitBytesPerSecond: number;
+  }): readonly [NativeSession, NativeSession];
+}
