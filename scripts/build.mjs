@@ -1,0 +1,64 @@
+/**
+ * Bundles src/cli/main.ts and what it imports into dist/, split so that a command loads only what it needs.
+ * `--if-changed`: does nothing when nothing changed since the last time.
+ */
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { writeLicences } from "./lib/licences.mjs";
+import { filesBelow, hashFiles, isFresh, ROOT, say, setFresh } from "./lib/tools.mjs";
+
+const DIST = join(ROOT, "dist");
+const sources = filesBelow("src", "scripts", "package.json", "package-lock.json").filter(
+  (file) => !file.endsWith(".test.ts"),
+);
+const hash = hashFiles(sources);
+if (!process.argv.includes("--if-changed") || !isFresh("dist", hash) || !existsSync(join(DIST, "main.js"))) {
+  await build();
+  setFresh("dist", hash);
+}
+
+async function build() {
+  const { build: bundle } = await import("esbuild");
+  const staging = join(ROOT, `.cache/dist-${process.pid}`);
+  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  const result = await bundle({
+    absWorkingDir: ROOT,
+    entryPoints: { main: "src/cli/main.ts" },
+    outdir: staging,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20.20",
+    // All in one folder: what is beside the package (the addon) is one level up from every chunk.
+    chunkNames: "[name]-[hash]",
+    sourcemap: "linked",
+    sourcesContent: false,
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: "none",
+    metafile: true,
+    define: { __PB_VERSION__: JSON.stringify(version) },
+    // Bundled CommonJS packages call require() for Node's builtins.
+    banner: {
+      js: 'import{createRequire as __pbCreateRequire}from"node:module";const require=__pbCreateRequire(import.meta.url);',
+    },
+    logLevel: "warning",
+  });
+  writeLicences(Object.keys(result.metafile.inputs), join(staging, "THIRD-PARTY-LICENCES.txt"));
+  writeFileSync(join(ROOT, ".cache/meta.json"), JSON.stringify(result.metafile));
+  swap(staging);
+  const bytes = Object.entries(result.metafile.outputs)
+    .filter(([name]) => name.endsWith(".js"))
+    .reduce((sum, [, file]) => sum + file.bytes, 0);
+  say(`build: dist/ (${Math.round(bytes / 1024)} KiB of JavaScript)`);
+}
+
+/** The old bundle stays whole until the new one is there. */
+function swap(staging) {
+  const old = join(ROOT, `.cache/dist-old-${process.pid}`);
+  mkdirSync(join(ROOT, ".cache"), { recursive: true });
+  if (existsSync(DIST)) renameSync(DIST, old);
+  renameSync(staging, DIST);
+  rmSync(old, { recursive: true, force: true });
+}
