@@ -9,9 +9,11 @@
  * after an abort it rejects with `aborted` and leaves no listener behind. Nothing is retried inside a backend:
  * an error says whether it is retryable, and the caller decides.
  */
+import type { JobEvent } from "../gen/packetboat/v1/session_pb.ts";
+import type { StartResponse } from "../gen/packetboat/v1/transfer_pb.ts";
 import type { Entry } from "../model/entry.ts";
 import type { PbError } from "../model/error.ts";
-import type { TransportChoice } from "../model/transfer.ts";
+import type { TransferOptions, TransportChoice } from "../model/transfer.ts";
 import type { NativeRoot } from "../native/root.ts";
 import type { NativeSession, SessionOptions } from "../native/types.ts";
 
@@ -110,10 +112,15 @@ export type NativeAccess =
   | { readonly kind: "root"; readonly root: NativeRoot }
   | { readonly kind: "session"; readonly peer: SessionPeer };
 
-/** A peer with an engine: opens data sessions and runs the far half of jobs. Implemented by backend/pb. */
+/**
+ * A peer with an engine: opens data sessions and runs the far half of jobs. Implemented by backend/pb. What the far half
+ * reports comes as the API's own events; a call that ends early throws the far side's `PbError`, which names the peer.
+ */
 export interface SessionPeer {
   readonly name: string;
   openSession(options: OpenSessionOptions): Promise<PeerSession>;
+  /** Copies within the peer, through its own engine; the last event is the receipt. Needs `serverSideCopy`. */
+  copy(options: FarCopyOptions): AsyncIterable<StartResponse>;
 }
 
 export interface OpenSessionOptions extends SessionOptions {
@@ -122,9 +129,47 @@ export interface OpenSessionOptions extends SessionOptions {
   readonly signal: AbortSignal;
 }
 
-/** A data session and the id by which SessionService knows it. */
+/** A data session and the far half of its jobs. */
 export interface PeerSession extends AsyncDisposable {
   readonly session: NativeSession;
   readonly connectionId: bigint;
+  /** The far engine receives; `ready` comes before anything may be sent. Ends with `done`. */
+  receive(options: FarReceiveOptions): AsyncIterable<JobEvent>;
+  /** The far engine lists, filters and sends; the job must exist here before. Ends with `done`. */
+  send(options: FarSendOptions): AsyncIterable<JobEvent>;
+  /** Idempotent; the far half is closed too. */
   close(): Promise<void>;
+}
+
+export interface FarReceiveOptions {
+  readonly job: number;
+  /** `PathText` at the peer. */
+  readonly destination: string;
+  /** `destination` is the name of the one file to come. */
+  readonly exactName: boolean;
+  readonly options: TransferOptions;
+  /** Aborting it aborts the far job. */
+  readonly signal: AbortSignal;
+}
+
+export interface FarSendOptions {
+  readonly job: number;
+  /** `PathText` at the peer. */
+  readonly sources: readonly string[];
+  /** Each source arrives under its own name; otherwise a folder's contents, or a file with the target "". */
+  readonly several: boolean;
+  /** Remove each source once the receiver has it durable. */
+  readonly move: boolean;
+  readonly options: TransferOptions;
+  readonly signal: AbortSignal;
+}
+
+export interface FarCopyOptions {
+  readonly sources: readonly string[];
+  readonly destination: string;
+  readonly several: boolean;
+  readonly move: boolean;
+  readonly dryRun: boolean;
+  readonly options: TransferOptions;
+  readonly signal: AbortSignal;
 }
