@@ -1,0 +1,57 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { describe, expect, it } from "vitest";
+import { ErrorInfoSchema } from "../gen/packetboat/v1/types_pb.ts";
+import { ERROR_CODES, PbError } from "../model/error.ts";
+import { errorOfInfo, fromConnectError, toConnectError } from "./errors.ts";
+
+describe("errors over the API", () => {
+  it("keeps every code, path, peer, hint and retryability", () => {
+    for (const code of ERROR_CODES) {
+      const sent = new PbError(code, `m ${code}`, {
+        path: "a/\udc80b",
+        peer: "box",
+        hint: "h",
+        retryable: true,
+      });
+      // As a client sees it: without our cause.
+      const wire = toConnectError(sent);
+      wire.cause = undefined;
+      const got = fromConnectError(wire);
+      expect(got).toMatchObject({
+        code,
+        message: `m ${code}`,
+        path: "a/\udc80b",
+        peer: "box",
+        hint: "h",
+        retryable: true,
+      });
+    }
+  });
+
+  it("finds the PbError that a connection threw", () => {
+    const inner = new PbError("fingerprint_mismatch", "not that one");
+    const wrapped = new ConnectError(
+      "x",
+      Code.Internal,
+      undefined,
+      undefined,
+      new Error("y", { cause: inner }),
+    );
+    expect(fromConnectError(wrapped)).toBe(inner);
+  });
+
+  it("tells a lost connection from a server's own failure", () => {
+    const reset = Object.assign(new Error("read"), { code: "ECONNRESET" });
+    const lost = new ConnectError("x", Code.Internal, undefined, undefined, reset);
+    expect(fromConnectError(lost, { peer: "box" })).toMatchObject({ code: "connection_lost", peer: "box" });
+    expect(fromConnectError(new ConnectError("x", Code.Internal)).code).toBe("internal");
+    expect(fromConnectError(new ConnectError("x", Code.Canceled)).code).toBe("aborted");
+  });
+
+  it("shows the code of a newer peer", () => {
+    const error = errorOfInfo(create(ErrorInfoSchema, { code: "moon_phase", message: "wait" }));
+    expect(error.code).toBe("internal");
+    expect(error.message).toContain("moon_phase");
+  });
+});
