@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file packetboat/v1/admin.proto.
  */
 export const file_packetboat_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChlwYWNrZXRib2F0L3YxL2FkbWluLnByb3RvEg1wYWNrZXRib2F0LnYxIj8KDEVucm9sUmVxdWVzdBINCgV0b2tlbhgBIAEoCRILCgNjc3IYAiABKAkSEwoLY2xpZW50X25hbWUYAyABKAkiZAoNRW5yb2xSZXNwb25zZRITCgtjZXJ0aWZpY2F0ZRgBIAEoCRIKCgJjYRgCIAEoCRIRCgljbGllbnRfaWQYAyABKAkSEQoJcmVhZF9vbmx5GAQgASgIEgwKBHBhdGgYBSABKAwiDQoLSW5mb1JlcXVlc3QinwEKDEluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB3RpbWVfbnMYAiABKBISDQoFcm9vdHMYAyADKAkSEQoJY2xpZW50X2lkGAQgASgJEhEKCXJlYWRfb25seRgFIAEoCBIMCgRwYXRoGAYgASgMEhgKEHByb3RvY29sX3ZlcnNpb24YByABKA0SEAoIZmVhdHVyZXMYCCADKAkykwEKDEFkbWluU2VydmljZRJCCgVFbnJvbBIbLnBhY2tldGJvYXQudjEuRW5yb2xSZXF1ZXN0GhwucGFja2V0Ym9hdC52MS5FbnJvbFJlc3BvbnNlEj8KBEluZm8SGi5wYWNrZXRib2F0LnYxLkluZm9SZXF1ZXN0GhsucGFja2V0Ym9hdC52MS5JbmZvUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChlwYWNrZXRib2F0L3YxL2FkbWluLnByb3RvEg1wYWNrZXRib2F0LnYxIj8KDEVucm9sUmVxdWVzdBINCgV0b2tlbhgBIAEoCRILCgNjc3IYAiABKAkSEwoLY2xpZW50X25hbWUYAyABKAkiZAoNRW5yb2xSZXNwb25zZRITCgtjZXJ0aWZpY2F0ZRgBIAEoCRIKCgJjYRgCIAEoCRIRCgljbGllbnRfaWQYAyABKAkSEQoJcmVhZF9vbmx5GAQgASgIEgwKBHBhdGgYBSABKAwiGwoMUmVuZXdSZXF1ZXN0EgsKA2NzchgBIAEoCSIwCg1SZW5ld1Jlc3BvbnNlEhMKC2NlcnRpZmljYXRlGAEgASgJEgoKAmNhGAIgASgJIg0KC0luZm9SZXF1ZXN0Ip8BCgxJbmZvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIPCgd0aW1lX25zGAIgASgSEg0KBXJvb3RzGAMgAygJEhEKCWNsaWVudF9pZBgEIAEoCRIRCglyZWFkX29ubHkYBSABKAgSDAoEcGF0aBgGIAEoDBIYChBwcm90b2NvbF92ZXJzaW9uGAcgASgNEhAKCGZlYXR1cmVzGAggAygJMtcBCgxBZG1pblNlcnZpY2USQgoFRW5yb2wSGy5wYWNrZXRib2F0LnYxLkVucm9sUmVxdWVzdBocLnBhY2tldGJvYXQudjEuRW5yb2xSZXNwb25zZRI/CgRJbmZvEhoucGFja2V0Ym9hdC52MS5JbmZvUmVxdWVzdBobLnBhY2tldGJvYXQudjEuSW5mb1Jlc3BvbnNlEkIKBVJlbmV3EhsucGFja2V0Ym9hdC52MS5SZW5ld1JlcXVlc3QaHC5wYWNrZXRib2F0LnYxLlJlbmV3UmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message packetboat.v1.EnrolRequest
@@ -83,6 +83,51 @@ export const EnrolResponseSchema: GenMessage<EnrolResponse> = /*@__PURE__*/
   messageDesc(file_packetboat_v1_admin, 1);
 
 /**
+ * @generated from message packetboat.v1.RenewRequest
+ */
+export type RenewRequest = Message<"packetboat.v1.RenewRequest"> & {
+  /**
+   * PKCS#10, PEM; may carry a new key.
+   *
+   * @generated from field: string csr = 1;
+   */
+  csr: string;
+};
+
+/**
+ * Describes the message packetboat.v1.RenewRequest.
+ * Use `create(RenewRequestSchema)` to create a new message.
+ */
+export const RenewRequestSchema: GenMessage<RenewRequest> = /*@__PURE__*/
+  messageDesc(file_packetboat_v1_admin, 2);
+
+/**
+ * @generated from message packetboat.v1.RenewResponse
+ */
+export type RenewResponse = Message<"packetboat.v1.RenewResponse"> & {
+  /**
+   * PEM.
+   *
+   * @generated from field: string certificate = 1;
+   */
+  certificate: string;
+
+  /**
+   * PEM.
+   *
+   * @generated from field: string ca = 2;
+   */
+  ca: string;
+};
+
+/**
+ * Describes the message packetboat.v1.RenewResponse.
+ * Use `create(RenewResponseSchema)` to create a new message.
+ */
+export const RenewResponseSchema: GenMessage<RenewResponse> = /*@__PURE__*/
+  messageDesc(file_packetboat_v1_admin, 3);
+
+/**
  * @generated from message packetboat.v1.InfoRequest
  */
 export type InfoRequest = Message<"packetboat.v1.InfoRequest"> & {
@@ -93,7 +138,7 @@ export type InfoRequest = Message<"packetboat.v1.InfoRequest"> & {
  * Use `create(InfoRequestSchema)` to create a new message.
  */
 export const InfoRequestSchema: GenMessage<InfoRequest> = /*@__PURE__*/
-  messageDesc(file_packetboat_v1_admin, 2);
+  messageDesc(file_packetboat_v1_admin, 4);
 
 /**
  * @generated from message packetboat.v1.InfoResponse
@@ -149,7 +194,7 @@ export type InfoResponse = Message<"packetboat.v1.InfoResponse"> & {
  * Use `create(InfoResponseSchema)` to create a new message.
  */
 export const InfoResponseSchema: GenMessage<InfoResponse> = /*@__PURE__*/
-  messageDesc(file_packetboat_v1_admin, 3);
+  messageDesc(file_packetboat_v1_admin, 5);
 
 /**
  * @generated from service packetboat.v1.AdminService
@@ -172,6 +217,16 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof InfoRequestSchema;
     output: typeof InfoResponseSchema;
+  },
+  /**
+   * A fresh certificate for the caller's identity, asked for before the present one ends.
+   *
+   * @generated from rpc packetboat.v1.AdminService.Renew
+   */
+  renew: {
+    methodKind: "unary";
+    input: typeof RenewRequestSchema;
+    output: typeof RenewResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_packetboat_v1_admin, 0);
