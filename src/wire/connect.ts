@@ -1,10 +1,9 @@
 /** The one mapping between `PbError` and what an API call fails with; used by servers and clients alike. */
 
-import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type ErrorInfo, ErrorInfoSchema } from "../gen/packetboat/v1/types_pb.ts";
-import { type ErrorCode, isErrorCode, PbError, type PbErrorOptions } from "../model/error.ts";
-import { pathBytes, pathText } from "../model/path.ts";
+import { ErrorInfoSchema } from "../gen/packetboat/v1/types_pb.ts";
+import { type ErrorCode, PbError, type PbErrorOptions } from "../model/error.ts";
+import { errorFromWire, errorToWire } from "./error.ts";
 
 const STATUS: Partial<Record<ErrorCode, Code>> = {
   not_found: Code.NotFound,
@@ -69,32 +68,6 @@ const LOST: ReadonlySet<string> = new Set([
   "ERR_STREAM_PREMATURE_CLOSE",
 ]);
 
-/** For the wire: the error as the element of a stream, or as the detail of a failed call. */
-export function errorInfo(error: PbError): ErrorInfo {
-  return create(ErrorInfoSchema, {
-    code: error.code,
-    message: error.message,
-    path: pathBytes(error.path ?? ""),
-    peer: error.peer ?? "",
-    retryable: error.retryable,
-    hint: error.hint ?? "",
-  });
-}
-
-/** From the wire. A code this version does not know becomes `internal`, with the code in the message. */
-export function errorOfInfo(info: ErrorInfo, options: PbErrorOptions = {}): PbError {
-  const code = isErrorCode(info.code) ? info.code : "internal";
-  const message = isErrorCode(info.code) ? info.message : `${info.message} (${info.code})`;
-  const peer = info.peer || options.peer;
-  return new PbError(code, message, {
-    retryable: info.retryable,
-    ...(info.path.length > 0 && { path: pathText(info.path) }),
-    ...(peer && { peer }),
-    ...(info.hint && { hint: info.hint }),
-    ...(options.cause !== undefined && { cause: options.cause }),
-  });
-}
-
 /** What a service throws, as the API sends it. Causes stay at home: only code, message, path, peer and hint travel. */
 export function toConnectError(value: unknown): ConnectError {
   if (value instanceof ConnectError) return value;
@@ -103,7 +76,7 @@ export function toConnectError(value: unknown): ConnectError {
     error.message,
     STATUS[error.code] ?? Code.Internal,
     undefined,
-    [{ desc: ErrorInfoSchema, value: errorInfo(error) }],
+    [{ desc: ErrorInfoSchema, value: errorToWire(error) }],
     error,
   );
 }
@@ -114,7 +87,7 @@ export function fromConnectError(value: unknown, options: PbErrorOptions = {}): 
   if (inner) return inner;
   if (!(value instanceof ConnectError)) return PbError.from(value, "internal", options);
   const [info] = value.findDetails(ErrorInfoSchema);
-  if (info) return errorOfInfo(info, { ...options, cause: value });
+  if (info) return errorFromWire(info, options.peer);
   const code = isLost(value) ? "connection_lost" : (MEANING[value.code] ?? "internal");
   return new PbError(code, value.rawMessage, { ...options, cause: value });
 }

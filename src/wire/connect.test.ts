@@ -1,9 +1,7 @@
-import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
-import { ErrorInfoSchema } from "../gen/packetboat/v1/types_pb.ts";
 import { ERROR_CODES, PbError } from "../model/error.ts";
-import { errorOfInfo, fromConnectError, toConnectError } from "./errors.ts";
+import { fromConnectError, toConnectError } from "./connect.ts";
 
 describe("errors over the API", () => {
   it("keeps every code, path, peer, hint and retryability", () => {
@@ -47,11 +45,5 @@ describe("errors over the API", () => {
     expect(fromConnectError(lost, { peer: "box" })).toMatchObject({ code: "connection_lost", peer: "box" });
     expect(fromConnectError(new ConnectError("x", Code.Internal)).code).toBe("internal");
     expect(fromConnectError(new ConnectError("x", Code.Canceled)).code).toBe("aborted");
-  });
-
-  it("shows the code of a newer peer", () => {
-    const error = errorOfInfo(create(ErrorInfoSchema, { code: "moon_phase", message: "wait" }));
-    expect(error.code).toBe("internal");
-    expect(error.message).toContain("moon_phase");
   });
 });
