@@ -74,7 +74,7 @@ impl Code {
             E::XDEV => Code::CrossDevice,
             E::NOSPC | E::DQUOT => Code::NoSpace,
             E::MFILE | E::NFILE => Code::TooManyOpenFiles,
-            E::NAMETOOLONG | E::INVAL => Code::InvalidPath,
+            E::NAMETOOLONG | E::INVAL | E::LOOP => Code::InvalidPath,
             _ => Code::IoError,
         }
     }

@@ -5,4 +5,3 @@
 pub mod buffer;
 pub mod error;
 pub mod fs;
-pub mod transport;
