@@ -1,0 +1,60 @@
+import type { Entry } from "../model/entry.ts";
+import type { Overwrite } from "../model/transfer.ts";
+
+export interface OverwriteDecision {
+  readonly write: boolean;
+  /** A few words for people: "new", "size differs", "same", ... */
+  readonly reason: string;
+}
+
+/** Granularity of the mtimes of both sides, nanoseconds; the coarser one counts. */
+export interface Resolutions {
+  readonly sourceNs: number;
+  readonly destinationNs: number;
+}
+
+type Compared = Pick<Entry, "kind" | "size" | "mtimeNs" | "linkTarget">;
+
+/**
+ * What `overwrite` says of an existing target; the native receiver decides by the same rules. Links are compared by what
+ * they point to, folders are never written over. An existing thing of another kind differs.
+ */
+export function decideOverwrite(
+  policy: Overwrite,
+  pair: {
+    readonly source: Compared;
+    readonly existing: Compared | undefined;
+    readonly resolutions: Resolutions;
+  },
+): OverwriteDecision {
+  const { source, existing, resolutions } = pair;
+  if (existing === undefined) return { write: true, reason: "new" };
+  if (source.kind === "directory" && existing.kind === "directory") return { write: false, reason: "exists" };
+  if (policy === "never") return { write: false, reason: "exists" };
+  if (source.kind !== existing.kind) return { write: true, reason: `is a ${existing.kind} there` };
+  if (source.kind === "symlink" && policy !== "always") return compareLinks(source, existing);
+  return compareFiles(policy, { source, existing, coarserNs: coarser(resolutions) });
+}
+
+function coarser({ sourceNs, destinationNs }: Resolutions): bigint {
+  return BigInt(Math.max(1, sourceNs, destinationNs));
+}
+
+function compareLinks(source: Compared, existing: Compared): OverwriteDecision {
+  const same = source.linkTarget === existing.linkTarget;
+  return { write: !same, reason: same ? "same" : "points elsewhere" };
+}
+
+function compareFiles(
+  policy: Overwrite,
+  { source, existing, coarserNs }: { source: Compared; existing: Compared; coarserNs: bigint },
+): OverwriteDecision {
+  if (policy === "always") return { write: true, reason: "overwrite" };
+  const newer = source.mtimeNs - existing.mtimeNs;
+  if (policy === "if-newer") {
+    return newer >= coarserNs ? { write: true, reason: "newer" } : { write: false, reason: "not newer" };
+  }
+  if (source.size !== existing.size) return { write: true, reason: "size differs" };
+  const sameTime = newer < coarserNs && -newer < coarserNs;
+  return sameTime ? { write: false, reason: "same" } : { write: true, reason: "mtime differs" };
+}
