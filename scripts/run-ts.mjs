@@ -21,7 +21,7 @@ await build({
   target: "node20.20",
   packages: "external",
   sourcemap: "inline",
-  define: { __PB_ROOT__: JSON.stringify(ROOT) },
 });
+process.env.PB_BIN ??= join(ROOT, "bin/pb");
 process.argv = [process.argv[0] ?? "node", basename(entry), ...args];
 await import(pathToFileURL(join(folder, "main.mjs")).href);
