@@ -1,29 +1,23 @@
-/** The rooms' imports (dependency-cruiser), and what its parser does not see. */
+/** Holds src/ to its rooms: who may import whom, no cycles, one loader of the addon. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { filesBelow, ROOT, run, say } from "./lib/tools.mjs";
+import { cycles, importGraph, roomViolations } from "./lib/imports.mjs";
+import { filesBelow, ROOT, say } from "./lib/tools.mjs";
+import { ROOMS } from "./rooms.mjs";
 
-const RULES = [
-  {
-    pattern: /\bimport\("\.[^"]*"\)\s*\.\s*[A-Z]/,
-    message: "an inline import type hides from the rooms' lint: write `import type … from`",
-  },
-  {
-    pattern: /\.node["'`]|createRequire|process\.dlopen/,
-    except: "src/native/addon.ts",
-    message: "src/native/addon.ts alone loads the addon",
-  },
-];
+const files = filesBelow("src", "test", "bench").filter((name) => name.endsWith(".ts"));
+const sources = new Map(files.map((file) => [file, readFileSync(join(ROOT, file), "utf8")]));
+const { graph, problems } = importGraph(sources);
+problems.push(...roomViolations(graph, ROOMS));
+problems.push(...cycles(graph).map((cycle) => `cycle: ${cycle.join(" -> ")}`));
 
-let failed = run("npx", ["depcruise", "--config", ".dependency-cruiser.cjs", "src"]) !== 0;
-for (const file of filesBelow("src").filter((name) => name.endsWith(".ts"))) {
-  const lines = readFileSync(join(ROOT, file), "utf8").split("\n");
-  for (const { pattern, except, message } of RULES) {
-    if (file === except) continue;
-    const at = lines.findIndex((line) => pattern.test(line));
-    if (at < 0) continue;
-    say(`${file}:${at + 1}: ${message}`);
-    failed = true;
-  }
+const LOADS_ADDON = /\.node["'`]|createRequire|process\.dlopen/;
+for (const [file, source] of sources) {
+  if (!file.startsWith("src/") || file.endsWith(".test.ts") || file === "src/native/addon.ts") continue;
+  if (LOADS_ADDON.test(source)) problems.push(`${file}: src/native/addon.ts alone loads the addon`);
 }
-process.exit(failed ? 1 : 0);
+
+const edges = [...graph.values()].reduce((sum, targets) => sum + targets.length, 0);
+say(`rooms: ${graph.size} files, ${edges} imports, ${problems.length} problems`);
+for (const problem of problems) say(`rooms: ${problem}`);
+process.exit(problems.length > 0 ? 1 : 0);

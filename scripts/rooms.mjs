@@ -1,0 +1,47 @@
+/**
+ * The rooms of src/ and what each may import (docs/ARCHITECTURE.md). Keys and values are regular expressions at the start of a
+ * path below src/; a plain folder name means all below it. A room may always import itself. Tests beside the code may reach
+ * into other rooms; nothing may import a test. Checked by lint-rooms.mjs.
+ */
+export const ROOMS = {
+  model: [],
+  gen: [],
+  native: ["model"],
+  wire: ["model", "gen", "native/types\\.ts"],
+  credential: ["model"],
+  // backend.ts and registry.ts: the contract.
+  "backend/[^/]+\\.ts$": ["model", "gen", "native/(types|root)\\.ts", "backend/[^/]+\\.ts"],
+  "backend/wrap": ["model", "backend/[^/]+\\.ts"],
+  "backend/conformance": ["model", "backend/[^/]+\\.ts"],
+  "backend/local": ["model", "native", "backend/[^/]+\\.ts", "backend/wrap"],
+  "backend/pb": ["model", "native", "gen", "wire", "backend/[^/]+\\.ts", "backend/wrap"],
+  route: ["model"],
+  plan: ["model"],
+  checkpoint: ["model"],
+  run: [
+    "model",
+    "gen",
+    "wire",
+    "native/(types|root)\\.ts",
+    "backend/backend\\.ts",
+    "plan",
+    "route",
+    "checkpoint",
+  ],
+  metrics: ["model", "gen"],
+  daemon: [
+    "model",
+    "gen",
+    "wire",
+    "native",
+    "backend",
+    "credential",
+    "route",
+    "plan",
+    "checkpoint",
+    "run",
+    "metrics",
+  ],
+  "cli/(?!main\\.ts)": ["model", "gen", "cli/(?!main\\.ts)"],
+  "cli/main\\.ts": ["model", "gen", "cli", "daemon"],
+};
