@@ -14,7 +14,16 @@ export const ROOMS = {
   "backend/wrap": ["model", "backend/[^/]+\\.ts"],
   "backend/conformance": ["model", "backend/[^/]+\\.ts"],
   "backend/local": ["model", "native", "backend/[^/]+\\.ts", "backend/wrap"],
-  "backend/pb": ["model", "native", "gen", "wire", "backend/[^/]+\\.ts", "backend/wrap"],
+  // Who a server is, is decided in one place: credential/certificate.ts.
+  "backend/pb": [
+    "model",
+    "native",
+    "gen",
+    "wire",
+    "backend/[^/]+\\.ts",
+    "backend/wrap",
+    "credential/(certificate|address)\\.ts",
+  ],
   route: ["model"],
   plan: ["model"],
   checkpoint: ["model"],

@@ -1,0 +1,113 @@
+import { createClient } from "@connectrpc/connect";
+import { FileService } from "../../gen/packetboat/v1/file_pb.ts";
+import { PbError } from "../../model/error.ts";
+import { pathBytes } from "../../model/path.ts";
+import { fromConnectError } from "../../wire/connect.ts";
+import { entryFromWire } from "../../wire/entry.ts";
+import { errorFromWire } from "../../wire/error.ts";
+import { listedFromWire } from "../../wire/listed.ts";
+import type { Backend, ListBatch, SessionPeer } from "../backend.ts";
+import type { PbConnection } from "./connection.ts";
+
+export interface PbBackendOptions {
+  readonly connection: PbConnection;
+  readonly peer: SessionPeer;
+  /** False for a client that was invited to read only. The server decides anyway. */
+  readonly writable: boolean;
+}
+
+/** A remote server's files, over its FileService. Owns the connection. */
+export function createPbBackend({ connection, peer, writable }: PbBackendOptions): Backend {
+  const name = connection.peer;
+  const files = createClient(FileService, connection.transport);
+  const at = (path: string) => ({ remote: "", path: pathBytes(path) });
+
+  /** Every failure as a `PbError` that names the remote; an abort of ours is always `aborted`. */
+  async function call<T>(signal: AbortSignal, run: () => Promise<T>): Promise<T> {
+    refuseAborted(signal);
+    try {
+      return await run();
+    } catch (error) {
+      throw failure(error, name, signal);
+    }
+  }
+
+  const backend: Backend = {
+    scheme: "pb",
+    name,
+    capabilities: {
+      atomicRename: true,
+      links: true,
+      permissions: true,
+      owners: true,
+      mtimeResolutionNs: 1,
+      serverSideCopy: true,
+      writable,
+    },
+
+    async *list(path, { recursive, maxDepth = 0, follow, signal }) {
+      refuseAborted(signal);
+      try {
+        const batches = files.list({ location: at(path), recursive, maxDepth, follow }, { signal });
+        for await (const batch of batches) {
+          yield {
+            entries: batch.entries.map((entry) => listedFromWire(entry, name)),
+            errors: batch.errors.map((error) => errorFromWire(error, name)),
+          } satisfies ListBatch;
+        }
+      } catch (error) {
+        throw failure(error, name, signal);
+      }
+    },
+
+    stat: (path, { follow, signal }) =>
+      call(signal, async () => {
+        const { entry } = await files.stat({ location: at(path), follow }, { signal });
+        if (entry) return { ...entryFromWire(entry), path: "" };
+        throw new PbError("protocol_violation", "the server answered a stat with nothing", {
+          peer: name,
+          path,
+        });
+      }),
+
+    mkdir: (path, { parents, mode = 0, signal }) =>
+      call(
+        signal,
+        async () => (await files.mkdir({ location: at(path), parents, mode }, { signal })).created,
+      ),
+
+    touch: (path, { mtimeNs, create, signal }) =>
+      call(signal, async () => {
+        const time = mtimeNs === undefined ? {} : { mtimeNs };
+        await files.touch({ location: at(path), noCreate: !create, ...time }, { signal });
+      }),
+
+    rename: (from, to, { replace, signal }) =>
+      call(signal, async () => {
+        await files.rename({ source: at(from), destination: at(to), replace }, { signal });
+      }),
+
+    remove: (path, { recursive, signal }) =>
+      call(signal, async () => {
+        const { files: count, directories } = await files.remove(
+          { location: at(path), recursive },
+          { signal },
+        );
+        return { files: Number(count), directories: Number(directories) };
+      }),
+
+    native: { kind: "session", peer },
+    close: () => connection.close(),
+    [Symbol.asyncDispose]: () => connection.close(),
+  };
+  return backend;
+}
+
+function refuseAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw new PbError("aborted", "interrupted", { cause: signal.reason });
+}
+
+function failure(error: unknown, peer: string, signal: AbortSignal): PbError {
+  if (signal.aborted) return new PbError("aborted", "interrupted", { cause: error });
+  return fromConnectError(error, { peer });
+}

@@ -1,0 +1,120 @@
+/** One authenticated API connection to a server: dialled at the first call, and again when it was lost. */
+
+import type { ClientHttp2Stream } from "node:http2";
+import type { Transport } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import type { HostPort } from "../../credential/address.ts";
+import { PbError } from "../../model/error.ts";
+import { dial } from "./dial.ts";
+import { type ClientIdentity, classify, type ServerTrust, startTls } from "./tls.ts";
+
+export interface ConnectOptions {
+  readonly addresses: readonly HostPort[];
+  readonly trust: ServerTrust;
+  /** Absent only while enrolling. */
+  readonly client?: ClientIdentity;
+}
+
+export interface PbConnection extends AsyncDisposable {
+  /** The remote's name. */
+  readonly peer: string;
+  readonly transport: Transport;
+  /** Where the server was found; dials when nothing is connected. Data sessions go to the same place. */
+  endpoint(): Promise<HostPort>;
+  /** Idempotent. Calls under way fail with `aborted`. */
+  close(): Promise<void>;
+}
+
+/** Stands for the server in URLs; the socket decides where calls go. */
+const AUTHORITY = "https://packetboat";
+/** A dead peer is noticed while calls are open after interval and timeout: half of the data lanes' 30 s idle timeout each. */
+const PING_INTERVAL_MS = 15_000;
+const PING_TIMEOUT_MS = 15_000;
+/** A batch of 1,000 entries with paths of 4 KiB is 4 MiB; link targets double it. */
+const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
+/** What a server accepts of one request. */
+const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
+
+/** connect-node does not export its name. */
+type SessionManager = NonNullable<Parameters<typeof createGrpcTransport>[0]["sessionManager"]>;
+
+interface Live {
+  readonly manager: Http2SessionManager;
+  readonly address: HostPort;
+}
+
+export function connectPb(options: ConnectOptions): PbConnection {
+  const { peer } = options.trust;
+  const stop = new AbortController();
+  const owners = new WeakMap<ClientHttp2Stream, Http2SessionManager>();
+  let addresses = options.addresses;
+  let live: Live | undefined;
+  let dialling: Promise<Live> | undefined;
+
+  async function open(): Promise<Live> {
+    const { socket, address } = await dial({ ...options, addresses, signal: stop.signal });
+    // A server that moved is found again where it was found last, first.
+    addresses = [address, ...addresses.filter((each) => each !== address)];
+    let first = true;
+    const manager = new Http2SessionManager(
+      AUTHORITY,
+      { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS },
+      {
+        createConnection: () => {
+          if (first) {
+            first = false;
+            return socket;
+          }
+          return startTls({ ...options, address });
+        },
+      },
+    );
+    live = { manager, address };
+    return live;
+  }
+
+  async function current(): Promise<Live> {
+    if (stop.signal.aborted) throw new PbError("aborted", `the connection to ${peer} is closed`, { peer });
+    if (live && live.manager.state() !== "error") return live;
+    dialling ??= open().finally(() => {
+      dialling = undefined;
+    });
+    return dialling;
+  }
+
+  const sessionManager: SessionManager = {
+    authority: AUTHORITY,
+    async request(method, path, headers, requestOptions) {
+      const { manager, address } = await current();
+      try {
+        const stream = await manager.request(method, path, headers, requestOptions);
+        owners.set(stream, manager);
+        return stream;
+      } catch (error) {
+        throw classify(error, peer, address);
+      }
+    },
+    notifyResponseByteRead: (stream) => owners.get(stream)?.notifyResponseByteRead(stream),
+  };
+
+  const connection: PbConnection = {
+    peer,
+    transport: createGrpcTransport({
+      baseUrl: AUTHORITY,
+      sessionManager,
+      // Listings compress well, but zlib is slower than the wires this is made for.
+      acceptCompression: [],
+      readMaxBytes: MAX_RESPONSE_BYTES,
+      writeMaxBytes: MAX_REQUEST_BYTES,
+    }),
+    endpoint: async () => (await current()).address,
+    async close() {
+      if (stop.signal.aborted) return;
+      stop.abort();
+      await dialling?.catch(() => {});
+      live?.manager.abort();
+    },
+    [Symbol.asyncDispose]: () => connection.close(),
+  };
+  return connection;
+}

@@ -1,0 +1,61 @@
+import { createClient } from "@connectrpc/connect";
+import type { Backend, SessionPeer } from "../backend/backend.ts";
+import { createPbBackend } from "../backend/pb/backend.ts";
+import { connectPb, type PbConnection } from "../backend/pb/connection.ts";
+import { parseAddress } from "../credential/address.ts";
+import { expiresAt, parseCertificate } from "../credential/certificate.ts";
+import type { Remote, RemoteKeys, RemoteStore } from "../credential/remotes.ts";
+import { createRequest } from "../credential/x509.ts";
+import { AdminService } from "../gen/packetboat/v1/admin_pb.ts";
+import { fromConnectError } from "../wire/connect.ts";
+
+/** The client renews within the last 30 days of its certificate's year. */
+const RENEW_BEFORE_MS = 30 * 86_400_000;
+
+/** A connection to a configured remote, with its certificate renewed when that is due. @throws PbError `unknown_remote` */
+export async function connectRemote(store: RemoteStore, name: string): Promise<PbConnection> {
+  const remote = await store.get(name);
+  const keys = await store.keys(remote);
+  const connection = connectWith(remote, keys);
+  const left = expiresAt(parseCertificate(keys.certificate)).getTime() - Date.now();
+  if (left > RENEW_BEFORE_MS || left <= 0) return connection;
+  const renewed = await renew(connection, keys).catch(() => undefined);
+  // The present certificate is still good: the next connection tries again.
+  if (!renewed) return connection;
+  await store.replaceKeys(remote, renewed);
+  await connection.close();
+  return connectWith(remote, renewed);
+}
+
+function connectWith(remote: Remote, keys: RemoteKeys): PbConnection {
+  return connectPb({
+    addresses: remote.addresses.map((address) => parseAddress(address)),
+    trust: { peer: remote.name, fingerprint: remote.fingerprint, ca: keys.ca },
+    client: keys,
+  });
+}
+
+async function renew(connection: PbConnection, keys: RemoteKeys): Promise<RemoteKeys> {
+  const { csr, key } = await createRequest();
+  try {
+    const { certificate } = await createClient(AdminService, connection.transport).renew({ csr });
+    return { key, certificate, ca: keys.ca };
+  } catch (error) {
+    throw fromConnectError(error, { peer: connection.peer });
+  }
+}
+
+export interface RemoteBackendOptions {
+  readonly store: RemoteStore;
+  /** How data sessions to a connected server are opened. */
+  readonly peer: (connection: PbConnection) => SessionPeer;
+}
+
+/** The `pb` factory of the registry. */
+export function remoteBackends({ store, peer }: RemoteBackendOptions): (name: string) => Promise<Backend> {
+  return async (name) => {
+    const remote = await store.get(name);
+    const connection = await connectRemote(store, name);
+    return createPbBackend({ connection, peer: peer(connection), writable: !remote.readOnly });
+  };
+}
