@@ -36,6 +36,8 @@ codes! {
     CrossDevice = "cross_device",
     /// Neither file, directory nor symbolic link.
     UnsupportedKind = "unsupported_kind",
+    /// Source and destination are one file under two names.
+    SameFile = "same_file",
     SourceVanished = "source_vanished",
     SourceChanged = "source_changed",
     VerificationFailed = "verification_failed",

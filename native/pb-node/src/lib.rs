@@ -1,3 +1,14 @@
+//! The addon: thin handles over pb-io. What it exports is typed in native/index.d.ts and imported by
+//! src/native/addon.ts alone.
+
+mod error;
+pub mod fs;
+mod work;
+
 use napi_derive::napi;
-/// The addon version, equal to the npm package version.
-#[napi] pub fn version() -> String { env!("CARGO_PKG_VERSION").to_string() }
+
+/// The addon's version, equal to the npm package's.
+#[napi]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_string()
+}

@@ -94,7 +94,7 @@ impl Root {
     }
 
     /// Renames or moves within the root; both directories are on disk when it returns. An existing `to` is
-    /// [`Code::Exists`] unless `replace`. Two names of one file are [`Code::InvalidArgument`]: rename(2) would leave
+    /// [`Code::Exists`] unless `replace`. Two names of one file are [`Code::SameFile`]: rename(2) would leave
     /// both and call it success.
     pub fn rename(&self, from: &[u8], to: &[u8], replace: bool) -> Result<(), FsError> {
         self.require_writable("rename", from)?;
@@ -106,7 +106,7 @@ impl Root {
         if replace {
             match stat_at(to_dir.as_fd(), to_name) {
                 Ok(target) if target.is_same_file(&source) => {
-                    return Err(FsError::refused("rename", to, Code::InvalidArgument));
+                    return Err(FsError::refused("rename", to, Code::SameFile));
                 }
                 Ok(_) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(FsError::os("rename", to, errno)),

@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom, openat, seek, unlinkat};
 use rustix::io::Errno;
@@ -35,6 +36,16 @@ impl Root {
     /// Removes a file, link or empty directory; with `recursive` a directory and all in it. Stops at the first
     /// entry that cannot be removed and names it. The parent directory is on disk when it returns.
     pub fn remove(&self, path: &[u8], recursive: bool) -> Result<Removed, FsError> {
+        self.remove_until(path, recursive, &AtomicBool::new(false))
+    }
+
+    /// Like [`remove`](Self::remove), ending with [`Code::Aborted`] soon after `stop` is set.
+    pub fn remove_until(
+        &self,
+        path: &[u8],
+        recursive: bool,
+        stop: &AtomicBool,
+    ) -> Result<Removed, FsError> {
         self.require_writable("remove", path)?;
         let (dir, name) = self.parent_for("remove", path)?;
         let kind = stat_at(dir.as_fd(), name)
@@ -47,6 +58,7 @@ impl Root {
                 path: clean,
                 levels: Vec::new(),
                 removed: &mut removed,
+                stop,
             }
             .run(&dir, name)?;
         } else {
@@ -87,6 +99,7 @@ struct Removal<'a> {
     path: Vec<u8>,
     levels: Vec<Level>,
     removed: &'a mut Removed,
+    stop: &'a AtomicBool,
 }
 
 enum Batch {
@@ -185,6 +198,9 @@ impl Removal<'_> {
 
     /// Unlinks one batch of names; directories among them are kept for later.
     fn batch(&mut self) -> Result<Batch, FsError> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(self.refused(Code::Aborted));
+        }
         let mut buffer = vec![MaybeUninit::uninit(); DENTS];
         let Some(level) = self.levels.last_mut() else {
             return Ok(Batch::End);

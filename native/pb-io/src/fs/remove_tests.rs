@@ -1,5 +1,4 @@
 use std::os::unix::fs::symlink;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{CWD, FileType as Node, RenameFlags, mknodat, renameat_with};
 
@@ -158,4 +157,19 @@ fn a_directory_moved_away_while_it_is_emptied_is_not_climbed_out_of() {
         passes: 0,
     };
     assert_eq!(reach(&mut level, Some(&child)).err(), Some(Errno::STALE));
+}
+
+#[test]
+fn stops_when_told() {
+    let scratch = Scratch::new();
+    let root = root(&scratch);
+    scratch.dir("root/d/e");
+    let stopped = root
+        .remove_until(b"d", true, &AtomicBool::new(true))
+        .unwrap_err();
+    assert_eq!(
+        (stopped.code, stopped.path.as_slice()),
+        (Code::Aborted, &b"d"[..])
+    );
+    assert!(scratch.path().join("root/d/e").exists());
 }
