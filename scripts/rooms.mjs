@@ -51,6 +51,7 @@ export const ROOMS = {
     "run",
     "metrics",
   ],
-  "cli/(?!main\\.ts)": ["model", "gen", "cli/(?!main\\.ts)"],
+  // wire/: the one mapping of errors, for servers and clients alike.
+  "cli/(?!main\\.ts)": ["model", "gen", "wire/(connect|error)\\.ts", "cli/(?!main\\.ts)"],
   "cli/main\\.ts": ["model", "gen", "cli", "daemon"],
 };

@@ -1,0 +1,13 @@
+import { Command } from "commander";
+import type { CommandHost } from "../context.ts";
+
+export function versionCommand(host: CommandHost): Command {
+  return new Command("version")
+    .summary("show the version")
+    .action(async (_flags: object, command: Command) => {
+      const { out, version } = host.shell(command);
+      const { node } = process.versions;
+      const platform = `${process.platform}-${process.arch}`;
+      await out.record({ version, node, platform }, `pb ${version} (node ${node}, ${platform})`);
+    });
+}

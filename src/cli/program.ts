@@ -1,0 +1,81 @@
+import { Command, type CommanderError } from "commander";
+import { PbError } from "../model/error.ts";
+import { clientsCommand } from "./commands/clients.ts";
+import { completeCommand, completionCommand } from "./commands/completion.ts";
+import { demoCommand } from "./commands/demo.ts";
+import { doctorCommand } from "./commands/doctor.ts";
+import { inviteCommand } from "./commands/invite.ts";
+import { listCommand } from "./commands/list.ts";
+import { mkdirCommand } from "./commands/mkdir.ts";
+import { moveCommand } from "./commands/move.ts";
+import { remoteCommand } from "./commands/remote.ts";
+import { renameCommand } from "./commands/rename.ts";
+import { rmCommand } from "./commands/rm.ts";
+import { serveCommand } from "./commands/serve.ts";
+import { statCommand } from "./commands/stat.ts";
+import { touchCommand } from "./commands/touch.ts";
+import { transferCommand } from "./commands/transfer.ts";
+import { versionCommand } from "./commands/version.ts";
+import type { CommandHost } from "./context.ts";
+import { addGlobals } from "./globals.ts";
+import type { Terminal } from "./terminal.ts";
+
+const NOTES = `
+Locations: a path here, REMOTE:PATH, pb://HOST:PORT/PATH, - (a standard stream).
+A ':' before the first '/' marks a remote; ./a:b is a file here.
+
+Exit codes: 0 ok, 1 general, 2 usage, 3 not found, 4 authentication, 5 temporary,
+6 partial, 7 fatal, 130 interrupted.
+
+Start here: pb demo`;
+
+/** The whole command tree. A new command: one file, one line here. */
+export function createProgram(host: CommandHost, terminal: Terminal): Command {
+  const program = new Command("pb")
+    .description("Moves files and trees between machines: fast, sealed, verified.")
+    .enablePositionalOptions()
+    .addHelpText("after", NOTES);
+  const groups: readonly (readonly [string, readonly Command[]])[] = [
+    ["Transfers:", [transferCommand(host), moveCommand(host)]],
+    [
+      "Files:",
+      [listCommand, statCommand, mkdirCommand, touchCommand, renameCommand, rmCommand].map((make) =>
+        make(host),
+      ),
+    ],
+    ["Servers:", [serveCommand, inviteCommand, clientsCommand, remoteCommand].map((make) => make(host))],
+    ["Help:", [doctorCommand, demoCommand, completionCommand, versionCommand].map((make) => make(host))],
+  ];
+  for (const [group, commands] of groups) {
+    for (const command of commands) program.addCommand(command.helpGroup(group));
+  }
+  program.addCommand(completeCommand(host), { hidden: true });
+  program.helpCommand("help [command]", "show the help of a command").helpOption("--help", "show this help");
+  addGlobals(program);
+  everyCommand(program, (command) => {
+    if (command !== program && command.commands.length === 0) addGlobals(command);
+    command.exitOverride().configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      writeErr: (text) => terminal.stderr.write(text),
+      // Errors are reported in one place, main.ts, which also knows --json.
+      outputError: () => undefined,
+      getOutHelpWidth: () => Math.min(120, terminal.stdout.columns || 80),
+    });
+  });
+  return program;
+}
+
+function everyCommand(command: Command, visit: (command: Command) => void): void {
+  visit(command);
+  for (const child of command.commands) everyCommand(child, visit);
+}
+
+/** Commander's refusal of a command line as our error; nothing when it only showed help. */
+export function usageError(error: CommanderError): PbError | undefined {
+  if (error.exitCode === 0 || error.code === "commander.help") return undefined;
+  const message = error.message.replace(/^error: /, "");
+  return new PbError("usage", message, {
+    hint: "pb --help lists the commands, pb COMMAND --help its options.",
+    cause: error,
+  });
+}

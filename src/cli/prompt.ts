@@ -1,0 +1,24 @@
+import { createInterface } from "node:readline/promises";
+import { PbError } from "../model/error.ts";
+import type { Shell } from "./context.ts";
+import { canAsk } from "./terminal.ts";
+
+/**
+ * Asks a yes/no question on the terminal; no is the default.
+ *
+ * @throws PbError `usage` naming `flag` where nobody can be asked; `aborted` for a no
+ */
+export async function confirm(shell: Shell, question: string, flag: string): Promise<void> {
+  if (!canAsk(shell.terminal)) {
+    throw new PbError("usage", `${question.replace(/\?$/, "")}: nobody to ask; add ${flag}`, { peer: flag });
+  }
+  const { stdin, stderr } = shell.terminal;
+  const reader = createInterface({ input: stdin, output: stderr, terminal: true });
+  try {
+    const answer = await reader.question(`${question} [y/N] `, { signal: shell.signal });
+    if (/^y(es)?$/i.test(answer.trim())) return;
+  } finally {
+    reader.close();
+  }
+  throw new PbError("aborted", "not confirmed; nothing was changed");
+}

@@ -1,0 +1,22 @@
+import { createColors } from "picocolors";
+import type { Progress } from "../../gen/packetboat/v1/transfer_pb.ts";
+import { donePercent, formatEta, type Heading, networkParts } from "./frame.ts";
+import { formatBytesOf, formatClock, formatCount, formatRate } from "./units.ts";
+
+const colorless = createColors(false);
+
+/** Progress on one line, for logs and pipes. */
+export function plainLine(heading: Heading, progress: Progress): string {
+  const more = progress.listingDone ? "" : "+";
+  const counts = [
+    formatClock(progress.seconds),
+    `${formatBytesOf(Number(progress.bytes), Number(progress.totalBytes))}${more}`,
+    `${donePercent(progress)}%`,
+    formatRate(Number(progress.bytesPerSecond)),
+    `ETA ${formatEta(progress)}`,
+    `${formatCount(Number(progress.files))} of ${formatCount(Number(progress.totalFiles))}${more} files`,
+    `${formatCount(Number(progress.skippedFiles))} skipped`,
+    `${formatCount(Number(progress.errors))} errors`,
+  ];
+  return `${counts.join(", ")}; network: ${networkParts(heading, progress, colorless).join(", ")}`;
+}

@@ -1,0 +1,67 @@
+import type { Receipt } from "../../gen/packetboat/v1/transfer_pb.ts";
+import type { Colors } from "../output.ts";
+import { limiter } from "./frame.ts";
+import { wrapParts } from "./text.ts";
+import { formatBytes, formatRate, formatRatio, formatRtt, formatSeconds, plural } from "./units.ts";
+
+const LABEL_WIDTH = 10;
+
+/** A receipt for people: a few lines, each of at most `columns` columns where its parts allow. */
+export function summaryLines(receipt: Receipt, columns: number, colors: Colors): string[] {
+  const line = (label: string, parts: readonly string[]) =>
+    parts.length === 0 ? [] : wrapParts(label.padEnd(LABEL_WIDTH), parts, columns);
+  const painted = (lines: string[], paint: (text: string) => string) =>
+    lines.map((text, at) => (at === 0 ? paint(text.slice(0, LABEL_WIDTH)) + text.slice(LABEL_WIDTH) : text));
+  const paint = receipt.state === "done" ? colors.green : colors.red;
+  return [
+    ...painted(line(receipt.state, resultParts(receipt)), paint),
+    ...painted(line("network", networkSummary(receipt, colors)), colors.dim),
+    ...painted(line("kept", skippedParts(receipt)), colors.dim),
+    ...painted(line("moved", movedParts(receipt)), colors.dim),
+    ...painted(
+      line("fsync off", receipt.fsync ? [] : ["a power cut may take what was just written"]),
+      colors.yellow,
+    ),
+    ...painted(line("errors", errorParts(receipt)), colors.red),
+  ];
+}
+
+function resultParts(receipt: Receipt): string[] {
+  const { seconds } = receipt;
+  const parts = [
+    `${formatBytes(Number(receipt.bytes))} in ${plural(Number(receipt.files), "file")}`,
+    formatSeconds(seconds),
+    formatRate(receipt.bytesPerSecond),
+  ];
+  if (receipt.verified !== "") parts.push(`verified ${receipt.verified}`);
+  if (receipt.chunksRefetched > 0n)
+    parts.push(`${plural(Number(receipt.chunksRefetched), "chunk")} fetched again`);
+  return parts;
+}
+
+function networkSummary(receipt: Receipt, colors: Colors): string[] {
+  if (receipt.transport === "" || receipt.transport === "memory") return [];
+  const seal = receipt.sealed ? "sealed" : colors.yellow("not sealed");
+  const parts = [`${receipt.transport} ${seal}, ${plural(receipt.lanes, "lane")}`];
+  if (receipt.rttMs > 0) parts.push(`RTT ${formatRtt(receipt.rttMs)} (min ${formatRtt(receipt.minRttMs)})`);
+  parts.push(`loss ${formatRatio(receipt.lossRate)}`);
+  parts.push(`${formatBytes(Number(receipt.retransmittedBytes))} sent again`);
+  if (receipt.limitedBy !== "") parts.push(`limited by ${limiter(receipt.limitedBy)}`);
+  return parts;
+}
+
+function skippedParts({ skippedFiles, skippedBytes }: Receipt): string[] {
+  if (skippedFiles === 0n) return [];
+  return [`${plural(Number(skippedFiles), "file")} already there (${formatBytes(Number(skippedBytes))})`];
+}
+
+function movedParts({ removedSources }: Receipt): string[] {
+  return removedSources === 0n
+    ? []
+    : [`${plural(Number(removedSources), "source")} removed after their copies were durable`];
+}
+
+function errorParts({ errors, moreErrors }: Receipt): string[] {
+  const all = errors.length + Number(moreErrors);
+  return all === 0 ? [] : [`${plural(all, "error")}, listed above`];
+}

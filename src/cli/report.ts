@@ -1,0 +1,42 @@
+import { createColors } from "picocolors";
+import type { PbError } from "../model/error.ts";
+import { type ExitCode, exitCodeOf } from "../model/exit.ts";
+import { displayPath } from "../model/path.ts";
+import { errorRecord } from "./render/receipt.ts";
+import { type Terminal, wantsColor } from "./terminal.ts";
+
+export interface ReportOptions {
+  readonly terminal: Terminal;
+  /** A JSON object on one line instead of text. */
+  readonly json: boolean;
+  /** Show causes and the stack. */
+  readonly debug: boolean;
+}
+
+/** Says on standard error what went wrong and what to do; gives the exit code. */
+export function reportError(error: PbError, { terminal, json, debug }: ReportOptions): ExitCode {
+  const exitCode = exitCodeOf(error.code);
+  if (json) {
+    terminal.stderr.write(`${JSON.stringify({ error: { ...errorRecord(error), exitCode } })}\n`);
+    return exitCode;
+  }
+  const colors = createColors(wantsColor(terminal.stderr, terminal.env));
+  terminal.stderr.write(`${colors.red("pb:")} ${errorText(error)}\n`);
+  if (error.hint) terminal.stderr.write(`    ${displayPath(error.hint)}\n`);
+  if (debug) terminal.stderr.write(`${colors.dim(causes(error))}\n`);
+  return exitCode;
+}
+
+/** The message, with the thing concerned where the message does not name it. */
+export function errorText(error: PbError): string {
+  const thing = error.path ?? error.peer;
+  const message = displayPath(error.message);
+  if (thing === undefined || thing === "" || message.includes(displayPath(thing))) return message;
+  return `${displayPath(thing)}: ${message}`;
+}
+
+function causes(error: PbError): string {
+  const lines = [`code ${error.code}${error.retryable ? ", retryable" : ""}`];
+  for (let at: unknown = error; at instanceof Error; at = at.cause) lines.push(at.stack ?? String(at));
+  return lines.join("\ncaused by ");
+}

@@ -1,0 +1,2 @@
+export { fromConnectError as toPbError } from "../wire/connect.ts";
+export { errorFromWire as errorFromInfo } from "../wire/error.ts";

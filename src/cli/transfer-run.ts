@@ -1,0 +1,256 @@
+import { resolve } from "node:path";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { createColors } from "picocolors";
+import type {
+  PlannedAction,
+  Progress,
+  Receipt,
+  StartRequestSchema,
+  StartResponse,
+} from "../gen/packetboat/v1/transfer_pb.ts";
+import { PbError } from "../model/error.ts";
+import { EXIT, exitCodeOf } from "../model/exit.ts";
+import { displayPath, pathText } from "../model/path.ts";
+import type { CliContext } from "./context.ts";
+import type { Rows } from "./output.ts";
+import { openDisplay } from "./render/progress.ts";
+import {
+  errorInfoRecord,
+  errorRecord,
+  noticeRecord,
+  plannedRecord,
+  receiptRecord,
+} from "./render/receipt.ts";
+import { summaryLines } from "./render/summary.ts";
+import { formatBytes } from "./render/units.ts";
+import { errorText } from "./report.ts";
+import { errorFromInfo, toPbError } from "./rpc-error.ts";
+import { columnsOf, wantsColor } from "./terminal.ts";
+import { protoOptions, type TransferFlags } from "./transfer-options.ts";
+import { formatPlace, type Place, protoLocation } from "./words/place.ts";
+
+/** A transfer as the words of the command line say it. */
+export interface Wanted {
+  readonly sources: readonly Place[] | "-";
+  readonly destination: Place | "-";
+  /** Each source arrives under its own name. */
+  readonly several: boolean;
+  readonly move: boolean;
+  readonly flags: TransferFlags;
+}
+
+/** Between progress lines where there is no terminal: one a minute keeps a log readable. */
+const DEFAULT_INTERVAL_SECONDS = 60;
+const STDIN = 0;
+const STDOUT = 1;
+
+/** Asks for the transfer, shows how it goes, prints its receipt, sets the exit code. */
+export async function runTransfer(context: CliContext, wanted: Wanted): Promise<void> {
+  const { out, log, flags } = { ...context, flags: wanted.flags };
+  if (wanted.destination === "-" && out.machine) {
+    throw new PbError(
+      "usage",
+      `-o ${out.format} prints on standard output, which carries the data; use --manifest`,
+    );
+  }
+  const request = startRequest(wanted, context.cwd);
+  const heading = {
+    source: describeSources(wanted.sources),
+    destination:
+      wanted.destination === "-" ? "standard output" : displayPath(formatPlace(wanted.destination)),
+    sealed: flags.seal !== false,
+  };
+  const quiet = !log.isEnabled("warn") || flags.dryRun === true;
+  const intervalSeconds = flags.progressInterval ?? DEFAULT_INTERVAL_SECONDS;
+  const display = openDisplay({ shell: context, heading, intervalSeconds, quiet });
+  const run = new Run(context, flags.dryRun === true);
+  let failure: PbError | undefined;
+  try {
+    for await (const response of context.transfers.start(request, { signal: context.signal })) {
+      const news = await run.take(response);
+      if (news) display.update(news);
+    }
+  } catch (error) {
+    failure = toPbError(error);
+  } finally {
+    display.close();
+  }
+  await finish({ context, run, heading, failure });
+}
+
+function startRequest(wanted: Wanted, cwd: string): MessageInitShape<typeof StartRequestSchema> {
+  const { sources, destination, flags } = wanted;
+  return {
+    sources: sources === "-" ? [] : sources.map(protoLocation),
+    ...(destination !== "-" && { destination: protoLocation(destination) }),
+    options: protoOptions(flags),
+    move: wanted.move,
+    dryRun: flags.dryRun === true,
+    several: wanted.several,
+    ...(sources === "-" && { sourceFd: STDIN }),
+    ...(destination === "-" && { destinationFd: STDOUT }),
+    manifestFile: flags.manifest === undefined ? "" : resolve(cwd, flags.manifest),
+  };
+}
+
+function describeSources(sources: readonly Place[] | "-"): string {
+  if (sources === "-") return "standard input";
+  const [first] = sources;
+  const name = first ? displayPath(formatPlace(first)) : "";
+  return sources.length > 1 ? `${name} and ${sources.length - 1} more` : name;
+}
+
+/** What has been heard of a transfer. */
+class Run {
+  receipt: Receipt | undefined;
+  progress: Progress | undefined;
+  readonly planned: PlannedAction[] = [];
+  readonly dryRun: boolean;
+  readonly #context: CliContext;
+  readonly #plan: Rows<PlannedAction>;
+
+  constructor(context: CliContext, dryRun: boolean) {
+    this.#context = context;
+    this.dryRun = dryRun;
+    this.#plan = context.out.rows<PlannedAction>({
+      record: (action) => ({ event: "planned", ...plannedRecord(action) }),
+      text: plannedText,
+    });
+  }
+
+  /** Gives progress to show. */
+  async take({ event }: StartResponse): Promise<Progress | undefined> {
+    const { out, log } = this.#context;
+    if (event.case === "receipt") this.receipt = event.value;
+    if (event.case === "planned") await this.#takePlanned(event.value);
+    if (event.case === "notice") {
+      const { code, message } = event.value;
+      log.log("warn", displayPath(message), { fields: { notice: code } });
+      await this.#line({ event: "notice", ...noticeRecord(event.value) });
+    }
+    if (event.case === "error") {
+      const error = errorFromInfo(event.value);
+      log.log("error", `pb: ${errorText(error)}`, { fields: { code: error.code, path: error.path } });
+      await this.#line({ event: "error", ...errorInfoRecord(event.value) });
+    }
+    if (event.case !== "progress") return undefined;
+    this.progress = event.value;
+    if (out.format === "jsonl") await this.#line({ event: "progress", ...progressRecord(event.value) });
+    return event.value;
+  }
+
+  async #takePlanned(action: PlannedAction): Promise<void> {
+    const { format } = this.#context.out;
+    if (format === "table" || format === "jsonl") await this.#plan.push([action]);
+    else this.planned.push(action);
+  }
+
+  async #line(value: object): Promise<void> {
+    if (this.#context.out.format === "jsonl") await this.#context.out.record(value, "");
+  }
+}
+
+function plannedText({ action, path, size, reason }: PlannedAction): string {
+  const bytes = action === "copy" ? `  ${formatBytes(Number(size))}` : "";
+  return `${action.padEnd(14)}${displayPath(pathText(path))}${bytes}${reason === "" ? "" : `  (${displayPath(reason)})`}`;
+}
+
+function progressRecord(progress: Progress): Record<string, unknown> {
+  return {
+    bytes: Number(progress.bytes),
+    totalBytes: Number(progress.totalBytes),
+    files: Number(progress.files),
+    totalFiles: Number(progress.totalFiles),
+    listingDone: progress.listingDone,
+    skippedFiles: Number(progress.skippedFiles),
+    errors: Number(progress.errors),
+    bytesPerSecond: Number(progress.bytesPerSecond),
+    seconds: progress.seconds,
+    transport: progress.transport,
+    limitedBy: progress.limitedBy,
+    rttMs: Number(progress.rttNs) / 1e6,
+    minRttMs: Number(progress.minRttNs) / 1e6,
+    lossRate: progress.lossRate,
+  };
+}
+
+interface Finish {
+  readonly context: CliContext;
+  readonly run: Run;
+  readonly heading: { readonly source: string; readonly destination: string; readonly sealed: boolean };
+  readonly failure: PbError | undefined;
+}
+
+async function finish({ context, run, heading, failure }: Finish): Promise<void> {
+  const { out, setExitCode } = context;
+  const { receipt } = run;
+  if (!receipt) {
+    const error = failure ?? new PbError("protocol_violation", "the transfer ended without a receipt");
+    if (out.machine) await out.record(eventRecord(out.format, failedRecord(run, heading, error)), "");
+    throw error;
+  }
+  if (out.machine) {
+    const planned = run.dryRun && out.format !== "jsonl" ? run.planned : undefined;
+    await out.record(eventRecord(out.format, receiptRecord(receipt, planned)), "");
+  }
+  sayReceipt(context, run, receipt);
+  if (receipt.state !== "done") setExitCode(exitCodeOfReceipt(receipt));
+  if (failure) throw failure;
+}
+
+function eventRecord(format: string, record: Record<string, unknown>): Record<string, unknown> {
+  return format === "jsonl" ? { event: "receipt", ...record } : record;
+}
+
+function sayReceipt({ terminal, log, out }: CliContext, run: Run, receipt: Receipt): void {
+  if (!log.isEnabled("warn") || run.dryRun) return;
+  if (log.format === "json") {
+    log.log("warn", `transfer ${receipt.state}`, { fields: { receipt: receiptRecord(receipt) } });
+    return;
+  }
+  // The receipt on standard output says it all, unless a person watches.
+  if (out.machine && terminal.stderr.isTTY !== true) return;
+  const colors = createColors(wantsColor(terminal.stderr, terminal.env));
+  for (const line of summaryLines(receipt, columnsOf(terminal.stderr), colors))
+    terminal.stderr.write(`${line}\n`);
+}
+
+/** Partial is partial; a failure has the code of its first error. */
+export function exitCodeOfReceipt({ state, errors }: Receipt) {
+  if (state === "partial") return EXIT.partial;
+  if (state === "aborted") return EXIT.interrupted;
+  const [first] = errors;
+  return first ? exitCodeOf(errorFromInfo(first).code) : EXIT.general;
+}
+
+/** A transfer that gave no receipt still has one for programs: what was last known, and the error. */
+function failedRecord(run: Run, heading: Finish["heading"], error: PbError): Record<string, unknown> {
+  const { progress } = run;
+  return {
+    jobId: "",
+    state: error.code === "aborted" ? "aborted" : "failed",
+    source: heading.source,
+    destination: heading.destination,
+    seconds: progress?.seconds ?? 0,
+    bytes: Number(progress?.bytes ?? 0n),
+    files: Number(progress?.files ?? 0n),
+    skippedFiles: Number(progress?.skippedFiles ?? 0n),
+    bytesPerSecond: Number(progress?.bytesPerSecond ?? 0n),
+    transport: progress?.transport ?? "",
+    sealed: heading.sealed,
+    verified: "",
+    lanes: progress?.lanes.length ?? 0,
+    rttMs: Number(progress?.rttNs ?? 0n) / 1e6,
+    minRttMs: Number(progress?.minRttNs ?? 0n) / 1e6,
+    lossRate: progress?.lossRate ?? 0,
+    retransmittedBytes: (progress?.lanes ?? []).reduce(
+      (sum, lane) => sum + Number(lane.bytesRetransmitted),
+      0,
+    ),
+    limitedBy: progress?.limitedBy ?? "",
+    hashes: [],
+    notices: [],
+    errors: [errorRecord(error)],
+    moreErrors: 0,
+  };
+}
