@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { cjsNames } from "./lib/cjs-names.mjs";
 import { writeLicences } from "./lib/licences.mjs";
 import { filesBelow, hashFiles, isFresh, ROOT, say, setFresh } from "./lib/tools.mjs";
 
@@ -38,12 +39,16 @@ async function build() {
     minifyWhitespace: true,
     legalComments: "none",
     metafile: true,
+    mainFields: ["module", "main"],
+    plugins: [cjsNames],
     define: { __PB_VERSION__: JSON.stringify(version) },
     // Bundled CommonJS packages call require() for Node's builtins.
     banner: {
       js: 'import{createRequire as __pbCreateRequire}from"node:module";const require=__pbCreateRequire(import.meta.url);',
     },
     logLevel: "warning",
+    // The wrappers of cjs-names name every export that may be there.
+    logOverride: { "import-is-undefined": "silent" },
   });
   writeLicences(Object.keys(result.metafile.inputs), join(staging, "THIRD-PARTY-LICENCES.txt"));
   writeFileSync(join(ROOT, ".cache/meta.json"), JSON.stringify(result.metafile));
