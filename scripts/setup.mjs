@@ -15,6 +15,7 @@ if (needsAddon) {
   step("engine (Rust, release build; some minutes the first time)", process.execPath, [
     "scripts/build-native.mjs",
   ]);
+  step("licences of the crates", process.execPath, ["scripts/crate-licences.mjs"]);
   setFresh("native", native);
 }
 step("bundle", process.execPath, ["scripts/build.mjs", "--if-changed"], { quiet: true });

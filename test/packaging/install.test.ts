@@ -64,6 +64,7 @@ test("the tarball holds the program, the addon and the documents, and needs no o
     "bin/pb",
     "dist/main.js",
     "dist/THIRD-PARTY-LICENCES.txt",
+    "native/THIRD-PARTY-LICENCES.txt",
     "README.md",
     "LICENSE",
     "CHANGELOG.md",
