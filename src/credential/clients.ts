@@ -1,6 +1,6 @@
 /**
  * The clients of a server, one file each: `STATE/clients/ID.json` is written once, at enrolment; `ID.revoked` ends it, from
- * whatever process, and nothing rewrites either; the time of `ID.seen` is when it last called.
+ * whatever process, and nothing rewrites either. `ID.crt` is the newest certificate; the time of `ID.seen` is the last call.
  */
 
 import { randomBytes } from "node:crypto";
@@ -9,7 +9,8 @@ import { readdir, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PbError } from "../model/error.ts";
 import type { Caller } from "../model/identity.ts";
-import { createFile, ensurePrivateFolder, errnoOf, fileError, readSecret } from "./files.ts";
+import { expiresAt, parseCertificate } from "./certificate.ts";
+import { createFile, ensurePrivateFolder, errnoOf, fileError, readSecret, replaceFile } from "./files.ts";
 
 export interface ClientRecord extends Caller {
   readonly enrolledAt: string;
@@ -19,6 +20,8 @@ export interface ClientStatus extends ClientRecord {
   readonly revoked: boolean;
   /** "" when it has not called yet. */
   readonly lastSeenAt: string;
+  /** Of its newest certificate; "" when none was issued. */
+  readonly expiresAt: string;
 }
 
 export interface ClientStore {
@@ -32,6 +35,8 @@ export interface ClientStore {
   list(): Promise<ClientStatus[]>;
   /** Idempotent. @throws PbError `not_found` */
   revoke(id: string): Promise<ClientStatus>;
+  /** Keeps the certificate (PEM) that was issued, for the owner to see. */
+  setCertificate(id: string, pem: string): Promise<void>;
   /** Notes that the client has called. */
   seen(id: string): Promise<void>;
 }
@@ -46,14 +51,16 @@ function newId(): string {
 
 export function openClients(state: string): ClientStore {
   const folder = join(state, "clients");
-  const file = (id: string, end: "json" | "revoked" | "seen") => join(folder, `${id}.${end}`);
+  const file = (id: string, end: "json" | "revoked" | "seen" | "crt") => join(folder, `${id}.${end}`);
 
   async function status(record: ClientRecord): Promise<ClientStatus> {
     const seen = await stat(file(record.clientId, "seen")).catch(() => undefined);
+    const pem = await readSecret(file(record.clientId, "crt")).catch(() => undefined);
     return {
       ...record,
       revoked: store.isRevoked(record.clientId),
       lastSeenAt: seen ? seen.mtime.toISOString() : "",
+      expiresAt: pem ? expiresAt(parseCertificate(pem)).toISOString() : "",
     };
   }
 
@@ -104,6 +111,8 @@ export function openClients(state: string): ClientStore {
       await createFile(file(id, "revoked"), `${new Date().toISOString()}\n`);
       return status(record);
     },
+
+    setCertificate: (id, pem) => replaceFile(file(id, "crt"), pem),
 
     async seen(id) {
       const now = new Date();

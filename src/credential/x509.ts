@@ -125,6 +125,11 @@ export async function issue(options: IssueOptions): Promise<string> {
 /** A CSR of this kind is about 500 bytes. */
 const MAX_CSR_BYTES = 8192;
 
+/** @throws PbError `invalid_argument`, as `issue` does */
+export async function checkRequest(csr: string): Promise<void> {
+  await requestedKey(csr);
+}
+
 async function requestedKey(csr: string) {
   const x509 = await library();
   if (csr.length > MAX_CSR_BYTES) throw badRequest("it is too long");

@@ -11,6 +11,8 @@ export interface Spot {
   readonly backend: Backend;
   /** `PathText` below the backend's root. */
   readonly path: string;
+  /** What stands before `path` in the name by which the caller knows it; errors are told with it. */
+  readonly above: string;
 }
 
 export interface FileServiceOptions {
@@ -24,54 +26,79 @@ export function createFileService({ resolve }: FileServiceOptions): ServiceImpl<
     if (!location) throw new PbError("invalid_argument", "the request names no location");
     return resolve(location, context);
   };
+  /** A change: refused here too without the right to it, so that no backend can forget that. */
+  async function change<T>(asked: Promise<Spot>, run: (spot: Spot) => Promise<T>): Promise<T> {
+    const found = await asked;
+    if (!found.backend.capabilities.writable) {
+      const path = found.above + found.path;
+      throw new PbError("read_only", "nothing may be changed here with this access", { path });
+    }
+    return run(found).catch((error: unknown) => {
+      throw told(error, found);
+    });
+  }
+
   return {
-    async *list(request, context) {
-      const { backend, path } = await spot(request.location, context);
-      const { recursive, maxDepth, follow } = request;
-      const batches = backend.list(path, { recursive, maxDepth, follow, signal: context.signal });
-      for await (const { entries, errors } of batches) {
-        yield { entries: entries.map(entryToWire), errors: errors.map(errorToWire) };
+    async *list({ location, recursive, maxDepth, follow }, context) {
+      const found = await spot(location, context);
+      const { signal } = context;
+      try {
+        const batches = found.backend.list(found.path, { recursive, maxDepth, follow, signal });
+        for await (const { entries, errors } of batches) {
+          const failed = errors.map((error) => errorToWire(told(error, found)));
+          yield { entries: entries.map(entryToWire), errors: failed };
+        }
+      } catch (error) {
+        throw told(error, found);
       }
     },
     async stat({ location, follow }, context) {
-      const { backend, path } = await spot(location, context);
-      return { entry: entryToWire(await backend.stat(path, { follow, signal: context.signal })) };
-    },
-    async mkdir({ location, parents, mode }, context) {
-      const { backend, path } = await changing(spot(location, context));
-      const options = { parents, ...(mode !== 0 && { mode }), signal: context.signal };
-      return { created: await backend.mkdir(path, options) };
-    },
-    async touch({ location, mtimeNs, noCreate }, context) {
-      const { backend, path } = await changing(spot(location, context));
-      const options = {
-        create: !noCreate,
-        ...(mtimeNs !== undefined && { mtimeNs }),
-        signal: context.signal,
-      };
-      await backend.touch(path, options);
-      return {};
-    },
-    async rename({ source, destination, replace }, context) {
-      const from = await changing(spot(source, context));
-      const to = await spot(destination, context);
-      if (from.backend !== to.backend) {
-        throw new PbError("cross_device", "a rename stays within one place", { path: to.path });
+      const found = await spot(location, context);
+      try {
+        const entry = await found.backend.stat(found.path, { follow, signal: context.signal });
+        return { entry: entryToWire(entry) };
+      } catch (error) {
+        throw told(error, found);
       }
-      await from.backend.rename(from.path, to.path, { replace, signal: context.signal });
-      return {};
     },
-    async remove({ location, recursive }, context) {
-      const { backend, path } = await changing(spot(location, context));
-      const removed = await backend.remove(path, { recursive, signal: context.signal });
-      return { files: BigInt(removed.files), directories: BigInt(removed.directories) };
-    },
+    mkdir: ({ location, parents, mode }, context) =>
+      change(spot(location, context), async ({ backend, path }) => {
+        const options = { parents, ...(mode !== 0 && { mode }), signal: context.signal };
+        return { created: await backend.mkdir(path, options) };
+      }),
+    touch: ({ location, mtimeNs, noCreate }, context) =>
+      change(spot(location, context), async ({ backend, path }) => {
+        const time = mtimeNs === undefined ? {} : { mtimeNs };
+        await backend.touch(path, { create: !noCreate, ...time, signal: context.signal });
+        return {};
+      }),
+    rename: ({ source, destination, replace }, context) =>
+      change(spot(source, context), async ({ backend, path }) => {
+        const to = await spot(destination, context);
+        if (to.backend !== backend) {
+          throw new PbError("cross_device", "a rename stays within one place", { path: `/${to.path}` });
+        }
+        await backend.rename(path, to.path, { replace, signal: context.signal });
+        return {};
+      }),
+    remove: ({ location, recursive }, context) =>
+      change(spot(location, context), async ({ backend, path }) => {
+        const removed = await backend.remove(path, { recursive, signal: context.signal });
+        return { files: BigInt(removed.files), directories: BigInt(removed.directories) };
+      }),
   };
 }
 
-/** Refused here too, so that no backend can forget it. */
-async function changing(asked: Promise<Spot>): Promise<Spot> {
-  const found = await asked;
-  if (found.backend.capabilities.writable) return found;
-  throw new PbError("read_only", "nothing may be changed here with this access", { path: found.path });
+/** The error with the path as the caller knows it; a backend below a root knows only its own part. */
+function told(error: unknown, { above }: Spot): PbError {
+  const known = PbError.from(error);
+  const { path, peer, hint, retryable } = known;
+  if (path === undefined || path.startsWith("/") || above === "") return known;
+  return new PbError(known.code, known.message, {
+    path: above + path,
+    retryable,
+    cause: error,
+    ...(peer !== undefined && { peer }),
+    ...(hint !== undefined && { hint }),
+  });
 }

@@ -1,0 +1,60 @@
+/** The daemon inside the command line's own process: the same services and the same calls as over a socket, without one. */
+
+import { type ConnectRouter, createRouterTransport, type Transport } from "@connectrpc/connect";
+import type { Backend, SessionPeer } from "../backend/backend.ts";
+import type { PbConnection } from "../backend/pb/connection.ts";
+import { type Backends, createBackends } from "../backend/registry.ts";
+import { openRemotes } from "../credential/remotes.ts";
+import { FileService } from "../gen/packetboat/v1/file_pb.ts";
+import { pathText } from "../model/path.ts";
+import { callerKey, OWN_PROCESS } from "./caller.ts";
+import { errorInterceptor } from "./errors.ts";
+import { createFileService } from "./file-service.ts";
+import { remoteBackends } from "./open-remote.ts";
+
+export interface InProcessOptions {
+  /** PB_HOME. */
+  readonly home: string;
+  /** This machine's files, from "/". */
+  readonly local: () => Promise<Backend>;
+  /** How data sessions to a connected remote are opened. */
+  readonly peer: (connection: PbConnection) => SessionPeer;
+  /** Further services over the same backends. */
+  readonly routes?: (router: ConnectRouter, backends: Backends) => void;
+}
+
+export interface InProcessDaemon extends AsyncDisposable {
+  readonly transport: Transport;
+  /** Idempotent. */
+  close(): Promise<void>;
+}
+
+export function inProcessDaemon({ home, local, peer, routes }: InProcessOptions): InProcessDaemon {
+  const backends = createBackends({ local, pb: remoteBackends({ store: openRemotes(home), peer }) });
+  const files = createFileService({
+    resolve: async ({ remote, path }, { signal }) => ({
+      backend: await backends.open(remote, signal),
+      path: pathText(path),
+      above: "",
+    }),
+  });
+  const transport = createRouterTransport(
+    (router) => {
+      router.service(FileService, files);
+      routes?.(router, backends);
+    },
+    {
+      router: {
+        interceptors: [
+          errorInterceptor(),
+          (next) => (request) => {
+            request.contextValues.set(callerKey, OWN_PROCESS);
+            return next(request);
+          },
+        ],
+      },
+    },
+  );
+  const close = () => backends.close();
+  return { transport, close, [Symbol.asyncDispose]: close };
+}
