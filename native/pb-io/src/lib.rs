@@ -5,3 +5,9 @@
 pub mod buffer;
 pub mod error;
 pub mod fs;
+pub mod hash;
+pub mod job;
+pub mod recv;
+pub mod send;
+pub mod session;
+pub mod transport;

@@ -4,6 +4,7 @@
 //! engine's threads and under the seeded simulator in `tests/`.
 #![forbid(unsafe_code)]
 
+pub mod message;
 pub mod sample;
 pub mod time;
 pub mod units;

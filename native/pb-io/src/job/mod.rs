@@ -1,0 +1,175 @@
+//! What is known of a job's progress, on either side, and the one thread that reports it.
+
+mod manifest;
+mod ticker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::error::Code;
+use crate::hash::Hash;
+pub use manifest::Manifest;
+
+/// Errors kept whole; further ones are only counted.
+pub const MAX_ERRORS: usize = 1000;
+/// Hashes kept in memory for the receipt; a manifest file holds them all.
+pub const MAX_HASHES: usize = 1000;
+
+/// One thing that went wrong, with the path it concerns (empty: the job as a whole).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobError {
+    pub code: Code,
+    pub path: Vec<u8>,
+    pub message: String,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Done,
+    /// Some entries failed.
+    Partial,
+    /// The job could not go on.
+    Failed,
+    Aborted,
+}
+
+/// Cumulative counters of a job. Bytes are payload of files.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Verified at the receiver.
+    pub bytes: AtomicU64,
+    pub total_bytes: AtomicU64,
+    pub files: AtomicU64,
+    pub total_files: AtomicU64,
+    pub directories: AtomicU64,
+    pub symlinks: AtomicU64,
+    pub skipped_files: AtomicU64,
+    pub skipped_bytes: AtomicU64,
+    pub failed: AtomicU64,
+    pub chunks_refetched: AtomicU64,
+    pub removed_sources: AtomicU64,
+}
+
+/// Adds to a counter.
+pub fn add(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, Ordering::Relaxed);
+}
+
+/// Reads a counter.
+pub fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+/// A file that arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileHash {
+    pub path: Vec<u8>,
+    pub size: u64,
+    pub hash: Hash,
+}
+
+/// What the addon hears.
+pub enum Update {
+    /// Counters changed; errors since the last call.
+    Progress(Vec<JobError>),
+    /// The queue of a sender has room again.
+    Room,
+    /// The end; nothing follows.
+    Ended(State),
+}
+
+type Listener = Box<dyn Fn(&Status, Update) + Send + Sync>;
+
+/// A job's public face. Shared with the ticker.
+pub struct Status {
+    pub counters: Counters,
+    inner: Mutex<Inner>,
+    listener: Listener,
+    manifest: Option<Manifest>,
+}
+
+#[derive(Default)]
+struct Inner {
+    fresh: Vec<JobError>,
+    errors: Vec<JobError>,
+    hashes: Vec<FileHash>,
+    ended: Option<State>,
+}
+
+impl Status {
+    /// A status whose listener is called at most ten times a second, and at once for `Room` and the end.
+    pub fn new(manifest: Option<Manifest>, listener: Listener) -> Arc<Status> {
+        let status = Arc::new(Status { counters: Counters::default(), inner: Mutex::default(), listener, manifest });
+        ticker::watch(&status);
+        status
+    }
+
+    /// Notes an error of one entry or of the job.
+    pub fn error(&self, error: JobError) {
+        let mut inner = self.inner.lock();
+        if inner.errors.len() < MAX_ERRORS {
+            inner.fresh.push(error.clone());
+            inner.errors.push(error);
+        }
+    }
+
+    /// Notes a file that arrived.
+    pub fn file(&self, path: &[u8], size: u64, hash: Hash) {
+        add(&self.counters.files, 1);
+        if let Some(manifest) = &self.manifest {
+            if let Err(e) = manifest.line(path, size, &hash) {
+                let message = format!("the manifest could not be written: {e}");
+                self.error(JobError { code: Code::IoError, path: Vec::new(), message });
+            }
+        }
+        let mut inner = self.inner.lock();
+        if inner.hashes.len() < MAX_HASHES {
+            inner.hashes.push(FileHash { path: path.to_vec(), size, hash });
+        }
+    }
+
+    pub fn room(&self) {
+        (self.listener)(self, Update::Room);
+    }
+
+    /// Ends the job once; later calls change nothing. `Done` becomes `Partial` when entries failed.
+    pub fn end(&self, state: State) {
+        let mut inner = self.inner.lock();
+        if inner.ended.is_some() {
+            return;
+        }
+        let failed = get(&self.counters.failed) > 0 || !inner.errors.is_empty();
+        let state = if state == State::Done && failed { State::Partial } else { state };
+        inner.ended = Some(state);
+        drop(inner);
+        if let Some(manifest) = &self.manifest {
+            manifest.finish();
+        }
+        (self.listener)(self, Update::Ended(state));
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.inner.lock().ended.is_some()
+    }
+
+    pub fn errors(&self) -> Vec<JobError> {
+        self.inner.lock().errors.clone()
+    }
+
+    pub fn hashes(&self) -> Vec<FileHash> {
+        self.inner.lock().hashes.clone()
+    }
+
+    /// Called by the ticker.
+    fn tick(&self) {
+        let mut inner = self.inner.lock();
+        if inner.ended.is_some() {
+            return;
+        }
+        let fresh = std::mem::take(&mut inner.fresh);
+        (self.listener)(self, Update::Progress(fresh));
+    }
+}

@@ -1,0 +1,288 @@
+//! Large files: chunks read at their offsets by several readers, and pipes read in order.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pb_proto::message::item::{ChunkRun, Item, MAX_RUNS, UNKNOWN_SIZE, encoded_bound};
+use pb_proto::message::{CHUNK_TRAILER, ChunkTrailer};
+
+use super::bundle::Bundle;
+use super::small::{item_meta, withdraw};
+use super::{Numbered, SendJob};
+use crate::error::Code;
+use crate::fs::{Meta, sparse, stat_fd};
+use crate::hash::{self, Tree, chunk_count};
+use crate::session::Session;
+use crate::transport::OutBody;
+
+/// A large file that is being sent.
+pub(crate) struct LargeFile {
+    pub id: u32,
+    file: Arc<File>,
+    /// As it was when it was opened; `None` for a pipe.
+    before: Option<Meta>,
+    chunk_bytes: u64,
+    /// Runs of chunks that hold only zeros: (first, count), sorted.
+    holes: Vec<ChunkRun>,
+    progress: Mutex<Progress>,
+}
+
+struct Progress {
+    tree: Tree,
+    /// Chunks that are not queued yet.
+    left: u64,
+    /// Bytes read so far of a pipe.
+    read: u64,
+    at_end: bool,
+    failed: bool,
+}
+
+/// Why a chunk could not be read.
+struct ReadError(Code, String);
+
+impl LargeFile {
+    pub fn is_pipe(&self) -> bool {
+        self.before.is_none()
+    }
+
+    /// Chunks of the file; of a pipe as many as there may ever be, until it is at its end.
+    pub fn total_chunks(&self) -> u64 {
+        match &self.before {
+            Some(meta) => chunk_count(meta.size, self.chunk_bytes),
+            None if self.progress.lock().at_end => 0,
+            None => u64::MAX,
+        }
+    }
+
+    pub fn is_hole(&self, index: u64) -> bool {
+        let at = self.holes.partition_point(|&(first, count)| first + count <= index);
+        self.holes.get(at).is_some_and(|&(first, _)| first <= index)
+    }
+
+    fn size(&self) -> u64 {
+        self.before.as_ref().map_or_else(|| self.progress.lock().read, |m| m.size)
+    }
+
+    fn chunk_len(&self, index: u64) -> usize {
+        let rest = self.before.as_ref().map_or(u64::MAX, |m| m.size) - index * self.chunk_bytes;
+        rest.min(self.chunk_bytes) as usize
+    }
+
+    /// Fills `buffer` with the chunk; its length.
+    fn read(&self, index: u64, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        let read = match self.is_pipe() {
+            true => read_pipe(&self.file, buffer),
+            false => self.file.read_exact_at(buffer, index * self.chunk_bytes).map(|()| buffer.len()),
+        };
+        read.map_err(|e| match e.kind() {
+            std::io::ErrorKind::UnexpectedEof => ReadError(Code::SourceChanged, "the file shrank while it was read".into()),
+            _ => ReadError(Code::IoError, e.to_string()),
+        })
+    }
+
+    fn unchanged(&self) -> Result<(), ReadError> {
+        let Some(before) = &self.before else { return Ok(()) };
+        let now = stat_fd(self.file.as_fd()).map_err(|e| ReadError(Code::IoError, e.to_string()))?;
+        let same = now.size == before.size && now.mtime_ns == before.mtime_ns && now.ctime_ns == before.ctime_ns;
+        let changed = || ReadError(Code::SourceChanged, "the file changed while it was read".into());
+        if same { Ok(()) } else { Err(changed()) }
+    }
+}
+
+fn read_pipe(mut file: &File, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut at = 0;
+    while at < buffer.len() {
+        match file.read(&mut buffer[at..]) {
+            Ok(0) => break,
+            Ok(n) => at += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(at)
+}
+
+impl SendJob {
+    /// Opens a large file and announces it, so that its chunks can be read.
+    pub(super) fn open_large(&self, mut n: Numbered, wanted: bool) {
+        let opened = self.try_open(&mut n);
+        let Some(mut bundle) = Bundle::new(self, 4096) else { return };
+        let file = match opened {
+            Ok(file) => {
+                self.announce(&n, &file, wanted, &mut bundle);
+                Some(Arc::new(file))
+            }
+            Err(ReadError(code, text)) => {
+                withdraw(&mut bundle, n.id, code, &text);
+                None
+            }
+        };
+        // Queued before any chunk can be: it must get its credit first.
+        bundle.send();
+        self.plan.lock().opened(file.clone());
+        self.work.notify_all();
+        if let Some(file) = file.filter(|f| f.progress.lock().left == 0) {
+            self.end_large(&file);
+        }
+    }
+
+    fn try_open(&self, n: &mut Numbered) -> Result<LargeFile, ReadError> {
+        let chunk_bytes = u64::from(self.options.chunk_bytes);
+        let (file, before) = match n.entry.pipe.take() {
+            Some(pipe) => (pipe, None),
+            None => {
+                let file = self.open_source(&n.entry).map_err(|e| match e.code {
+                    Code::NotFound => ReadError(Code::SourceVanished, e.to_string()),
+                    code => ReadError(code, e.to_string()),
+                })?;
+                let meta = stat_fd(file.as_fd()).map_err(|e| ReadError(Code::from_errno(e), e.to_string()))?;
+                n.entry.size = meta.size;
+                n.entry.mtime_ns = meta.mtime_ns;
+                (file, Some(meta))
+            }
+        };
+        let holes = before.as_ref().map_or_else(Vec::new, |m| holes(&file, m, chunk_bytes));
+        let skipped: u64 = holes.iter().map(|h| h.1).sum();
+        let left = before.as_ref().map_or(u64::MAX, |m| chunk_count(m.size, chunk_bytes) - skipped);
+        let mut tree = Tree::new(chunk_bytes);
+        hash_holes(&mut tree, &holes, before.as_ref().map_or(0, |m| m.size), chunk_bytes);
+        let progress = Mutex::new(Progress { tree, left, read: 0, at_end: false, failed: false });
+        Ok(LargeFile { id: n.id, file: Arc::new(file), before, chunk_bytes, holes, progress })
+    }
+
+    fn announce(&self, n: &Numbered, file: &LargeFile, wanted: bool, bundle: &mut Bundle<'_>) {
+        if let Some(sent) = self.plan.lock().sent.get_mut(&n.id) {
+            sent.size = n.entry.size;
+            sent.mtime_ns = n.entry.mtime_ns;
+        }
+        let size = file.before.as_ref().map_or(UNKNOWN_SIZE, |m| m.size);
+        if !wanted {
+            let open = Item::Open { meta: item_meta(n), size, chunk_log2: file.chunk_bytes.trailing_zeros() as u8 };
+            bundle.put(&open, encoded_bound(n.entry.target.len(), 0));
+        }
+        let sparse = file.before.as_ref().is_some_and(|m| m.blocks * 512 < m.size);
+        if sparse {
+            bundle.put(&Item::Holes { id: n.id, runs: file.holes.clone() }, 32 + file.holes.len() * 16);
+        }
+    }
+
+    /// Reads, hashes and queues one chunk.
+    pub(super) fn chunk(&self, file: &Arc<LargeFile>, index: u64) {
+        let Some(session) = self.session.upgrade() else { return };
+        if !file.progress.lock().failed {
+            if let Err(ReadError(code, text)) = self.try_chunk(&session, file, index) {
+                self.give_up(file, code, &text);
+            }
+        }
+        self.plan.lock().chunk_done(file.id, index);
+        self.work.notify_all();
+        let mut p = file.progress.lock();
+        let complete = p.left == 0 && !p.failed && !std::mem::replace(&mut p.at_end, true);
+        drop(p);
+        if complete {
+            self.end_large(file);
+        }
+    }
+
+    fn try_chunk(&self, session: &Arc<Session>, file: &Arc<LargeFile>, index: u64) -> Result<(), ReadError> {
+        let len = file.chunk_len(index);
+        let stop = || session.has_ended() || self.stopped();
+        let Some(mut buffer) = session.send_budget.take(len + CHUNK_TRAILER, &stop) else { return Ok(()) };
+        let n = file.read(index, &mut buffer.as_mut_slice()[..len])?;
+        if file.is_pipe() {
+            let mut p = file.progress.lock();
+            p.read += n as u64;
+            if n < len {
+                p.left = 0;
+            }
+            if n == 0 {
+                return Ok(());
+            }
+        }
+        let offset = index * file.chunk_bytes;
+        let hash = hash::chunk(offset, &buffer.as_slice()[..n]);
+        let trailer =
+            ChunkTrailer { job: self.options.job, file: file.id, offset, chaining_value: hash.chaining_value }.encode();
+        let body = if session.zero_copy() && !file.is_pipe() {
+            drop(buffer);
+            OutBody::File { file: Arc::clone(&file.file), offset, length: n as u32, trailer: trailer.to_vec() }
+        } else {
+            buffer.truncate(n + CHUNK_TRAILER);
+            buffer.as_mut_slice()[n..].copy_from_slice(&trailer);
+            OutBody::Memory(buffer)
+        };
+        session.outbox.push_data((n + CHUNK_TRAILER) as u32, body);
+        let mut p = file.progress.lock();
+        p.tree.set(index, hash);
+        if !file.is_pipe() {
+            p.left = p.left.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    /// All chunks are queued: says so if the source stayed as it was.
+    fn end_large(&self, file: &Arc<LargeFile>) {
+        file.progress.lock().at_end = true;
+        self.plan.lock().file_done(file.id);
+        if let Err(ReadError(code, text)) = file.unchanged() {
+            return self.give_up(file, code, &text);
+        }
+        let size = file.size();
+        let hash = file.progress.lock().tree.root(size);
+        if let Some(sent) = self.plan.lock().sent.get_mut(&file.id) {
+            sent.hash = Some(hash);
+            sent.size = size;
+        }
+        if let Some(mut bundle) = Bundle::new(self, 64) {
+            bundle.put(&Item::End { id: file.id, size, hash }, 64);
+            bundle.send();
+        }
+    }
+
+    fn give_up(&self, file: &Arc<LargeFile>, code: Code, text: &str) {
+        if std::mem::replace(&mut file.progress.lock().failed, true) {
+            return;
+        }
+        self.plan.lock().file_done(file.id);
+        if let Some(mut bundle) = Bundle::new(self, text.len() + 64) {
+            withdraw(&mut bundle, file.id, code, text);
+            bundle.send();
+        }
+    }
+}
+
+/// Runs of chunks that lie wholly in holes. Files without holes cost no system call.
+fn holes(file: &File, meta: &Meta, chunk_bytes: u64) -> Vec<ChunkRun> {
+    if meta.blocks * 512 >= meta.size {
+        return Vec::new();
+    }
+    let Ok(data) = sparse::data_ranges(file, meta.size) else { return Vec::new() };
+    let mut runs = Vec::new();
+    let mut at = 0;
+    let end = chunk_count(meta.size, chunk_bytes);
+    for (start, stop) in data.iter().map(|r| (r.start / chunk_bytes, r.end.div_ceil(chunk_bytes))).chain([(end, end)]) {
+        if start > at {
+            runs.push((at, start - at));
+        }
+        at = at.max(stop);
+    }
+    runs.truncate(MAX_RUNS);
+    runs
+}
+
+/// Zero chunks differ only by their offset, so each is hashed like any other, from one block of zeros.
+pub(crate) fn hash_holes(tree: &mut Tree, runs: &[ChunkRun], size: u64, chunk_bytes: u64) {
+    if runs.is_empty() {
+        return;
+    }
+    let zeros = vec![0u8; chunk_bytes as usize];
+    for index in runs.iter().flat_map(|&(first, count)| first..first.saturating_add(count)) {
+        let offset = index * chunk_bytes;
+        let len = (size - offset).min(chunk_bytes) as usize;
+        tree.set(index, hash::chunk(offset, &zeros[..len]));
+    }
+}

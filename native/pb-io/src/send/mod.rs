@@ -1,0 +1,190 @@
+//! The sending side of a job: entries come in, units go out, results come back.
+//!
+//! Readers (threads) take tasks from the [`plan`](plan::Plan): offers, small files gathered into bundles, chunks of large
+//! files. What the receiver says arrives on a session's writer thread through [`SendJob::hear`].
+
+mod bundle;
+mod feedback;
+mod large;
+mod plan;
+mod reader;
+mod small;
+
+use std::fs::File;
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::error::Code;
+use crate::fs::{Kind, Root};
+use crate::hash::Hash;
+use crate::job::{JobError, State, Status, add};
+use crate::session::{Job, Session};
+use crate::transport::TransportError;
+use plan::Plan;
+
+/// Files up to this size travel whole inside bundles; larger ones in chunks.
+pub const INLINE_MAX: u64 = 256 << 10;
+/// Entries that wait in a job before `push` asks the caller to hold on.
+pub const QUEUE_HIGH: usize = 16_384;
+/// And when it may go on.
+pub const QUEUE_LOW: usize = 8_192;
+
+/// How to send.
+pub struct SendOptions {
+    pub job: u32,
+    pub roots: Vec<Root>,
+    /// Power of two, 64 KiB to 1 MiB.
+    pub chunk_bytes: u32,
+    /// Large files in flight.
+    pub parallel_files: usize,
+    /// Copy what links point to.
+    pub follow: bool,
+    /// Remove each source once it is durable at the receiver and unchanged.
+    pub remove_sources: bool,
+}
+
+/// One thing to send.
+pub struct Entry {
+    pub root: usize,
+    /// Below its root.
+    pub source: Vec<u8>,
+    /// Below the destination's base.
+    pub target: Vec<u8>,
+    pub kind: Kind,
+    pub size: u64,
+    pub mtime_ns: i64,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub link_target: Vec<u8>,
+    /// Read this to its end instead (a pipe).
+    pub pipe: Option<File>,
+}
+
+/// An entry with its number.
+pub(crate) struct Numbered {
+    pub id: u32,
+    pub entry: Entry,
+}
+
+/// What is remembered of an entry until its result is there.
+pub(crate) struct Sent {
+    pub root: usize,
+    pub source: Vec<u8>,
+    pub target: Vec<u8>,
+    pub kind: Kind,
+    pub size: u64,
+    pub mtime_ns: i64,
+    pub hash: Option<Hash>,
+}
+
+/// A job of the sending side.
+pub struct SendJob {
+    pub(crate) options: SendOptions,
+    pub(crate) session: Weak<Session>,
+    pub(crate) plan: Mutex<Plan>,
+    /// There may be a task.
+    pub(crate) work: Condvar,
+    pub status: Arc<Status>,
+}
+
+impl SendJob {
+    /// Adds the job to a session and starts its readers.
+    pub fn start(session: &Arc<Session>, options: SendOptions, status: Arc<Status>) -> Result<Arc<SendJob>, TransportError> {
+        let job = Arc::new(SendJob {
+            plan: Mutex::new(Plan::new(options.parallel_files)),
+            options,
+            session: Arc::downgrade(session),
+            work: Condvar::new(),
+            status,
+        });
+        session.add_job(job.options.job, Job::Send(Arc::clone(&job)))?;
+        for n in 0..reader_count() {
+            let of_thread = Arc::clone(&job);
+            let thread = thread::Builder::new().name(format!("pb-read-{n}"));
+            thread.spawn(move || reader::run(&of_thread)).map_err(|e| TransportError {
+                code: Code::ResourceExhausted,
+                message: format!("a reader thread could not be started: {e}"),
+            })?;
+        }
+        Ok(job)
+    }
+
+    /// Queues entries; returns how many wait. Over [`QUEUE_HIGH`] the caller should wait for `Update::Room`.
+    pub fn push(&self, entries: Vec<Entry>) -> usize {
+        let mut plan = self.plan.lock();
+        for entry in entries {
+            if entry.kind == Kind::File {
+                add(&self.status.counters.total_files, 1);
+                add(&self.status.counters.total_bytes, entry.size);
+            }
+            plan.push(entry);
+        }
+        self.work.notify_all();
+        plan.waiting()
+    }
+
+    /// No more entries come.
+    pub fn finish(&self) {
+        self.plan.lock().close();
+        self.work.notify_all();
+    }
+
+    /// Stops the job and tells the receiver.
+    pub fn abort(&self, reason: &str) {
+        if let Some(session) = self.session.upgrade().filter(|_| !self.status.has_ended()) {
+            let note = pb_proto::message::note::Note::Abort { code: b"aborted", text: reason.as_bytes() };
+            session.send_notes(self.options.job, &[note]);
+        }
+        self.stop(State::Aborted);
+    }
+
+    /// The session broke.
+    pub(crate) fn fail(&self, why: &TransportError) {
+        if !self.status.has_ended() {
+            self.status.error(JobError { code: why.code, path: Vec::new(), message: why.message.clone() });
+        }
+        self.stop(if why.code == Code::Aborted { State::Aborted } else { State::Failed });
+    }
+
+    pub(crate) fn stop(&self, state: State) {
+        self.plan.lock().stop();
+        self.work.notify_all();
+        if let Some(session) = self.session.upgrade() {
+            session.remove_job(self.options.job);
+        }
+        self.status.end(state);
+    }
+
+    pub(crate) fn stopped(&self) -> bool {
+        self.plan.lock().stopped()
+    }
+
+    /// Waits for a task, or the end.
+    pub(crate) fn next_task(&self) -> Option<plan::Task> {
+        let mut plan = self.plan.lock();
+        let before = plan.waiting();
+        loop {
+            if plan.stopped() {
+                return None;
+            }
+            if let Some(task) = plan.next_task() {
+                let room = before > QUEUE_LOW && plan.waiting() <= QUEUE_LOW;
+                drop(plan);
+                if room {
+                    self.status.room();
+                }
+                return Some(task);
+            }
+            self.work.wait_for(&mut plan, Duration::from_millis(500));
+        }
+    }
+}
+
+/// Two overlap reading with hashing on the smallest machine; four fill a disk's queue.
+fn reader_count() -> usize {
+    thread::available_parallelism().map_or(2, usize::from).clamp(2, 4)
+}

@@ -1,0 +1,291 @@
+//! What a sending job has to do next. Holds no I/O.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::large::LargeFile;
+use super::{Entry, INLINE_MAX, Numbered, Sent};
+use crate::fs::Kind;
+
+/// Small files of one bundle: at most this many bytes of content, so that a lane gets them early.
+const BUNDLE_CONTENT: u64 = 512 << 10;
+/// And at most this many entries.
+const BUNDLE_ENTRIES: usize = 1024;
+/// Offers in one bundle.
+const OFFERS: usize = 2048;
+/// Offers without an answer; bounds both sides' memory.
+const MAX_OFFERED: usize = 65_536;
+/// A chunk is only read when it is less than this many ahead of the lowest that is not queued yet, so that a receiver that
+/// writes in order never waits for a chunk that has no credit.
+const CHUNK_SPREAD: u64 = 4;
+
+/// One piece of work for a reader.
+pub(crate) enum Task {
+    /// Tell the receiver what there is.
+    Offer(Vec<Numbered>),
+    /// Folders, links and small files, whole; `wanted`: they were offered before.
+    Small { entries: Vec<Numbered>, wanted: bool },
+    /// Open a large file and announce it unless it was offered.
+    Open { entry: Numbered, wanted: bool },
+    /// Read and queue one chunk.
+    Chunk { file: Arc<LargeFile>, index: u64 },
+    /// Say how many entries there were.
+    Finish { entries: u64 },
+}
+
+/// See the module.
+pub(crate) struct Plan {
+    /// Not looked at yet.
+    queue: VecDeque<Numbered>,
+    next_id: u32,
+    closed: bool,
+    finish_said: bool,
+    stopped: bool,
+    /// The receiver's answer: may entries be pushed unasked?
+    push: Option<bool>,
+    offered: HashMap<u32, Numbered>,
+    wanted_small: VecDeque<Numbered>,
+    wanted_large: VecDeque<Numbered>,
+    active: Vec<Active>,
+    /// Large files being opened now.
+    opening: usize,
+    again: VecDeque<(Arc<LargeFile>, u64)>,
+    pub(crate) sent: HashMap<u32, Sent>,
+    /// Files whose chunks are all queued, kept until their result for chunks that must be sent again.
+    pub(crate) kept: HashMap<u32, Arc<LargeFile>>,
+    parallel_files: usize,
+    /// Alternates between chunks and small files, so that neither starves.
+    turn: bool,
+}
+
+/// A large file with chunks left to read.
+struct Active {
+    file: Arc<LargeFile>,
+    next: u64,
+    reading: BTreeSet<u64>,
+}
+
+impl Active {
+    fn next_chunk(&mut self) -> Option<u64> {
+        let total = self.file.total_chunks();
+        while self.next < total && self.file.is_hole(self.next) {
+            self.next += 1;
+        }
+        let lowest = self.reading.first().copied().unwrap_or(self.next);
+        let spread = if self.file.is_pipe() { 1 } else { CHUNK_SPREAD };
+        if self.next >= total || self.next - lowest >= spread || (spread == 1 && !self.reading.is_empty()) {
+            return None;
+        }
+        let index = self.next;
+        self.next += 1;
+        self.reading.insert(index);
+        Some(index)
+    }
+}
+
+impl Plan {
+    pub fn new(parallel_files: usize) -> Plan {
+        Plan {
+            queue: VecDeque::new(),
+            next_id: 0,
+            closed: false,
+            finish_said: false,
+            stopped: false,
+            push: None,
+            offered: HashMap::new(),
+            wanted_small: VecDeque::new(),
+            wanted_large: VecDeque::new(),
+            active: Vec::new(),
+            opening: 0,
+            again: VecDeque::new(),
+            sent: HashMap::new(),
+            kept: HashMap::new(),
+            parallel_files,
+            turn: false,
+        }
+    }
+
+    pub fn push(&mut self, entry: Entry) {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.sent.insert(id, Sent::of(&entry));
+        self.queue.push_back(Numbered { id, entry });
+    }
+
+    /// Entries that a caller who pushes should wait for.
+    pub fn waiting(&self) -> usize {
+        self.queue.len() + self.wanted_small.len()
+    }
+
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
+    pub fn stop(&mut self) {
+        self.stopped = true;
+        self.queue.clear();
+        self.offered.clear();
+        self.wanted_small.clear();
+        self.wanted_large.clear();
+        self.active.clear();
+        self.again.clear();
+        self.kept.clear();
+        self.sent.clear();
+    }
+
+    pub fn stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// The receiver is ready.
+    pub fn accept(&mut self, push: bool) {
+        self.push = Some(push);
+    }
+
+    /// The receiver wants an offered entry. False when it was never offered.
+    pub fn want(&mut self, id: u32) -> bool {
+        let Some(n) = self.offered.remove(&id) else { return false };
+        self.classify(n);
+        true
+    }
+
+    /// The receiver has answered an entry finally; true when it was still only offered.
+    pub fn settle(&mut self, id: u32) -> Option<Sent> {
+        self.offered.remove(&id);
+        self.kept.remove(&id);
+        self.sent.remove(&id)
+    }
+
+    fn classify(&mut self, n: Numbered) {
+        let large = n.entry.kind == Kind::File && (n.entry.size > INLINE_MAX || n.entry.pipe.is_some());
+        if large { self.wanted_large.push_back(n) } else { self.wanted_small.push_back(n) }
+    }
+
+    /// The next piece of work, `None` when there is none now.
+    pub fn next_task(&mut self) -> Option<Task> {
+        if let Some((file, index)) = self.again.pop_front() {
+            return Some(Task::Chunk { file, index });
+        }
+        self.turn = !self.turn;
+        let chunk_first = self.turn;
+        if let Some(task) = chunk_first.then(|| self.chunk()).flatten() {
+            return Some(task);
+        }
+        self.look_at_queue()
+            .or_else(|| self.small())
+            .or_else(|| self.open())
+            .or_else(|| self.chunk())
+            .or_else(|| self.finish())
+    }
+
+    fn look_at_queue(&mut self) -> Option<Task> {
+        match self.push? {
+            true => {
+                let n = self.queue.len().min(BUNDLE_ENTRIES);
+                for entry in self.queue.drain(..n).collect::<Vec<_>>() {
+                    self.classify(entry);
+                }
+                None
+            }
+            false if self.queue.is_empty() || self.offered.len() >= MAX_OFFERED => None,
+            false => {
+                let n = self.queue.len().min(OFFERS);
+                Some(Task::Offer(self.queue.drain(..n).collect()))
+            }
+        }
+    }
+
+    /// Offers that were sent and wait for an answer. Folders and links need none.
+    pub fn offer(&mut self, entry: Numbered) {
+        self.offered.insert(entry.id, entry);
+    }
+
+    fn small(&mut self) -> Option<Task> {
+        let mut content = 0;
+        let n = self.wanted_small.iter().take(BUNDLE_ENTRIES).take_while(|n| {
+            let fits = content == 0 || content + n.entry.size <= BUNDLE_CONTENT;
+            content += n.entry.size;
+            fits
+        });
+        let n = n.count();
+        let wanted = self.push == Some(false);
+        (n > 0).then(|| Task::Small { entries: self.wanted_small.drain(..n).collect(), wanted })
+    }
+
+    fn open(&mut self) -> Option<Task> {
+        if self.active.len() + self.opening >= self.parallel_files {
+            return None;
+        }
+        let entry = self.wanted_large.pop_front()?;
+        self.opening += 1;
+        Some(Task::Open { entry, wanted: self.push == Some(false) })
+    }
+
+    fn chunk(&mut self) -> Option<Task> {
+        for (at, active) in self.active.iter_mut().enumerate() {
+            if let Some(index) = active.next_chunk() {
+                let file = Arc::clone(&active.file);
+                // The next call starts with another file.
+                self.active.rotate_left(at + 1);
+                return Some(Task::Chunk { file, index });
+            }
+        }
+        None
+    }
+
+    fn finish(&mut self) -> Option<Task> {
+        let all_seen = self.closed && self.queue.is_empty() && self.push.is_some();
+        if !all_seen || self.finish_said {
+            return None;
+        }
+        self.finish_said = true;
+        Some(Task::Finish { entries: u64::from(self.next_id) })
+    }
+
+    /// A large file is open: its chunks can be read.
+    pub fn opened(&mut self, file: Option<Arc<LargeFile>>) {
+        self.opening -= 1;
+        if let Some(file) = file {
+            self.kept.insert(file.id, Arc::clone(&file));
+            self.active.push(Active { file, next: 0, reading: BTreeSet::new() });
+        }
+    }
+
+    /// A small file turned out to be large.
+    pub fn grown(&mut self, entry: Numbered) {
+        self.wanted_large.push_back(entry);
+    }
+
+    /// A chunk is queued.
+    pub fn chunk_done(&mut self, id: u32, index: u64) {
+        if let Some(active) = self.active.iter_mut().find(|a| a.file.id == id) {
+            active.reading.remove(&index);
+        }
+    }
+
+    /// Nothing more is to be read of the file (it is at its end, or failed).
+    pub fn file_done(&mut self, id: u32) {
+        self.active.retain(|a| a.file.id != id);
+    }
+
+    /// The receiver asks for a chunk again; false when the file is not there any more.
+    pub fn again(&mut self, id: u32, index: u64) -> bool {
+        let Some(file) = self.kept.get(&id) else { return false };
+        self.again.push_back((Arc::clone(file), index));
+        true
+    }
+}
+
+impl Sent {
+    fn of(e: &Entry) -> Sent {
+        Sent {
+            root: e.root,
+            source: e.source.clone(),
+            target: e.target.clone(),
+            kind: e.kind,
+            size: e.size,
+            mtime_ns: e.mtime_ns,
+            hash: None,
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! A reader thread: takes tasks until the job stops.
+
+use std::sync::Arc;
+
+use pb_proto::message::item::Item;
+
+use super::SendJob;
+use super::bundle::Bundle;
+use super::plan::Task;
+
+pub(super) fn run(job: &Arc<SendJob>) {
+    let mut scratch = Vec::new();
+    while let Some(task) = job.next_task() {
+        match task {
+            Task::Offer(entries) => job.offer(entries),
+            Task::Small { entries, wanted } => job.small(entries, wanted, &mut scratch),
+            Task::Open { entry, wanted } => job.open_large(entry, wanted),
+            Task::Chunk { file, index } => job.chunk(&file, index),
+            Task::Finish { entries } => finish(job, entries),
+        }
+    }
+}
+
+fn finish(job: &SendJob, entries: u64) {
+    if let Some(mut bundle) = Bundle::new(job, 16) {
+        bundle.put(&Item::Finish { entries }, 16);
+        bundle.send();
+    }
+}

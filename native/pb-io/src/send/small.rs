@@ -1,0 +1,162 @@
+//! Small files: opened, read whole, hashed, and put into bundles with folders and links.
+
+use std::io::Read;
+
+use pb_proto::message::item::{Item, Meta as ItemMeta, encoded_bound};
+
+use super::bundle::Bundle;
+use super::{Entry, INLINE_MAX, Numbered, SendJob};
+use crate::error::Code;
+use crate::fs::{FsError, Kind, Meta, stat_fd};
+use crate::hash;
+use std::fs::File;
+use std::os::fd::AsFd;
+
+/// What reading a small file gave.
+enum Read1 {
+    Whole(Meta),
+    /// It is too large for a bundle by now.
+    Grown(u64),
+    Failed(Code, String),
+}
+
+impl SendJob {
+    /// Announces entries: folders and links themselves, files as offers.
+    pub(super) fn offer(&self, entries: Vec<Numbered>) {
+        let Some(mut bundle) = Bundle::new(self, entries.len() * 128) else { return };
+        let log2 = self.options.chunk_bytes.trailing_zeros() as u8;
+        for n in entries {
+            if n.entry.kind == Kind::File {
+                let size = if n.entry.pipe.is_some() { pb_proto::message::item::UNKNOWN_SIZE } else { n.entry.size };
+                let item = Item::Offer { meta: item_meta(&n), size, chunk_log2: log2 };
+                let bound = encoded_bound(n.entry.target.len(), 0);
+                let mut bytes = Vec::with_capacity(bound);
+                item.encode(&mut bytes);
+                // Known as offered before the answer can come.
+                bundle.put(&item, bound);
+                self.plan.lock().offer(n);
+            } else {
+                put_special(&mut bundle, &n);
+            }
+        }
+        bundle.send();
+    }
+
+    /// Sends entries whole.
+    pub(super) fn small(&self, entries: Vec<Numbered>, wanted: bool, scratch: &mut Vec<u8>) {
+        let Some(mut bundle) = Bundle::new(self, INLINE_MAX as usize) else { return };
+        for n in entries {
+            match n.entry.kind {
+                Kind::File => self.small_file(n, wanted, scratch, &mut bundle),
+                _ => put_special(&mut bundle, &n),
+            }
+        }
+        bundle.send();
+    }
+
+    fn small_file(&self, mut n: Numbered, wanted: bool, scratch: &mut Vec<u8>, bundle: &mut Bundle<'_>) {
+        match self.read_whole(&n.entry, scratch) {
+            Read1::Whole(meta) => {
+                let hash = hash::whole(scratch);
+                n.entry.mtime_ns = meta.mtime_ns;
+                self.remember(&n, scratch.len() as u64, Some(hash));
+                let bound = encoded_bound(n.entry.target.len(), scratch.len());
+                let item = match wanted {
+                    true => Item::Content { id: n.id, hash, content: scratch },
+                    false => Item::Inline { meta: item_meta(&n), hash, content: scratch },
+                };
+                bundle.put(&item, bound);
+            }
+            Read1::Grown(size) => {
+                n.entry.size = size;
+                self.plan.lock().grown(n);
+                self.work.notify_all();
+            }
+            Read1::Failed(code, text) => {
+                withdraw(bundle, n.id, code, &text);
+            }
+        }
+    }
+
+    fn remember(&self, n: &Numbered, size: u64, hash: Option<hash::Hash>) {
+        if let Some(sent) = self.plan.lock().sent.get_mut(&n.id) {
+            sent.size = size;
+            sent.hash = hash;
+            sent.mtime_ns = n.entry.mtime_ns;
+        }
+    }
+
+    fn read_whole(&self, entry: &Entry, scratch: &mut Vec<u8>) -> Read1 {
+        for _ in 0..3 {
+            let read = match self.open_source(entry) {
+                Ok(file) => read_once(&file, scratch),
+                Err(e) => return failed(&e),
+            };
+            match read {
+                Ok(Some(done)) => return done,
+                Ok(None) => continue,
+                Err(e) => return Read1::Failed(Code::IoError, e.to_string()),
+            }
+        }
+        Read1::Failed(Code::SourceChanged, "the file keeps changing while it is read".into())
+    }
+
+    /// Opens the source of an entry.
+    pub(super) fn open_source(&self, entry: &Entry) -> Result<File, FsError> {
+        let root = self.options.roots.get(entry.root);
+        let root = root.ok_or_else(|| FsError::refused("open", &entry.source, Code::InvalidArgument))?;
+        root.open_file(&entry.source, self.options.follow)
+    }
+}
+
+/// `None`: it changed while it was read.
+fn read_once(mut file: &File, scratch: &mut Vec<u8>) -> std::io::Result<Option<Read1>> {
+    let before = stat_fd(file.as_fd())?;
+    if before.size > INLINE_MAX {
+        return Ok(Some(Read1::Grown(before.size)));
+    }
+    scratch.clear();
+    scratch.resize(before.size as usize, 0);
+    let mut at = 0;
+    while at < scratch.len() {
+        match file.read(&mut scratch[at..])? {
+            0 => return Ok(None),
+            n => at += n,
+        }
+    }
+    let after = stat_fd(file.as_fd())?;
+    let same = after.size == before.size && after.mtime_ns == before.mtime_ns && after.ctime_ns == before.ctime_ns;
+    Ok(same.then_some(Read1::Whole(after)))
+}
+
+fn failed(e: &FsError) -> Read1 {
+    let code = if e.code == Code::NotFound { Code::SourceVanished } else { e.code };
+    Read1::Failed(code, e.to_string())
+}
+
+/// A folder or link.
+fn put_special(bundle: &mut Bundle<'_>, n: &Numbered) {
+    let target = &n.entry.link_target;
+    let bound = encoded_bound(n.entry.target.len(), target.len());
+    match n.entry.kind {
+        Kind::Directory => bundle.put(&Item::Directory(item_meta(n)), bound),
+        Kind::Symlink => bundle.put(&Item::Link { meta: item_meta(n), target }, bound),
+        _ => withdraw(bundle, n.id, Code::UnsupportedKind, "neither file, folder nor link"),
+    }
+}
+
+pub(super) fn withdraw(bundle: &mut Bundle<'_>, id: u32, code: Code, text: &str) {
+    let item = Item::Withdraw { id, code: code.as_str().as_bytes(), text: text.as_bytes() };
+    bundle.put(&item, encoded_bound(64, text.len()));
+}
+
+pub(super) fn item_meta(n: &Numbered) -> ItemMeta<'_> {
+    ItemMeta {
+        id: n.id,
+        path: &n.entry.target,
+        mtime_ns: n.entry.mtime_ns,
+        mode: n.entry.mode,
+        uid: n.entry.uid,
+        gid: n.entry.gid,
+    }
+}

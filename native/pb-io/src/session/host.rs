@@ -1,0 +1,66 @@
+//! The session as its lanes see it.
+
+use std::sync::Arc;
+
+use pb_proto::sample::PathSample;
+
+use super::{Session, error};
+use crate::error::Code;
+use crate::transport::{InUnit, LaneHost, LaneId, Next, OutUnit, Place, TransportError, Waker};
+
+impl LaneHost for Session {
+    fn lane_up(&self, lane: LaneId, waker: Arc<Waker>) {
+        let mut lanes = self.lanes.lock();
+        lanes.up.push(lane);
+        lanes.ever_up = true;
+        drop(lanes);
+        self.outbox.add_waker(lane, waker);
+    }
+
+    fn next_unit(&self, lane: LaneId) -> Next {
+        self.outbox.next(lane)
+    }
+
+    fn unit_acked(&self, _lane: LaneId, unit: Arc<OutUnit>) {
+        drop(unit);
+    }
+
+    fn place(&self, id: u32, len: u32) -> Result<Place, TransportError> {
+        self.inbox.place(id, len)
+    }
+
+    fn unit_complete(&self, _lane: LaneId, unit: Arc<InUnit>) {
+        self.inbox.complete(unit.id);
+        if let Some(arrived) = self.arrived.lock().as_ref() {
+            let _ = arrived.send(unit);
+        }
+    }
+
+    fn grant(&self) -> u64 {
+        self.inbox.grant()
+    }
+
+    fn peer_grant(&self, bytes: u64) {
+        self.outbox.raise_grant(bytes);
+    }
+
+    fn sample(&self, lane: LaneId, sample: PathSample) {
+        self.lanes.lock().samples.insert(lane, sample);
+    }
+
+    fn lane_down(&self, lane: LaneId, unfinished: Vec<Arc<OutUnit>>, why: Option<TransportError>) {
+        self.outbox.remove_lane(lane, unfinished);
+        let mut lanes = self.lanes.lock();
+        lanes.up.retain(|l| *l != lane);
+        let last = lanes.up.is_empty() && lanes.ever_up;
+        drop(lanes);
+        if last {
+            let gone = why.unwrap_or_else(|| error(Code::ConnectionLost, "the peer closed the last lane"));
+            self.end(Some(gone));
+        }
+    }
+
+    fn session_closed(&self, why: TransportError) {
+        self.end(Some(why));
+    }
+}

@@ -1,0 +1,68 @@
+//! Two sessions of one process joined without a wire: the way of local to local copies.
+
+use std::sync::Arc;
+use std::thread;
+
+use super::Session;
+use crate::transport::{InUnit, LaneHost, Next, OutBody, OutUnit, Place, Waker};
+
+/// The only lane.
+const LANE: u8 = 0;
+
+/// Joins `a` and `b`; each direction has a thread until either session ends.
+pub fn join(a: &Arc<Session>, b: &Arc<Session>) -> std::io::Result<()> {
+    let (wake_a, wake_b) = (Arc::new(Waker::new()?), Arc::new(Waker::new()?));
+    a.lane_up(LANE, Arc::clone(&wake_a));
+    b.lane_up(LANE, Arc::clone(&wake_b));
+    a.peer_grant(b.grant());
+    b.peer_grant(a.grant());
+    spawn(Arc::clone(a), Arc::clone(b), wake_a)?;
+    spawn(Arc::clone(b), Arc::clone(a), wake_b)
+}
+
+fn spawn(from: Arc<Session>, to: Arc<Session>, waker: Arc<Waker>) -> std::io::Result<()> {
+    thread::Builder::new().name("pb-memory".into()).spawn(move || carry(&from, &to, &waker))?;
+    Ok(())
+}
+
+fn carry(from: &Arc<Session>, to: &Arc<Session>, waker: &Waker) {
+    while !from.has_ended() && !to.has_ended() {
+        from.peer_grant(to.grant());
+        to.peer_grant(from.grant());
+        match from.next_unit(LANE) {
+            Next::Unit(unit) => deliver(to, unit),
+            Next::Limited { retry_ns } => thread::sleep(std::time::Duration::from_nanos(retry_ns)),
+            Next::Idle | Next::NoCredit => sleep(waker),
+        }
+    }
+    from.end(None);
+    to.end(None);
+}
+
+/// Until woken, at most 100 ms: then the ends are looked at again.
+fn sleep(waker: &Waker) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut fds = [PollFd::new(waker, PollFlags::IN)];
+    let timeout = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    let _ = poll(&mut fds, Some(&timeout));
+    waker.clear();
+}
+
+fn deliver(to: &Arc<Session>, unit: Arc<OutUnit>) {
+    let Ok(Place::Into(place)) = to.place(unit.id, unit.len) else { return };
+    fill(&place, unit);
+    to.unit_complete(LANE, place);
+}
+
+fn fill(place: &InUnit, unit: Arc<OutUnit>) {
+    let mut state = place.state.lock();
+    match Arc::try_unwrap(unit) {
+        Ok(OutUnit { body: OutBody::Memory(buffer), .. }) => state.buffer = Some(buffer),
+        Ok(_) => state.buffer = None,
+        Err(unit) => {
+            if let (OutBody::Memory(from), Some(to)) = (&unit.body, state.buffer.as_mut()) {
+                to.as_mut_slice().copy_from_slice(from.as_slice());
+            }
+        }
+    }
+}

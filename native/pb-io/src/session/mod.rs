@@ -1,0 +1,215 @@
+//! One end of a session: units in and out, credit, and the jobs they belong to.
+
+mod host;
+mod inbox;
+mod limiter;
+mod memory;
+mod outbox;
+mod work;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::{Sender, unbounded};
+use parking_lot::Mutex;
+use pb_proto::message::note::Note;
+use pb_proto::message::{LIST_TRAILER, message_trailer};
+use pb_proto::sample::PathSample;
+
+use crate::buffer::Budget;
+use crate::error::Code;
+use crate::recv::RecvJob;
+use crate::send::SendJob;
+use crate::transport::{InUnit, LaneId, OutBody, TransportError};
+pub use inbox::MIN_WINDOW;
+use inbox::Inbox;
+pub use memory::join;
+use outbox::Outbox;
+
+/// What a session is told at the start.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionOptions {
+    /// Buffers of this side, bytes.
+    pub memory: u64,
+    /// What this side may send, bytes per second; 0: no limit.
+    pub limit: u64,
+    /// False: payload of data is clear on the wire, and sendfile may be used.
+    pub seal: bool,
+}
+
+/// One end of a session. Shared by lanes, readers, writers and the addon's handles.
+pub struct Session {
+    pub(crate) outbox: Outbox,
+    pub(crate) inbox: Inbox,
+    /// Buffers of units to be sent.
+    pub(crate) send_budget: Budget,
+    message_budget: Budget,
+    options: SessionOptions,
+    /// Arrived units on their way to the writers; `None` once closed.
+    arrived: Mutex<Option<Sender<Arc<InUnit>>>>,
+    jobs: Mutex<HashMap<u32, Job>>,
+    lanes: Mutex<Lanes>,
+    /// Data leaves over TCP in clear: chunks are sent by sendfile.
+    zero_copy: AtomicBool,
+    on_close: Mutex<Option<Box<dyn FnOnce(Option<TransportError>) + Send>>>,
+}
+
+/// A job of a session, by its side.
+#[derive(Clone)]
+pub enum Job {
+    Send(Arc<SendJob>),
+    Receive(Arc<RecvJob>),
+}
+
+#[derive(Default)]
+struct Lanes {
+    up: Vec<LaneId>,
+    /// The newest of each lane that ever was.
+    samples: HashMap<LaneId, PathSample>,
+    ever_up: bool,
+    /// The session is over, for this reason unless it was asked for.
+    ended: Option<Option<TransportError>>,
+}
+
+impl Session {
+    /// A session without lanes; they join through `LaneHost`.
+    pub fn new(options: SessionOptions) -> std::io::Result<Arc<Session>> {
+        let (arrived, work) = unbounded();
+        let session = Arc::new(Session {
+            outbox: Outbox::new(options.limit),
+            inbox: Inbox::new(options.memory / 8),
+            send_budget: Budget::new(options.memory as usize),
+            message_budget: Budget::new(usize::MAX / 2),
+            options,
+            arrived: Mutex::new(Some(arrived)),
+            jobs: Mutex::new(HashMap::new()),
+            lanes: Mutex::new(Lanes::default()),
+            zero_copy: AtomicBool::new(false),
+            on_close: Mutex::new(None),
+        });
+        work::spawn_writers(&session, &work)?;
+        Ok(session)
+    }
+
+    pub fn options(&self) -> &SessionOptions {
+        &self.options
+    }
+
+    /// Says that data leaves over TCP; with the seal off chunks are then sent straight from the page cache.
+    pub fn set_tcp(&self) {
+        self.zero_copy.store(!self.options.seal, Ordering::Release);
+    }
+
+    pub(crate) fn zero_copy(&self) -> bool {
+        self.zero_copy.load(Ordering::Acquire)
+    }
+
+    /// Called once when the session is over; at once if it already is.
+    pub fn on_close(&self, call: Box<dyn FnOnce(Option<TransportError>) + Send>) {
+        let ended = self.lanes.lock().ended.clone();
+        match ended {
+            Some(why) => call(why),
+            None => *self.on_close.lock() = Some(call),
+        }
+    }
+
+    /// The newest sample of each lane, by lane.
+    pub fn samples(&self) -> Vec<PathSample> {
+        let mut all: Vec<PathSample> = self.lanes.lock().samples.values().copied().collect();
+        all.sort_by_key(|s| s.lane);
+        all
+    }
+
+    pub(crate) fn add_job(&self, number: u32, job: Job) -> Result<(), TransportError> {
+        if let Some(why) = self.lanes.lock().ended.clone() {
+            return Err(why.unwrap_or_else(|| error(Code::Aborted, "the session is closed")));
+        }
+        if let Job::Receive(_) = job {
+            self.inbox.widen(self.options.memory * 7 / 8);
+            self.outbox.wake_one();
+        }
+        match self.jobs.lock().entry(number) {
+            std::collections::hash_map::Entry::Occupied(_) => {
+                Err(error(Code::InvalidArgument, "a job of that number is there already"))
+            }
+            std::collections::hash_map::Entry::Vacant(place) => {
+                place.insert(job);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn job(&self, number: u32) -> Option<Job> {
+        self.jobs.lock().get(&number).cloned()
+    }
+
+    /// Units of a job that is not there any more are dropped.
+    pub(crate) fn remove_job(&self, number: u32) {
+        self.jobs.lock().remove(&number);
+    }
+
+    /// Sends notes of a job to the peer.
+    pub(crate) fn send_notes(&self, job: u32, notes: &[Note<'_>]) {
+        let mut bytes = Vec::new();
+        for note in notes {
+            note.encode(&mut bytes);
+            if bytes.len() > 256 << 10 {
+                self.send_message(job, &mut bytes);
+            }
+        }
+        if !bytes.is_empty() {
+            self.send_message(job, &mut bytes);
+        }
+    }
+
+    fn send_message(&self, job: u32, notes: &mut Vec<u8>) {
+        let len = notes.len() + LIST_TRAILER;
+        if let Some(mut buffer) = self.message_budget.try_take(len) {
+            buffer.as_mut_slice()[..notes.len()].copy_from_slice(notes);
+            buffer.as_mut_slice()[notes.len()..].copy_from_slice(&message_trailer(job));
+            self.outbox.push_message(len as u32, OutBody::Memory(buffer));
+        }
+        notes.clear();
+    }
+
+    /// A unit of `len` bytes was processed and its memory is free.
+    pub(crate) fn release(&self, len: u32) {
+        if self.inbox.release(len) {
+            self.outbox.wake_one();
+        }
+    }
+
+    /// Ends the session; idempotent. Jobs that run fail with `why`, or as aborted.
+    pub fn end(&self, why: Option<TransportError>) {
+        {
+            let mut lanes = self.lanes.lock();
+            if lanes.ended.is_some() {
+                return;
+            }
+            lanes.ended = Some(why.clone());
+        }
+        let jobs: Vec<Job> = self.jobs.lock().drain().map(|(_, job)| job).collect();
+        let reason = why.clone().unwrap_or_else(|| error(Code::Aborted, "the session was closed"));
+        for job in jobs {
+            match job {
+                Job::Send(j) => j.fail(&reason),
+                Job::Receive(j) => j.fail(&reason),
+            }
+        }
+        self.outbox.close();
+        self.arrived.lock().take();
+        if let Some(call) = self.on_close.lock().take() {
+            call(why);
+        }
+    }
+
+    /// True when it is over.
+    pub fn has_ended(&self) -> bool {
+        self.lanes.lock().ended.is_some()
+    }
+}
+
+pub(crate) fn error(code: Code, message: &str) -> TransportError {
+    TransportError { code, message: message.to_string() }
+}

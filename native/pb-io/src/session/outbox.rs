@@ -1,0 +1,237 @@
+//! Units that wait for a lane, the peer's credit, and the user's rate limit.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::limiter::Limiter;
+use crate::transport::{LaneId, Next, OutBody, OutUnit, Waker};
+
+/// Data units queued ahead of the lanes; more would only hold memory and spoil the cache.
+const QUEUED_UNITS: usize = 24;
+
+/// See the module.
+pub struct Outbox {
+    state: Mutex<State>,
+    room: Condvar,
+}
+
+struct State {
+    /// Taken back from a lane that died; their credit is paid.
+    again: VecDeque<Arc<OutUnit>>,
+    messages: VecDeque<Arc<OutUnit>>,
+    data: VecDeque<Arc<OutUnit>>,
+    next_id: u32,
+    /// Bytes of units started.
+    started: u64,
+    /// The peer's cumulative grant.
+    grant: u64,
+    limiter: Option<Limiter>,
+    /// Lanes that found nothing to send and sleep, by bit.
+    idle: u64,
+    wakers: Vec<(LaneId, Arc<Waker>)>,
+    closed: bool,
+}
+
+impl Outbox {
+    /// An empty outbox; `limit` in bytes per second, 0 for none.
+    pub fn new(limit: u64) -> Outbox {
+        let state = State {
+            again: VecDeque::new(),
+            messages: VecDeque::new(),
+            data: VecDeque::new(),
+            next_id: 0,
+            started: 0,
+            grant: 0,
+            limiter: (limit > 0).then(|| Limiter::new(limit, Instant::now())),
+            idle: 0,
+            wakers: Vec::new(),
+            closed: false,
+        };
+        Outbox { state: Mutex::new(state), room: Condvar::new() }
+    }
+
+    /// Queues feedback; never waits.
+    pub fn push_message(&self, len: u32, body: OutBody) {
+        let mut s = self.state.lock();
+        let unit = s.unit(len, body, true);
+        s.messages.push_back(unit);
+        s.wake_idle();
+    }
+
+    /// Queues data; waits while the queue is full, until there is room or the session ends.
+    pub fn push_data(&self, len: u32, body: OutBody) {
+        let mut s = self.state.lock();
+        while s.data.len() >= QUEUED_UNITS && !s.closed {
+            self.room.wait_for(&mut s, Duration::from_millis(100));
+        }
+        if s.closed {
+            return;
+        }
+        let unit = s.unit(len, body, false);
+        s.data.push_back(unit);
+        s.wake_idle();
+    }
+
+    /// The next unit for a lane, its credit taken.
+    pub fn next(&self, lane: LaneId) -> Next {
+        let mut s = self.state.lock();
+        let next = s.next(Instant::now());
+        match next {
+            Next::Unit(_) => {
+                if s.data.len() == QUEUED_UNITS / 2 {
+                    self.room.notify_all();
+                }
+            }
+            _ => s.idle |= 1 << lane,
+        }
+        next
+    }
+
+    /// A larger grant of the peer, in any order.
+    pub fn raise_grant(&self, grant: u64) {
+        let mut s = self.state.lock();
+        if grant > s.grant {
+            s.grant = grant;
+            s.wake_idle();
+        }
+    }
+
+    /// Bytes that may still be started.
+    pub fn headroom(&self) -> u64 {
+        let s = self.state.lock();
+        s.grant.saturating_sub(s.started)
+    }
+
+    pub fn add_waker(&self, lane: LaneId, waker: Arc<Waker>) {
+        let mut s = self.state.lock();
+        s.wakers.push((lane, waker));
+    }
+
+    /// Forgets a lane; its unfinished units go to the others.
+    pub fn remove_lane(&self, lane: LaneId, unfinished: Vec<Arc<OutUnit>>) {
+        let mut s = self.state.lock();
+        s.wakers.retain(|(l, _)| *l != lane);
+        s.idle &= !(1 << lane);
+        s.again.extend(unfinished);
+        s.wake_idle();
+    }
+
+    /// Wakes one lane, to announce a grant.
+    pub fn wake_one(&self) {
+        if let Some((_, waker)) = self.state.lock().wakers.first() {
+            waker.wake();
+        }
+    }
+
+    /// True when nothing waits to be pulled.
+    pub fn is_empty(&self) -> bool {
+        let s = self.state.lock();
+        s.again.is_empty() && s.messages.is_empty() && s.data.is_empty()
+    }
+
+    /// Drops what waits and lets every waiter go.
+    pub fn close(&self) {
+        let mut s = self.state.lock();
+        s.closed = true;
+        s.again.clear();
+        s.messages.clear();
+        s.data.clear();
+        self.room.notify_all();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+}
+
+impl State {
+    fn unit(&mut self, len: u32, body: OutBody, always_sealed: bool) -> Arc<OutUnit> {
+        let id = self.next_id;
+        self.next_id = self.next_id.wrapping_add(1);
+        Arc::new(OutUnit { id, len, always_sealed, body })
+    }
+
+    fn next(&mut self, now: Instant) -> Next {
+        if let Some(unit) = self.again.pop_front() {
+            return Next::Unit(unit);
+        }
+        let (queue, limited) = match (self.messages.is_empty(), self.data.is_empty()) {
+            (false, _) => (&mut self.messages, false),
+            (true, false) => (&mut self.data, true),
+            (true, true) => return Next::Idle,
+        };
+        let len = u64::from(queue.front().map_or(0, |u| u.len));
+        if self.started + len > self.grant {
+            return Next::NoCredit;
+        }
+        if let Some(limiter) = self.limiter.as_mut().filter(|_| limited) {
+            if let Err(retry_ns) = limiter.take(len, now) {
+                return Next::Limited { retry_ns };
+            }
+        }
+        self.started += len;
+        queue.pop_front().map_or(Next::Idle, Next::Unit)
+    }
+
+    fn wake_idle(&mut self) {
+        for (lane, waker) in &self.wakers {
+            if self.idle & (1 << lane) != 0 {
+                waker.wake();
+            }
+        }
+        self.idle = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::buffer::Budget;
+
+    fn body(len: usize) -> OutBody {
+        OutBody::Memory(Budget::new(1 << 20).try_take(len).unwrap())
+    }
+
+    #[test]
+    fn credit_bounds_what_starts() {
+        let o = Outbox::new(0);
+        o.push_data(100, body(100));
+        assert!(matches!(o.next(0), Next::NoCredit));
+        o.raise_grant(99);
+        assert!(matches!(o.next(0), Next::NoCredit));
+        o.raise_grant(100);
+        assert!(matches!(o.next(0), Next::Unit(u) if u.id == 0));
+        assert!(matches!(o.next(0), Next::Idle));
+    }
+
+    #[test]
+    fn messages_go_first_and_requeued_units_before_them_without_credit() {
+        let o = Outbox::new(0);
+        o.raise_grant(200);
+        o.push_data(100, body(100));
+        let Next::Unit(first) = o.next(1) else { panic!("a unit") };
+        o.push_data(50, body(50));
+        o.push_message(50, body(50));
+        o.remove_lane(1, vec![first]);
+        let order: Vec<u32> = std::iter::from_fn(|| match o.next(0) {
+            Next::Unit(u) => Some(u.id),
+            _ => None,
+        })
+        .collect();
+        assert_eq!(order, [0, 2, 1]);
+    }
+
+    #[test]
+    fn an_idle_lane_is_woken_by_a_push() {
+        let o = Outbox::new(0);
+        let waker = Arc::new(Waker::new().unwrap());
+        o.add_waker(3, Arc::clone(&waker));
+        assert!(matches!(o.next(3), Next::Idle));
+        o.push_message(1, body(1));
+        let mut count = [0; 8];
+        assert_eq!(rustix::io::read(&*waker, &mut count), Ok(8));
+    }
+}

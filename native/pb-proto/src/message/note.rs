@@ -1,0 +1,162 @@
+//! Notes of a message: what the receiver of files answers, and what either side says about the job.
+
+use super::codec::{DecodeError, Reader, put_string, put_varint};
+use super::item::MAX_TEXT;
+
+/// How an entry ended at the receiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome<'a> {
+    /// Durable under its final name; the root hash of a file.
+    Done { hash: [u8; 32] },
+    /// A directory or link is in place.
+    Placed,
+    /// The policy left the destination as it was.
+    Skipped,
+    Failed { code: &'a [u8], text: &'a [u8] },
+}
+
+/// One note.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note<'a> {
+    /// The receiver is ready; `push`: nothing is there, so entries need not be offered first.
+    Accept { push: bool },
+    /// Send the offered entry.
+    Want { id: u32 },
+    Result { id: u32, outcome: Outcome<'a> },
+    /// Verified payload bytes so far, cumulative.
+    Progress { bytes: u64 },
+    /// This chunk did not verify: send it again.
+    Bad { id: u32, offset: u64 },
+    /// Every entry has its result and the folders their times: the job is over.
+    Done,
+    /// The job can't go on, from either side.
+    Abort { code: &'a [u8], text: &'a [u8] },
+}
+
+const ACCEPT: u8 = 1;
+const WANT: u8 = 2;
+const RESULT_DONE: u8 = 3;
+const RESULT_PLACED: u8 = 4;
+const RESULT_SKIPPED: u8 = 5;
+const RESULT_FAILED: u8 = 6;
+const PROGRESS: u8 = 7;
+const BAD: u8 = 8;
+const DONE: u8 = 9;
+const ABORT: u8 = 10;
+
+/// Iterates over the notes of a message; ends after the first error.
+pub struct Notes<'a> {
+    reader: Reader<'a>,
+    failed: bool,
+}
+
+impl<'a> Notes<'a> {
+    pub fn new(bytes: &'a [u8]) -> Notes<'a> {
+        Notes { reader: Reader::new(bytes), failed: false }
+    }
+}
+
+impl<'a> Iterator for Notes<'a> {
+    type Item = Result<Note<'a>, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed || self.reader.is_empty() {
+            return None;
+        }
+        let note = read_note(&mut self.reader);
+        self.failed = note.is_err();
+        Some(note)
+    }
+}
+
+fn read_note<'a>(r: &mut Reader<'a>) -> Result<Note<'a>, DecodeError> {
+    let tag = r.u8()?;
+    let result = |id, outcome| Note::Result { id, outcome };
+    Ok(match tag {
+        ACCEPT => Note::Accept { push: r.u8()? != 0 },
+        WANT => Note::Want { id: r.varint32("id")? },
+        RESULT_DONE => result(r.varint32("id")?, Outcome::Done { hash: r.array()? }),
+        RESULT_PLACED => result(r.varint32("id")?, Outcome::Placed),
+        RESULT_SKIPPED => result(r.varint32("id")?, Outcome::Skipped),
+        RESULT_FAILED => {
+            let id = r.varint32("id")?;
+            result(id, Outcome::Failed { code: r.string(MAX_TEXT, "code")?, text: r.string(MAX_TEXT, "text")? })
+        }
+        PROGRESS => Note::Progress { bytes: r.varint()? },
+        BAD => Note::Bad { id: r.varint32("id")?, offset: r.varint()? },
+        DONE => Note::Done,
+        ABORT => Note::Abort { code: r.string(MAX_TEXT, "code")?, text: r.string(MAX_TEXT, "text")? },
+        _ => return Err(DecodeError::Unknown("note")),
+    })
+}
+
+impl Note<'_> {
+    /// Appends the note.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Note::Accept { push } => out.extend_from_slice(&[ACCEPT, u8::from(*push)]),
+            Note::Want { id } => put_id(out, WANT, *id),
+            Note::Result { id, outcome } => put_outcome(out, *id, outcome),
+            Note::Progress { bytes } => {
+                out.push(PROGRESS);
+                put_varint(out, *bytes);
+            }
+            Note::Bad { id, offset } => {
+                put_id(out, BAD, *id);
+                put_varint(out, *offset);
+            }
+            Note::Done => out.push(DONE),
+            Note::Abort { code, text } => {
+                out.push(ABORT);
+                put_string(out, code);
+                put_string(out, &text[..text.len().min(MAX_TEXT)]);
+            }
+        }
+    }
+}
+
+fn put_outcome(out: &mut Vec<u8>, id: u32, outcome: &Outcome<'_>) {
+    match outcome {
+        Outcome::Done { hash } => {
+            put_id(out, RESULT_DONE, id);
+            out.extend_from_slice(hash);
+        }
+        Outcome::Placed => put_id(out, RESULT_PLACED, id),
+        Outcome::Skipped => put_id(out, RESULT_SKIPPED, id),
+        Outcome::Failed { code, text } => {
+            put_id(out, RESULT_FAILED, id);
+            put_string(out, code);
+            put_string(out, &text[..text.len().min(MAX_TEXT)]);
+        }
+    }
+}
+
+fn put_id(out: &mut Vec<u8>, tag: u8, id: u32) {
+    out.push(tag);
+    put_varint(out, u64::from(id));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trip() {
+        let all = vec![
+            Note::Accept { push: true },
+            Note::Want { id: 1 << 30 },
+            Note::Result { id: 1, outcome: Outcome::Done { hash: [4; 32] } },
+            Note::Result { id: 2, outcome: Outcome::Placed },
+            Note::Result { id: 3, outcome: Outcome::Skipped },
+            Note::Result { id: 4, outcome: Outcome::Failed { code: b"no_space", text: b"disk full" } },
+            Note::Progress { bytes: 1 << 50 },
+            Note::Bad { id: 9, offset: 1 << 20 },
+            Note::Done,
+            Note::Abort { code: b"aborted", text: b"interrupted" },
+        ];
+        let mut bytes = Vec::new();
+        all.iter().for_each(|n| n.encode(&mut bytes));
+        let back: Result<Vec<_>, _> = Notes::new(&bytes).collect();
+        assert_eq!(back.unwrap(), all);
+    }
+}
