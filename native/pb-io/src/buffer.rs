@@ -35,8 +35,15 @@ const POOLED: usize = 256 * 1024;
 impl Budget {
     /// A budget of `limit` bytes.
     pub fn new(limit: usize) -> Budget {
-        let pool = Mutex::new(Pool { free: Vec::new(), used: 0 });
-        Budget(Arc::new(Shared { pool, freed: Condvar::new(), limit }))
+        let pool = Mutex::new(Pool {
+            free: Vec::new(),
+            used: 0,
+        });
+        Budget(Arc::new(Shared {
+            pool,
+            freed: Condvar::new(),
+            limit,
+        }))
     }
 
     /// The limit given at the start, bytes.
@@ -66,7 +73,9 @@ impl Budget {
             if stop() {
                 return None;
             }
-            self.0.freed.wait_for(&mut pool, std::time::Duration::from_millis(50));
+            self.0
+                .freed
+                .wait_for(&mut pool, std::time::Duration::from_millis(50));
         }
         Some(self.charge(&mut pool, len))
     }
@@ -80,10 +89,21 @@ impl Budget {
                 if let Some(b) = other {
                     pool.free.push(b);
                 }
-                vec![0; if want >= POOLED { want.next_multiple_of(64 * 1024) } else { want }]
+                vec![
+                    0;
+                    if want >= POOLED {
+                        want.next_multiple_of(64 * 1024)
+                    } else {
+                        want
+                    }
+                ]
             }
         };
-        Buffer { bytes, len, budget: self.clone() }
+        Buffer {
+            bytes,
+            len,
+            budget: self.clone(),
+        }
     }
 }
 

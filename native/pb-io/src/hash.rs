@@ -23,9 +23,20 @@ pub fn chunk(offset: u64, data: &[u8]) -> ChunkHash {
     let mut hasher = Hasher::new();
     hasher.set_input_offset(offset);
     hasher.update(data);
-    let root = if offset == 0 { hasher.finalize().into() } else { [0; 32] };
-    let chaining_value = if data.is_empty() { [0; 32] } else { hasher.finalize_non_root() };
-    ChunkHash { chaining_value, root }
+    let root = if offset == 0 {
+        hasher.finalize().into()
+    } else {
+        [0; 32]
+    };
+    let chaining_value = if data.is_empty() {
+        [0; 32]
+    } else {
+        hasher.finalize_non_root()
+    };
+    ChunkHash {
+        chaining_value,
+        root,
+    }
 }
 
 /// The hash of a whole small file.
@@ -45,7 +56,11 @@ pub struct Tree {
 impl Tree {
     /// A tree over chunks of `chunk_bytes`, a power of two.
     pub fn new(chunk_bytes: u64) -> Tree {
-        Tree { chunk_bytes, values: Vec::new(), first_root: whole(&[]) }
+        Tree {
+            chunk_bytes,
+            values: Vec::new(),
+            first_root: whole(&[]),
+        }
     }
 
     /// Records chunk `index`.
@@ -72,7 +87,11 @@ impl Tree {
 
     fn node(&self, start: u64, len: u64) -> Hash {
         if len <= self.chunk_bytes {
-            return self.values.get((start / self.chunk_bytes) as usize).copied().unwrap_or_default();
+            return self
+                .values
+                .get((start / self.chunk_bytes) as usize)
+                .copied()
+                .unwrap_or_default();
         }
         let left = hazmat::left_subtree_len(len);
         let (l, r) = (self.node(start, left), self.node(start + left, len - left));
@@ -91,8 +110,10 @@ mod tests {
 
     #[test]
     fn root_equals_blake3_for_every_shape() {
-        let data: Vec<u8> = (0..700_000u32).map(|i| (i * 31 >> 3) as u8).collect();
-        for size in [0, 1, 1024, 65_535, 65_536, 65_537, 131_072, 131_073, 400_000, 655_360, 700_000] {
+        let data: Vec<u8> = (0..700_000u32).map(|i| ((i * 31) >> 3) as u8).collect();
+        for size in [
+            0, 1, 1024, 65_535, 65_536, 65_537, 131_072, 131_073, 400_000, 655_360, 700_000,
+        ] {
             let mut tree = Tree::new(65_536);
             for (i, c) in data[..size].chunks(65_536).enumerate().rev() {
                 tree.set(i as u64, chunk(i as u64 * 65_536, c));
@@ -104,6 +125,9 @@ mod tests {
     #[test]
     fn the_same_bytes_elsewhere_have_another_value() {
         let data = [7u8; 65_536];
-        assert_ne!(chunk(0, &data).chaining_value, chunk(65_536, &data).chaining_value);
+        assert_ne!(
+            chunk(0, &data).chaining_value,
+            chunk(65_536, &data).chaining_value
+        );
     }
 }

@@ -14,7 +14,10 @@ pub struct Assembly {
 impl Assembly {
     /// Nothing of `len` bytes is there.
     pub fn new(len: u32) -> Assembly {
-        Assembly { len, ranges: Vec::new() }
+        Assembly {
+            len,
+            ranges: Vec::new(),
+        }
     }
 
     /// Length of the unit, bytes.
@@ -29,16 +32,22 @@ impl Assembly {
 
     /// True when no byte of the range is there yet and it lies inside: only then may it be opened into place.
     pub fn is_free(&self, offset: u32, len: u32) -> bool {
-        let Some(end) = offset.checked_add(len).filter(|&e| e <= self.len) else { return false };
+        let Some(end) = offset.checked_add(len).filter(|&e| e <= self.len) else {
+            return false;
+        };
         let next = self.ranges.partition_point(|r| r.1 <= offset);
         self.ranges.get(next).is_none_or(|r| r.0 >= end)
     }
 
     /// True when every byte of the range is there: a duplicate, to be acknowledged and not opened into place.
     pub fn has(&self, offset: u32, len: u32) -> bool {
-        let Some(end) = offset.checked_add(len) else { return false };
+        let Some(end) = offset.checked_add(len) else {
+            return false;
+        };
         let at = self.ranges.partition_point(|r| r.1 < end);
-        self.ranges.get(at).is_some_and(|r| r.0 <= offset && r.1 >= end)
+        self.ranges
+            .get(at)
+            .is_some_and(|r| r.0 <= offset && r.1 >= end)
     }
 
     /// Marks a range as there. Overlaps are merged.

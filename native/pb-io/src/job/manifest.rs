@@ -42,11 +42,15 @@ fn push_json(out: &mut String, path: &[u8]) {
         for c in part.valid().chars() {
             match c {
                 '"' | '\\' => out.extend(['\\', c]),
-                c if u32::from(c) < 0x20 || c == '\u{7f}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+                c if u32::from(c) < 0x20 || c == '\u{7f}' => {
+                    out.push_str(&format!("\\u{:04x}", u32::from(c)))
+                }
                 c => out.push(c),
             }
         }
-        part.invalid().iter().for_each(|b| out.push_str(&format!("\\udc{b:02x}")));
+        part.invalid()
+            .iter()
+            .for_each(|b| out.push_str(&format!("\\udc{b:02x}")));
     }
 }
 

@@ -102,7 +102,12 @@ struct Inner {
 impl Status {
     /// A status whose listener is called at most ten times a second, and at once for `Room` and the end.
     pub fn new(manifest: Option<Manifest>, listener: Listener) -> Arc<Status> {
-        let status = Arc::new(Status { counters: Counters::default(), inner: Mutex::default(), listener, manifest });
+        let status = Arc::new(Status {
+            counters: Counters::default(),
+            inner: Mutex::default(),
+            listener,
+            manifest,
+        });
         ticker::watch(&status);
         status
     }
@@ -119,15 +124,23 @@ impl Status {
     /// Notes a file that arrived.
     pub fn file(&self, path: &[u8], size: u64, hash: Hash) {
         add(&self.counters.files, 1);
-        if let Some(manifest) = &self.manifest {
-            if let Err(e) = manifest.line(path, size, &hash) {
-                let message = format!("the manifest could not be written: {e}");
-                self.error(JobError { code: Code::IoError, path: Vec::new(), message });
-            }
+        if let Some(manifest) = &self.manifest
+            && let Err(e) = manifest.line(path, size, &hash)
+        {
+            let message = format!("the manifest could not be written: {e}");
+            self.error(JobError {
+                code: Code::IoError,
+                path: Vec::new(),
+                message,
+            });
         }
         let mut inner = self.inner.lock();
         if inner.hashes.len() < MAX_HASHES {
-            inner.hashes.push(FileHash { path: path.to_vec(), size, hash });
+            inner.hashes.push(FileHash {
+                path: path.to_vec(),
+                size,
+                hash,
+            });
         }
     }
 
@@ -142,7 +155,11 @@ impl Status {
             return;
         }
         let failed = get(&self.counters.failed) > 0 || !inner.errors.is_empty();
-        let state = if state == State::Done && failed { State::Partial } else { state };
+        let state = if state == State::Done && failed {
+            State::Partial
+        } else {
+            state
+        };
         inner.ended = Some(state);
         drop(inner);
         if let Some(manifest) = &self.manifest {

@@ -28,7 +28,9 @@ fn start() -> Arc<Ticker> {
     let ticker = Arc::new(Ticker::default());
     let of_thread = Arc::clone(&ticker);
     // Without this thread only progress is missing: results still arrive.
-    let _ = thread::Builder::new().name("pb-tick".into()).spawn(move || run(&of_thread));
+    let _ = thread::Builder::new()
+        .name("pb-tick".into())
+        .spawn(move || run(&of_thread));
     ticker
 }
 

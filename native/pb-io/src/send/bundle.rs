@@ -24,7 +24,11 @@ impl<'a> Bundle<'a> {
     /// `None` when the session is gone.
     pub fn new(job: &'a SendJob, expected: usize) -> Option<Bundle<'a>> {
         let session = job.session.upgrade()?;
-        Some(Bundle { job, session, items: Vec::with_capacity(expected.min(ROOM)) })
+        Some(Bundle {
+            job,
+            session,
+            items: Vec::with_capacity(expected.min(ROOM)),
+        })
     }
 
     /// Adds an item that takes at most `bound` bytes, sending what is there first when it would not fit.
@@ -46,7 +50,9 @@ impl<'a> Bundle<'a> {
             let (items, trailer) = buffer.as_mut_slice().split_at_mut(self.items.len());
             items.copy_from_slice(&self.items);
             trailer.copy_from_slice(&bundle_trailer(self.job.options.job));
-            self.session.outbox.push_data(len as u32, OutBody::Memory(buffer));
+            self.session
+                .outbox
+                .push_data(len as u32, OutBody::Memory(buffer));
         }
         self.items.clear();
     }

@@ -14,11 +14,25 @@ impl SendJob {
     pub(crate) fn hear(&self, note: &Note<'_>) {
         match note {
             Note::Accept { push } => self.plan.lock().accept(*push),
-            Note::Want { id } => _ = self.plan.lock().want(*id),
+            Note::Want { id } => self.plan.lock().want(*id),
             Note::Bad { id, offset } => self.again(*id, *offset),
-            Note::Progress { bytes } => _ = self.status.counters.bytes.fetch_max(*bytes, Ordering::Relaxed),
+            Note::Progress { bytes } => {
+                _ = self
+                    .status
+                    .counters
+                    .bytes
+                    .fetch_max(*bytes, Ordering::Relaxed)
+            }
             Note::Result { id, outcome } => self.result(*id, outcome),
-            Note::Done => self.stop(State::Done),
+            Note::Done { bytes } => {
+                self.status
+                    .counters
+                    .bytes
+                    .fetch_max(*bytes, Ordering::Relaxed);
+                if self.plan.lock().receiver_done() {
+                    self.stop(State::Done);
+                }
+            }
             Note::Abort { code, text } => self.aborted(code, text),
         }
         self.work.notify_all();
@@ -32,7 +46,9 @@ impl SendJob {
     }
 
     fn result(&self, id: u32, outcome: &Outcome<'_>) {
-        let Some(sent) = self.plan.lock().settle(id) else { return };
+        let Some(sent) = self.plan.lock().settle(id) else {
+            return;
+        };
         let counters = &self.status.counters;
         match outcome {
             Outcome::Done { hash } => self.arrived(&sent, hash),
@@ -50,12 +66,19 @@ impl SendJob {
                 self.error(&sent, parse_code(code), &String::from_utf8_lossy(text));
             }
         }
+        if self.plan.lock().result_done() {
+            self.stop(State::Done);
+        }
     }
 
     fn arrived(&self, sent: &Sent, hash: &Hash) {
         if sent.hash.is_some_and(|own| own != *hash) {
             add(&self.status.counters.failed, 1);
-            self.error(sent, Code::VerificationFailed, "the receiver's hash differs from the sender's");
+            self.error(
+                sent,
+                Code::VerificationFailed,
+                "the receiver's hash differs from the sender's",
+            );
             return;
         }
         self.status.file(&sent.target, sent.size, *hash);
@@ -67,32 +90,69 @@ impl SendJob {
         if !self.options.remove_sources {
             return;
         }
-        let Some(root) = self.options.roots.get(sent.root) else { return };
-        let removed = root.stat(&sent.source, self.options.follow).and_then(|now| {
-            let same = now.kind == sent.kind && now.mtime_ns == sent.mtime_ns && (now.kind != Kind::File || now.size == sent.size);
-            if same { root.remove(&sent.source, false).map(|_| true) } else { Ok(false) }
-        });
+        let Some(root) = self.options.roots.get(sent.root) else {
+            return;
+        };
+        let removed = root
+            .stat(&sent.source, self.options.follow)
+            .and_then(|now| {
+                let same = now.kind == sent.kind
+                    && now.mtime_ns == sent.mtime_ns
+                    && (now.kind != Kind::File || now.size == sent.size);
+                if same {
+                    root.remove(&sent.source, false).map(|_| true)
+                } else {
+                    Ok(false)
+                }
+            });
         match removed {
             Ok(true) => add(&self.status.counters.removed_sources, 1),
-            Ok(false) => self.error(sent, Code::SourceChanged, "changed after it was copied; the source is kept"),
-            Err(e) => self.error(sent, e.code, &format!("copied, but the source could not be removed: {e}")),
+            Ok(false) => self.error(
+                sent,
+                Code::SourceChanged,
+                "changed after it was copied; the source is kept",
+            ),
+            Err(e) => self.error(
+                sent,
+                e.code,
+                &format!("copied, but the source could not be removed: {e}"),
+            ),
         }
     }
 
     fn error(&self, sent: &Sent, code: Code, message: &str) {
-        let path = if sent.source.is_empty() { sent.target.clone() } else { sent.source.clone() };
-        self.status.error(JobError { code, path, message: message.to_string() });
+        let path = if sent.source.is_empty() {
+            sent.target.clone()
+        } else {
+            sent.source.clone()
+        };
+        self.status.error(JobError {
+            code,
+            path,
+            message: message.to_string(),
+        });
     }
 
     fn aborted(&self, code: &[u8], text: &[u8]) {
         let code = parse_code(code);
         let message = String::from_utf8_lossy(text).into_owned();
-        self.status.error(JobError { code, path: Vec::new(), message });
-        self.stop(if code == Code::Aborted { State::Aborted } else { State::Failed });
+        self.status.error(JobError {
+            code,
+            path: Vec::new(),
+            message,
+        });
+        self.stop(if code == Code::Aborted {
+            State::Aborted
+        } else {
+            State::Failed
+        });
     }
 }
 
 /// A code of a newer peer is an `Internal` one here.
 pub(crate) fn parse_code(code: &[u8]) -> Code {
-    std::str::from_utf8(code).ok().and_then(Code::parse).unwrap_or(Code::Internal)
+    std::str::from_utf8(code)
+        .ok()
+        .and_then(Code::parse)
+        .unwrap_or(Code::Internal)
 }

@@ -59,12 +59,16 @@ impl LargeFile {
     }
 
     pub fn is_hole(&self, index: u64) -> bool {
-        let at = self.holes.partition_point(|&(first, count)| first + count <= index);
+        let at = self
+            .holes
+            .partition_point(|&(first, count)| first + count <= index);
         self.holes.get(at).is_some_and(|&(first, _)| first <= index)
     }
 
     fn size(&self) -> u64 {
-        self.before.as_ref().map_or_else(|| self.progress.lock().read, |m| m.size)
+        self.before
+            .as_ref()
+            .map_or_else(|| self.progress.lock().read, |m| m.size)
     }
 
     fn chunk_len(&self, index: u64) -> usize {
@@ -76,19 +80,35 @@ impl LargeFile {
     fn read(&self, index: u64, buffer: &mut [u8]) -> Result<usize, ReadError> {
         let read = match self.is_pipe() {
             true => read_pipe(&self.file, buffer),
-            false => self.file.read_exact_at(buffer, index * self.chunk_bytes).map(|()| buffer.len()),
+            false => self
+                .file
+                .read_exact_at(buffer, index * self.chunk_bytes)
+                .map(|()| buffer.len()),
         };
         read.map_err(|e| match e.kind() {
-            std::io::ErrorKind::UnexpectedEof => ReadError(Code::SourceChanged, "the file shrank while it was read".into()),
+            std::io::ErrorKind::UnexpectedEof => ReadError(
+                Code::SourceChanged,
+                "the file shrank while it was read".into(),
+            ),
             _ => ReadError(Code::IoError, e.to_string()),
         })
     }
 
     fn unchanged(&self) -> Result<(), ReadError> {
-        let Some(before) = &self.before else { return Ok(()) };
-        let now = stat_fd(self.file.as_fd()).map_err(|e| ReadError(Code::IoError, e.to_string()))?;
-        let same = now.size == before.size && now.mtime_ns == before.mtime_ns && now.ctime_ns == before.ctime_ns;
-        let changed = || ReadError(Code::SourceChanged, "the file changed while it was read".into());
+        let Some(before) = &self.before else {
+            return Ok(());
+        };
+        let now =
+            stat_fd(self.file.as_fd()).map_err(|e| ReadError(Code::IoError, e.to_string()))?;
+        let same = now.size == before.size
+            && now.mtime_ns == before.mtime_ns
+            && now.ctime_ns == before.ctime_ns;
+        let changed = || {
+            ReadError(
+                Code::SourceChanged,
+                "the file changed while it was read".into(),
+            )
+        };
         if same { Ok(()) } else { Err(changed()) }
     }
 }
@@ -110,7 +130,9 @@ impl SendJob {
     /// Opens a large file and announces it, so that its chunks can be read.
     pub(super) fn open_large(&self, mut n: Numbered, wanted: bool) {
         let opened = self.try_open(&mut n);
-        let Some(mut bundle) = Bundle::new(self, 4096) else { return };
+        let Some(mut bundle) = Bundle::new(self, 4096) else {
+            return;
+        };
         let file = match opened {
             Ok(file) => {
                 self.announce(&n, &file, wanted, &mut bundle);
@@ -139,19 +161,42 @@ impl SendJob {
                     Code::NotFound => ReadError(Code::SourceVanished, e.to_string()),
                     code => ReadError(code, e.to_string()),
                 })?;
-                let meta = stat_fd(file.as_fd()).map_err(|e| ReadError(Code::from_errno(e), e.to_string()))?;
+                let meta = stat_fd(file.as_fd())
+                    .map_err(|e| ReadError(Code::from_errno(e), e.to_string()))?;
                 n.entry.size = meta.size;
                 n.entry.mtime_ns = meta.mtime_ns;
                 (file, Some(meta))
             }
         };
-        let holes = before.as_ref().map_or_else(Vec::new, |m| holes(&file, m, chunk_bytes));
+        let holes = before
+            .as_ref()
+            .map_or_else(Vec::new, |m| holes(&file, m, chunk_bytes));
         let skipped: u64 = holes.iter().map(|h| h.1).sum();
-        let left = before.as_ref().map_or(u64::MAX, |m| chunk_count(m.size, chunk_bytes) - skipped);
+        let left = before
+            .as_ref()
+            .map_or(u64::MAX, |m| chunk_count(m.size, chunk_bytes) - skipped);
         let mut tree = Tree::new(chunk_bytes);
-        hash_holes(&mut tree, &holes, before.as_ref().map_or(0, |m| m.size), chunk_bytes);
-        let progress = Mutex::new(Progress { tree, left, read: 0, at_end: false, failed: false });
-        Ok(LargeFile { id: n.id, file: Arc::new(file), before, chunk_bytes, holes, progress })
+        hash_holes(
+            &mut tree,
+            &holes,
+            before.as_ref().map_or(0, |m| m.size),
+            chunk_bytes,
+        );
+        let progress = Mutex::new(Progress {
+            tree,
+            left,
+            read: 0,
+            at_end: false,
+            failed: false,
+        });
+        Ok(LargeFile {
+            id: n.id,
+            file: Arc::new(file),
+            before,
+            chunk_bytes,
+            holes,
+            progress,
+        })
     }
 
     fn announce(&self, n: &Numbered, file: &LargeFile, wanted: bool, bundle: &mut Bundle<'_>) {
@@ -161,22 +206,37 @@ impl SendJob {
         }
         let size = file.before.as_ref().map_or(UNKNOWN_SIZE, |m| m.size);
         if !wanted {
-            let open = Item::Open { meta: item_meta(n), size, chunk_log2: file.chunk_bytes.trailing_zeros() as u8 };
+            let open = Item::Open {
+                meta: item_meta(n),
+                size,
+                chunk_log2: file.chunk_bytes.trailing_zeros() as u8,
+            };
             bundle.put(&open, encoded_bound(n.entry.target.len(), 0));
         }
-        let sparse = file.before.as_ref().is_some_and(|m| m.blocks * 512 < m.size);
+        let sparse = file
+            .before
+            .as_ref()
+            .is_some_and(|m| m.blocks * 512 < m.size);
         if sparse {
-            bundle.put(&Item::Holes { id: n.id, runs: file.holes.clone() }, 32 + file.holes.len() * 16);
+            bundle.put(
+                &Item::Holes {
+                    id: n.id,
+                    runs: file.holes.clone(),
+                },
+                32 + file.holes.len() * 16,
+            );
         }
     }
 
     /// Reads, hashes and queues one chunk.
     pub(super) fn chunk(&self, file: &Arc<LargeFile>, index: u64) {
-        let Some(session) = self.session.upgrade() else { return };
-        if !file.progress.lock().failed {
-            if let Err(ReadError(code, text)) = self.try_chunk(&session, file, index) {
-                self.give_up(file, code, &text);
-            }
+        let Some(session) = self.session.upgrade() else {
+            return;
+        };
+        if !file.progress.lock().failed
+            && let Err(ReadError(code, text)) = self.try_chunk(&session, file, index)
+        {
+            self.give_up(file, code, &text);
         }
         self.plan.lock().chunk_done(file.id, index);
         self.work.notify_all();
@@ -188,10 +248,17 @@ impl SendJob {
         }
     }
 
-    fn try_chunk(&self, session: &Arc<Session>, file: &Arc<LargeFile>, index: u64) -> Result<(), ReadError> {
+    fn try_chunk(
+        &self,
+        session: &Arc<Session>,
+        file: &Arc<LargeFile>,
+        index: u64,
+    ) -> Result<(), ReadError> {
         let len = file.chunk_len(index);
         let stop = || session.has_ended() || self.stopped();
-        let Some(mut buffer) = session.send_budget.take(len + CHUNK_TRAILER, &stop) else { return Ok(()) };
+        let Some(mut buffer) = session.send_budget.take(len + CHUNK_TRAILER, &stop) else {
+            return Ok(());
+        };
         let n = file.read(index, &mut buffer.as_mut_slice()[..len])?;
         if file.is_pipe() {
             let mut p = file.progress.lock();
@@ -205,11 +272,21 @@ impl SendJob {
         }
         let offset = index * file.chunk_bytes;
         let hash = hash::chunk(offset, &buffer.as_slice()[..n]);
-        let trailer =
-            ChunkTrailer { job: self.options.job, file: file.id, offset, chaining_value: hash.chaining_value }.encode();
+        let trailer = ChunkTrailer {
+            job: self.options.job,
+            file: file.id,
+            offset,
+            chaining_value: hash.chaining_value,
+        }
+        .encode();
         let body = if session.zero_copy() && !file.is_pipe() {
             drop(buffer);
-            OutBody::File { file: Arc::clone(&file.file), offset, length: n as u32, trailer: trailer.to_vec() }
+            OutBody::File {
+                file: Arc::clone(&file.file),
+                offset,
+                length: n as u32,
+                trailer: trailer.to_vec(),
+            }
         } else {
             buffer.truncate(n + CHUNK_TRAILER);
             buffer.as_mut_slice()[n..].copy_from_slice(&trailer);
@@ -238,7 +315,14 @@ impl SendJob {
             sent.size = size;
         }
         if let Some(mut bundle) = Bundle::new(self, 64) {
-            bundle.put(&Item::End { id: file.id, size, hash }, 64);
+            bundle.put(
+                &Item::End {
+                    id: file.id,
+                    size,
+                    hash,
+                },
+                64,
+            );
             bundle.send();
         }
     }
@@ -260,11 +344,17 @@ fn holes(file: &File, meta: &Meta, chunk_bytes: u64) -> Vec<ChunkRun> {
     if meta.blocks * 512 >= meta.size {
         return Vec::new();
     }
-    let Ok(data) = sparse::data_ranges(file, meta.size) else { return Vec::new() };
+    let Ok(data) = sparse::data_ranges(file, meta.size) else {
+        return Vec::new();
+    };
     let mut runs = Vec::new();
     let mut at = 0;
     let end = chunk_count(meta.size, chunk_bytes);
-    for (start, stop) in data.iter().map(|r| (r.start / chunk_bytes, r.end.div_ceil(chunk_bytes))).chain([(end, end)]) {
+    for (start, stop) in data
+        .iter()
+        .map(|r| (r.start / chunk_bytes, r.end.div_ceil(chunk_bytes)))
+        .chain([(end, end)])
+    {
         if start > at {
             runs.push((at, start - at));
         }
@@ -280,7 +370,10 @@ pub(crate) fn hash_holes(tree: &mut Tree, runs: &[ChunkRun], size: u64, chunk_by
         return;
     }
     let zeros = vec![0u8; chunk_bytes as usize];
-    for index in runs.iter().flat_map(|&(first, count)| first..first.saturating_add(count)) {
+    for index in runs
+        .iter()
+        .flat_map(|&(first, count)| first..first.saturating_add(count))
+    {
         let offset = index * chunk_bytes;
         let len = (size - offset).min(chunk_bytes) as usize;
         tree.set(index, hash::chunk(offset, &zeros[..len]));

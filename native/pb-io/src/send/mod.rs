@@ -23,6 +23,8 @@ use crate::hash::Hash;
 use crate::job::{JobError, State, Status, add};
 use crate::session::{Job, Session};
 use crate::transport::TransportError;
+pub(crate) use feedback::parse_code;
+pub(crate) use large::hash_holes;
 use plan::Plan;
 
 /// Files up to this size travel whole inside bundles; larger ones in chunks.
@@ -93,7 +95,11 @@ pub struct SendJob {
 
 impl SendJob {
     /// Adds the job to a session and starts its readers.
-    pub fn start(session: &Arc<Session>, options: SendOptions, status: Arc<Status>) -> Result<Arc<SendJob>, TransportError> {
+    pub fn start(
+        session: &Arc<Session>,
+        options: SendOptions,
+        status: Arc<Status>,
+    ) -> Result<Arc<SendJob>, TransportError> {
         let job = Arc::new(SendJob {
             plan: Mutex::new(Plan::new(options.parallel_files)),
             options,
@@ -105,10 +111,12 @@ impl SendJob {
         for n in 0..reader_count() {
             let of_thread = Arc::clone(&job);
             let thread = thread::Builder::new().name(format!("pb-read-{n}"));
-            thread.spawn(move || reader::run(&of_thread)).map_err(|e| TransportError {
-                code: Code::ResourceExhausted,
-                message: format!("a reader thread could not be started: {e}"),
-            })?;
+            thread
+                .spawn(move || reader::run(&of_thread))
+                .map_err(|e| TransportError {
+                    code: Code::ResourceExhausted,
+                    message: format!("a reader thread could not be started: {e}"),
+                })?;
         }
         Ok(job)
     }
@@ -136,7 +144,10 @@ impl SendJob {
     /// Stops the job and tells the receiver.
     pub fn abort(&self, reason: &str) {
         if let Some(session) = self.session.upgrade().filter(|_| !self.status.has_ended()) {
-            let note = pb_proto::message::note::Note::Abort { code: b"aborted", text: reason.as_bytes() };
+            let note = pb_proto::message::note::Note::Abort {
+                code: b"aborted",
+                text: reason.as_bytes(),
+            };
             session.send_notes(self.options.job, &[note]);
         }
         self.stop(State::Aborted);
@@ -145,9 +156,17 @@ impl SendJob {
     /// The session broke.
     pub(crate) fn fail(&self, why: &TransportError) {
         if !self.status.has_ended() {
-            self.status.error(JobError { code: why.code, path: Vec::new(), message: why.message.clone() });
+            self.status.error(JobError {
+                code: why.code,
+                path: Vec::new(),
+                message: why.message.clone(),
+            });
         }
-        self.stop(if why.code == Code::Aborted { State::Aborted } else { State::Failed });
+        self.stop(if why.code == Code::Aborted {
+            State::Aborted
+        } else {
+            State::Failed
+        });
     }
 
     pub(crate) fn stop(&self, state: State) {
@@ -186,5 +205,7 @@ impl SendJob {
 
 /// Two overlap reading with hashing on the smallest machine; four fill a disk's queue.
 fn reader_count() -> usize {
-    thread::available_parallelism().map_or(2, usize::from).clamp(2, 4)
+    thread::available_parallelism()
+        .map_or(2, usize::from)
+        .clamp(2, 4)
 }

@@ -24,7 +24,10 @@ pub(crate) enum Task {
     /// Tell the receiver what there is.
     Offer(Vec<Numbered>),
     /// Folders, links and small files, whole; `wanted`: they were offered before.
-    Small { entries: Vec<Numbered>, wanted: bool },
+    Small {
+        entries: Vec<Numbered>,
+        wanted: bool,
+    },
     /// Open a large file and announce it unless it was offered.
     Open { entry: Numbered, wanted: bool },
     /// Read and queue one chunk.
@@ -51,6 +54,10 @@ pub(crate) struct Plan {
     opening: usize,
     again: VecDeque<(Arc<LargeFile>, u64)>,
     pub(crate) sent: HashMap<u32, Sent>,
+    /// Entries whose result was dealt with.
+    settled: u64,
+    /// The receiver has said that it is done.
+    done: bool,
     /// Files whose chunks are all queued, kept until their result for chunks that must be sent again.
     pub(crate) kept: HashMap<u32, Arc<LargeFile>>,
     parallel_files: usize,
@@ -73,7 +80,10 @@ impl Active {
         }
         let lowest = self.reading.first().copied().unwrap_or(self.next);
         let spread = if self.file.is_pipe() { 1 } else { CHUNK_SPREAD };
-        if self.next >= total || self.next - lowest >= spread || (spread == 1 && !self.reading.is_empty()) {
+        if self.next >= total
+            || self.next - lowest >= spread
+            || (spread == 1 && !self.reading.is_empty())
+        {
             return None;
         }
         let index = self.next;
@@ -99,6 +109,8 @@ impl Plan {
             opening: 0,
             again: VecDeque::new(),
             sent: HashMap::new(),
+            settled: 0,
+            done: false,
             kept: HashMap::new(),
             parallel_files,
             turn: false,
@@ -142,14 +154,26 @@ impl Plan {
         self.push = Some(push);
     }
 
-    /// The receiver wants an offered entry. False when it was never offered.
-    pub fn want(&mut self, id: u32) -> bool {
-        let Some(n) = self.offered.remove(&id) else { return false };
-        self.classify(n);
-        true
+    /// The receiver wants an offered entry; one that was never offered is nothing to it.
+    pub fn want(&mut self, id: u32) {
+        if let Some(n) = self.offered.remove(&id) {
+            self.classify(n);
+        }
     }
 
-    /// The receiver has answered an entry finally; true when it was still only offered.
+    /// The receiver is done. True when every result was dealt with too: messages have no order.
+    pub fn receiver_done(&mut self) -> bool {
+        self.done = true;
+        self.settled == u64::from(self.next_id)
+    }
+
+    /// A result was dealt with. True when it was the last thing to do.
+    pub fn result_done(&mut self) -> bool {
+        self.settled += 1;
+        self.done && self.settled == u64::from(self.next_id)
+    }
+
+    /// The receiver has answered an entry finally.
     pub fn settle(&mut self, id: u32) -> Option<Sent> {
         self.offered.remove(&id);
         self.kept.remove(&id);
@@ -157,8 +181,13 @@ impl Plan {
     }
 
     fn classify(&mut self, n: Numbered) {
-        let large = n.entry.kind == Kind::File && (n.entry.size > INLINE_MAX || n.entry.pipe.is_some());
-        if large { self.wanted_large.push_back(n) } else { self.wanted_small.push_back(n) }
+        let large =
+            n.entry.kind == Kind::File && (n.entry.size > INLINE_MAX || n.entry.pipe.is_some());
+        if large {
+            self.wanted_large.push_back(n)
+        } else {
+            self.wanted_small.push_back(n)
+        }
     }
 
     /// The next piece of work, `None` when there is none now.
@@ -202,14 +231,21 @@ impl Plan {
 
     fn small(&mut self) -> Option<Task> {
         let mut content = 0;
-        let n = self.wanted_small.iter().take(BUNDLE_ENTRIES).take_while(|n| {
-            let fits = content == 0 || content + n.entry.size <= BUNDLE_CONTENT;
-            content += n.entry.size;
-            fits
-        });
+        let n = self
+            .wanted_small
+            .iter()
+            .take(BUNDLE_ENTRIES)
+            .take_while(|n| {
+                let fits = content == 0 || content + n.entry.size <= BUNDLE_CONTENT;
+                content += n.entry.size;
+                fits
+            });
         let n = n.count();
         let wanted = self.push == Some(false);
-        (n > 0).then(|| Task::Small { entries: self.wanted_small.drain(..n).collect(), wanted })
+        (n > 0).then(|| Task::Small {
+            entries: self.wanted_small.drain(..n).collect(),
+            wanted,
+        })
     }
 
     fn open(&mut self) -> Option<Task> {
@@ -218,7 +254,10 @@ impl Plan {
         }
         let entry = self.wanted_large.pop_front()?;
         self.opening += 1;
-        Some(Task::Open { entry, wanted: self.push == Some(false) })
+        Some(Task::Open {
+            entry,
+            wanted: self.push == Some(false),
+        })
     }
 
     fn chunk(&mut self) -> Option<Task> {
@@ -239,7 +278,9 @@ impl Plan {
             return None;
         }
         self.finish_said = true;
-        Some(Task::Finish { entries: u64::from(self.next_id) })
+        Some(Task::Finish {
+            entries: u64::from(self.next_id),
+        })
     }
 
     /// A large file is open: its chunks can be read.
@@ -247,7 +288,11 @@ impl Plan {
         self.opening -= 1;
         if let Some(file) = file {
             self.kept.insert(file.id, Arc::clone(&file));
-            self.active.push(Active { file, next: 0, reading: BTreeSet::new() });
+            self.active.push(Active {
+                file,
+                next: 0,
+                reading: BTreeSet::new(),
+            });
         }
     }
 
@@ -270,7 +315,9 @@ impl Plan {
 
     /// The receiver asks for a chunk again; false when the file is not there any more.
     pub fn again(&mut self, id: u32, index: u64) -> bool {
-        let Some(file) = self.kept.get(&id) else { return false };
+        let Some(file) = self.kept.get(&id) else {
+            return false;
+        };
         self.again.push_back((Arc::clone(file), index));
         true
     }

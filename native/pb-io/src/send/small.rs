@@ -23,15 +23,23 @@ enum Read1 {
 impl SendJob {
     /// Announces entries: folders and links themselves, files as offers.
     pub(super) fn offer(&self, entries: Vec<Numbered>) {
-        let Some(mut bundle) = Bundle::new(self, entries.len() * 128) else { return };
+        let Some(mut bundle) = Bundle::new(self, entries.len() * 128) else {
+            return;
+        };
         let log2 = self.options.chunk_bytes.trailing_zeros() as u8;
         for n in entries {
             if n.entry.kind == Kind::File {
-                let size = if n.entry.pipe.is_some() { pb_proto::message::item::UNKNOWN_SIZE } else { n.entry.size };
-                let item = Item::Offer { meta: item_meta(&n), size, chunk_log2: log2 };
+                let size = if n.entry.pipe.is_some() {
+                    pb_proto::message::item::UNKNOWN_SIZE
+                } else {
+                    n.entry.size
+                };
+                let item = Item::Offer {
+                    meta: item_meta(&n),
+                    size,
+                    chunk_log2: log2,
+                };
                 let bound = encoded_bound(n.entry.target.len(), 0);
-                let mut bytes = Vec::with_capacity(bound);
-                item.encode(&mut bytes);
                 // Known as offered before the answer can come.
                 bundle.put(&item, bound);
                 self.plan.lock().offer(n);
@@ -44,7 +52,9 @@ impl SendJob {
 
     /// Sends entries whole.
     pub(super) fn small(&self, entries: Vec<Numbered>, wanted: bool, scratch: &mut Vec<u8>) {
-        let Some(mut bundle) = Bundle::new(self, INLINE_MAX as usize) else { return };
+        let Some(mut bundle) = Bundle::new(self, INLINE_MAX as usize) else {
+            return;
+        };
         for n in entries {
             match n.entry.kind {
                 Kind::File => self.small_file(n, wanted, scratch, &mut bundle),
@@ -54,7 +64,13 @@ impl SendJob {
         bundle.send();
     }
 
-    fn small_file(&self, mut n: Numbered, wanted: bool, scratch: &mut Vec<u8>, bundle: &mut Bundle<'_>) {
+    fn small_file(
+        &self,
+        mut n: Numbered,
+        wanted: bool,
+        scratch: &mut Vec<u8>,
+        bundle: &mut Bundle<'_>,
+    ) {
         match self.read_whole(&n.entry, scratch) {
             Read1::Whole(meta) => {
                 let hash = hash::whole(scratch);
@@ -62,8 +78,16 @@ impl SendJob {
                 self.remember(&n, scratch.len() as u64, Some(hash));
                 let bound = encoded_bound(n.entry.target.len(), scratch.len());
                 let item = match wanted {
-                    true => Item::Content { id: n.id, hash, content: scratch },
-                    false => Item::Inline { meta: item_meta(&n), hash, content: scratch },
+                    true => Item::Content {
+                        id: n.id,
+                        hash,
+                        content: scratch,
+                    },
+                    false => Item::Inline {
+                        meta: item_meta(&n),
+                        hash,
+                        content: scratch,
+                    },
                 };
                 bundle.put(&item, bound);
             }
@@ -98,13 +122,17 @@ impl SendJob {
                 Err(e) => return Read1::Failed(Code::IoError, e.to_string()),
             }
         }
-        Read1::Failed(Code::SourceChanged, "the file keeps changing while it is read".into())
+        Read1::Failed(
+            Code::SourceChanged,
+            "the file keeps changing while it is read".into(),
+        )
     }
 
     /// Opens the source of an entry.
     pub(super) fn open_source(&self, entry: &Entry) -> Result<File, FsError> {
         let root = self.options.roots.get(entry.root);
-        let root = root.ok_or_else(|| FsError::refused("open", &entry.source, Code::InvalidArgument))?;
+        let root =
+            root.ok_or_else(|| FsError::refused("open", &entry.source, Code::InvalidArgument))?;
         root.open_file(&entry.source, self.options.follow)
     }
 }
@@ -125,12 +153,18 @@ fn read_once(mut file: &File, scratch: &mut Vec<u8>) -> std::io::Result<Option<R
         }
     }
     let after = stat_fd(file.as_fd())?;
-    let same = after.size == before.size && after.mtime_ns == before.mtime_ns && after.ctime_ns == before.ctime_ns;
+    let same = after.size == before.size
+        && after.mtime_ns == before.mtime_ns
+        && after.ctime_ns == before.ctime_ns;
     Ok(same.then_some(Read1::Whole(after)))
 }
 
 fn failed(e: &FsError) -> Read1 {
-    let code = if e.code == Code::NotFound { Code::SourceVanished } else { e.code };
+    let code = if e.code == Code::NotFound {
+        Code::SourceVanished
+    } else {
+        e.code
+    };
     Read1::Failed(code, e.to_string())
 }
 
@@ -140,13 +174,28 @@ fn put_special(bundle: &mut Bundle<'_>, n: &Numbered) {
     let bound = encoded_bound(n.entry.target.len(), target.len());
     match n.entry.kind {
         Kind::Directory => bundle.put(&Item::Directory(item_meta(n)), bound),
-        Kind::Symlink => bundle.put(&Item::Link { meta: item_meta(n), target }, bound),
-        _ => withdraw(bundle, n.id, Code::UnsupportedKind, "neither file, folder nor link"),
+        Kind::Symlink => bundle.put(
+            &Item::Link {
+                meta: item_meta(n),
+                target,
+            },
+            bound,
+        ),
+        _ => withdraw(
+            bundle,
+            n.id,
+            Code::UnsupportedKind,
+            "neither file, folder nor link",
+        ),
     }
 }
 
 pub(super) fn withdraw(bundle: &mut Bundle<'_>, id: u32, code: Code, text: &str) {
-    let item = Item::Withdraw { id, code: code.as_str().as_bytes(), text: text.as_bytes() };
+    let item = Item::Withdraw {
+        id,
+        code: code.as_str().as_bytes(),
+        text: text.as_bytes(),
+    };
     bundle.put(&item, encoded_bound(64, text.len()));
 }
 

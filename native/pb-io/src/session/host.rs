@@ -55,7 +55,8 @@ impl LaneHost for Session {
         let last = lanes.up.is_empty() && lanes.ever_up;
         drop(lanes);
         if last {
-            let gone = why.unwrap_or_else(|| error(Code::ConnectionLost, "the peer closed the last lane"));
+            let gone =
+                why.unwrap_or_else(|| error(Code::ConnectionLost, "the peer closed the last lane"));
             self.end(Some(gone));
         }
     }

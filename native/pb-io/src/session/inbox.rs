@@ -67,7 +67,10 @@ impl Inbox {
             called: window,
         };
         // The grant is the bound; the pool only recycles.
-        Inbox { budget: Budget::new(usize::MAX / 2), state: Mutex::new(state) }
+        Inbox {
+            budget: Budget::new(usize::MAX / 2),
+            state: Mutex::new(state),
+        }
     }
 
     /// Widens what is granted ahead; it never shrinks.
@@ -80,7 +83,11 @@ impl Inbox {
     pub fn place(&self, id: u32, len: u32) -> Result<Place, TransportError> {
         let mut s = self.state.lock();
         if let Some(unit) = s.arriving.get(&id) {
-            return if unit.len == len { Ok(Place::Into(Arc::clone(unit))) } else { Err(violation("unit length changed")) };
+            return if unit.len == len {
+                Ok(Place::Into(Arc::clone(unit)))
+            } else {
+                Err(violation("unit length changed"))
+            };
         }
         if s.complete.has(id) {
             return Ok(Place::AlreadyComplete);
@@ -91,9 +98,15 @@ impl Inbox {
         if s.placed + u64::from(len) > s.processed + s.window {
             return Err(violation("more units than granted"));
         }
-        let buffer = self.budget.try_take(len as usize).ok_or_else(|| violation("memory exhausted"))?;
+        let buffer = self
+            .budget
+            .try_take(len as usize)
+            .ok_or_else(|| violation("memory exhausted"))?;
         s.placed += u64::from(len);
-        let state = Mutex::new(InState { assembly: Assembly::new(len), buffer: Some(buffer) });
+        let state = Mutex::new(InState {
+            assembly: Assembly::new(len),
+            buffer: Some(buffer),
+        });
         let unit = Arc::new(InUnit { id, len, state });
         s.arriving.insert(id, Arc::clone(&unit));
         Ok(Place::Into(unit))
@@ -111,7 +124,8 @@ impl Inbox {
         let mut s = self.state.lock();
         s.processed += u64::from(len);
         let grant = s.processed + s.window;
-        let due = grant - s.called >= s.window / 8 || s.called.saturating_sub(s.placed) < s.window / 4;
+        let due =
+            grant - s.called >= s.window / 8 || s.called.saturating_sub(s.placed) < s.window / 4;
         if due {
             s.called = grant;
         }
@@ -126,7 +140,10 @@ impl Inbox {
 }
 
 fn violation(what: &str) -> TransportError {
-    TransportError { code: Code::ProtocolViolation, message: what.to_string() }
+    TransportError {
+        code: Code::ProtocolViolation,
+        message: what.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -143,7 +160,10 @@ mod tests {
         assert!(inbox.place(2, 1).is_err());
         inbox.complete(0);
         inbox.release(MAX_UNIT);
-        assert!(matches!(inbox.place(0, MAX_UNIT), Ok(Place::AlreadyComplete)));
+        assert!(matches!(
+            inbox.place(0, MAX_UNIT),
+            Ok(Place::AlreadyComplete)
+        ));
         assert!(matches!(inbox.place(2, MAX_UNIT), Ok(Place::Into(_))));
         assert_eq!(inbox.grant(), MIN_WINDOW + u64::from(MAX_UNIT));
     }

@@ -14,7 +14,11 @@ const BURST_SECONDS: f64 = 0.25;
 impl Limiter {
     /// `rate` in bytes per second.
     pub fn new(rate: u64, now: Instant) -> Limiter {
-        Limiter { rate: rate.max(1) as f64, tokens: 0.0, at: now }
+        Limiter {
+            rate: rate.max(1) as f64,
+            tokens: 0.0,
+            at: now,
+        }
     }
 
     /// Takes `bytes`, or says after how many nanoseconds to ask again.

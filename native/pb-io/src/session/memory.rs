@@ -21,7 +21,9 @@ pub fn join(a: &Arc<Session>, b: &Arc<Session>) -> std::io::Result<()> {
 }
 
 fn spawn(from: Arc<Session>, to: Arc<Session>, waker: Arc<Waker>) -> std::io::Result<()> {
-    thread::Builder::new().name("pb-memory".into()).spawn(move || carry(&from, &to, &waker))?;
+    thread::Builder::new()
+        .name("pb-memory".into())
+        .spawn(move || carry(&from, &to, &waker))?;
     Ok(())
 }
 
@@ -43,13 +45,18 @@ fn carry(from: &Arc<Session>, to: &Arc<Session>, waker: &Waker) {
 fn sleep(waker: &Waker) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut fds = [PollFd::new(waker, PollFlags::IN)];
-    let timeout = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    let timeout = Timespec {
+        tv_sec: 0,
+        tv_nsec: 100_000_000,
+    };
     let _ = poll(&mut fds, Some(&timeout));
     waker.clear();
 }
 
 fn deliver(to: &Arc<Session>, unit: Arc<OutUnit>) {
-    let Ok(Place::Into(place)) = to.place(unit.id, unit.len) else { return };
+    let Ok(Place::Into(place)) = to.place(unit.id, unit.len) else {
+        return;
+    };
     fill(&place, unit);
     to.unit_complete(LANE, place);
 }
@@ -57,7 +64,10 @@ fn deliver(to: &Arc<Session>, unit: Arc<OutUnit>) {
 fn fill(place: &InUnit, unit: Arc<OutUnit>) {
     let mut state = place.state.lock();
     match Arc::try_unwrap(unit) {
-        Ok(OutUnit { body: OutBody::Memory(buffer), .. }) => state.buffer = Some(buffer),
+        Ok(OutUnit {
+            body: OutBody::Memory(buffer),
+            ..
+        }) => state.buffer = Some(buffer),
         Ok(_) => state.buffer = None,
         Err(unit) => {
             if let (OutBody::Memory(from), Some(to)) = (&unit.body, state.buffer.as_mut()) {

@@ -22,10 +22,11 @@ use crate::error::Code;
 use crate::recv::RecvJob;
 use crate::send::SendJob;
 use crate::transport::{InUnit, LaneId, OutBody, TransportError};
-pub use inbox::MIN_WINDOW;
 use inbox::Inbox;
+pub use inbox::MIN_WINDOW;
 pub use memory::join;
 use outbox::Outbox;
+pub(crate) use work::Held;
 
 /// What a session is told at the start.
 #[derive(Debug, Clone, Copy)]
@@ -52,8 +53,11 @@ pub struct Session {
     lanes: Mutex<Lanes>,
     /// Data leaves over TCP in clear: chunks are sent by sendfile.
     zero_copy: AtomicBool,
-    on_close: Mutex<Option<Box<dyn FnOnce(Option<TransportError>) + Send>>>,
+    on_close: Mutex<Option<OnClose>>,
 }
+
+/// Hears why a session ended; `None`: it was closed.
+pub type OnClose = Box<dyn FnOnce(Option<TransportError>) + Send>;
 
 /// A job of a session, by its side.
 #[derive(Clone)]
@@ -106,7 +110,7 @@ impl Session {
     }
 
     /// Called once when the session is over; at once if it already is.
-    pub fn on_close(&self, call: Box<dyn FnOnce(Option<TransportError>) + Send>) {
+    pub fn on_close(&self, call: OnClose) {
         let ended = self.lanes.lock().ended.clone();
         match ended {
             Some(why) => call(why),
@@ -130,9 +134,10 @@ impl Session {
             self.outbox.wake_one();
         }
         match self.jobs.lock().entry(number) {
-            std::collections::hash_map::Entry::Occupied(_) => {
-                Err(error(Code::InvalidArgument, "a job of that number is there already"))
-            }
+            std::collections::hash_map::Entry::Occupied(_) => Err(error(
+                Code::InvalidArgument,
+                "a job of that number is there already",
+            )),
             std::collections::hash_map::Entry::Vacant(place) => {
                 place.insert(job);
                 Ok(())
@@ -168,7 +173,8 @@ impl Session {
         if let Some(mut buffer) = self.message_budget.try_take(len) {
             buffer.as_mut_slice()[..notes.len()].copy_from_slice(notes);
             buffer.as_mut_slice()[notes.len()..].copy_from_slice(&message_trailer(job));
-            self.outbox.push_message(len as u32, OutBody::Memory(buffer));
+            self.outbox
+                .push_message(len as u32, OutBody::Memory(buffer));
         }
         notes.clear();
     }
@@ -190,7 +196,9 @@ impl Session {
             lanes.ended = Some(why.clone());
         }
         let jobs: Vec<Job> = self.jobs.lock().drain().map(|(_, job)| job).collect();
-        let reason = why.clone().unwrap_or_else(|| error(Code::Aborted, "the session was closed"));
+        let reason = why
+            .clone()
+            .unwrap_or_else(|| error(Code::Aborted, "the session was closed"));
         for job in jobs {
             match job {
                 Job::Send(j) => j.fail(&reason),
@@ -211,5 +219,8 @@ impl Session {
 }
 
 pub(crate) fn error(code: Code, message: &str) -> TransportError {
-    TransportError { code, message: message.to_string() }
+    TransportError {
+        code,
+        message: message.to_string(),
+    }
 }

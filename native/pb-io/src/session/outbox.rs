@@ -50,7 +50,10 @@ impl Outbox {
             wakers: Vec::new(),
             closed: false,
         };
-        Outbox { state: Mutex::new(state), room: Condvar::new() }
+        Outbox {
+            state: Mutex::new(state),
+            room: Condvar::new(),
+        }
     }
 
     /// Queues feedback; never waits.
@@ -99,12 +102,6 @@ impl Outbox {
         }
     }
 
-    /// Bytes that may still be started.
-    pub fn headroom(&self) -> u64 {
-        let s = self.state.lock();
-        s.grant.saturating_sub(s.started)
-    }
-
     pub fn add_waker(&self, lane: LaneId, waker: Arc<Waker>) {
         let mut s = self.state.lock();
         s.wakers.push((lane, waker));
@@ -126,12 +123,6 @@ impl Outbox {
         }
     }
 
-    /// True when nothing waits to be pulled.
-    pub fn is_empty(&self) -> bool {
-        let s = self.state.lock();
-        s.again.is_empty() && s.messages.is_empty() && s.data.is_empty()
-    }
-
     /// Drops what waits and lets every waiter go.
     pub fn close(&self) {
         let mut s = self.state.lock();
@@ -141,17 +132,18 @@ impl Outbox {
         s.data.clear();
         self.room.notify_all();
     }
-
-    pub fn is_closed(&self) -> bool {
-        self.state.lock().closed
-    }
 }
 
 impl State {
     fn unit(&mut self, len: u32, body: OutBody, always_sealed: bool) -> Arc<OutUnit> {
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
-        Arc::new(OutUnit { id, len, always_sealed, body })
+        Arc::new(OutUnit {
+            id,
+            len,
+            always_sealed,
+            body,
+        })
     }
 
     fn next(&mut self, now: Instant) -> Next {
@@ -167,10 +159,10 @@ impl State {
         if self.started + len > self.grant {
             return Next::NoCredit;
         }
-        if let Some(limiter) = self.limiter.as_mut().filter(|_| limited) {
-            if let Err(retry_ns) = limiter.take(len, now) {
-                return Next::Limited { retry_ns };
-            }
+        if let Some(limiter) = self.limiter.as_mut().filter(|_| limited)
+            && let Err(retry_ns) = limiter.take(len, now)
+        {
+            return Next::Limited { retry_ns };
         }
         self.started += len;
         queue.pop_front().map_or(Next::Idle, Next::Unit)
@@ -212,7 +204,9 @@ mod tests {
         let o = Outbox::new(0);
         o.raise_grant(200);
         o.push_data(100, body(100));
-        let Next::Unit(first) = o.next(1) else { panic!("a unit") };
+        let Next::Unit(first) = o.next(1) else {
+            panic!("a unit")
+        };
         o.push_data(50, body(50));
         o.push_message(50, body(50));
         o.remove_lane(1, vec![first]);

@@ -14,18 +14,25 @@ use crate::transport::{InUnit, TransportError};
 /// Enough to keep a disk's queue busy; more cores than that are better spent on lanes.
 const MAX_WRITERS: usize = 4;
 
-pub(super) fn spawn_writers(session: &Arc<Session>, work: &Receiver<Arc<InUnit>>) -> std::io::Result<()> {
+pub(super) fn spawn_writers(
+    session: &Arc<Session>,
+    work: &Receiver<Arc<InUnit>>,
+) -> std::io::Result<()> {
     let cores = thread::available_parallelism().map_or(2, usize::from);
     for n in 0..cores.clamp(2, MAX_WRITERS) {
         let (session, work) = (Arc::downgrade(session), work.clone());
-        thread::Builder::new().name(format!("pb-write-{n}")).spawn(move || run(&session, &work))?;
+        thread::Builder::new()
+            .name(format!("pb-write-{n}"))
+            .spawn(move || run(&session, &work))?;
     }
     Ok(())
 }
 
 fn run(session: &Weak<Session>, work: &Receiver<Arc<InUnit>>) {
     while let Ok(unit) = work.recv() {
-        let Some(session) = session.upgrade() else { return };
+        let Some(session) = session.upgrade() else {
+            return;
+        };
         let len = unit.len;
         let result = handle(&session, &unit);
         let held = matches!(result, Ok(Held::Yes));
@@ -47,7 +54,9 @@ pub(crate) enum Held {
 }
 
 fn handle(session: &Arc<Session>, unit: &Arc<InUnit>) -> Result<Held, TransportError> {
-    let Some(buffer) = unit.state.lock().buffer.take() else { return Ok(Held::No) };
+    let Some(buffer) = unit.state.lock().buffer.take() else {
+        return Ok(Held::No);
+    };
     match message::parse(buffer.as_slice()).map_err(violation)? {
         Parsed::Chunk { data, trailer } => match session.job(trailer.job) {
             Some(Job::Receive(job)) => {
@@ -65,7 +74,9 @@ fn handle(session: &Arc<Session>, unit: &Arc<InUnit>) -> Result<Held, TransportE
 }
 
 fn hear(session: &Arc<Session>, number: u32, notes: &[u8]) -> Result<(), TransportError> {
-    let Some(job) = session.job(number) else { return Ok(()) };
+    let Some(job) = session.job(number) else {
+        return Ok(());
+    };
     for note in Notes::new(notes) {
         let note = note.map_err(violation)?;
         match &job {
@@ -77,5 +88,8 @@ fn hear(session: &Arc<Session>, number: u32, notes: &[u8]) -> Result<(), Transpo
 }
 
 fn violation(e: pb_proto::message::DecodeError) -> TransportError {
-    error(Code::ProtocolViolation, &format!("the peer sent a malformed unit: {e}"))
+    error(
+        Code::ProtocolViolation,
+        &format!("the peer sent a malformed unit: {e}"),
+    )
 }

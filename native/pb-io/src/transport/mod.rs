@@ -40,7 +40,12 @@ pub enum OutBody {
     Memory(Buffer),
     /// In a file, followed by a trailer in memory: only in sessions without a seal over TCP (sendfile).
     /// `len == length + trailer.len()`.
-    File { file: Arc<std::fs::File>, offset: u64, length: u32, trailer: Vec<u8> },
+    File {
+        file: Arc<std::fs::File>,
+        offset: u64,
+        length: u32,
+        trailer: Vec<u8>,
+    },
 }
 
 /// A unit that is arriving. Ranges are opened straight into `buffer`.
@@ -65,7 +70,9 @@ pub enum Next {
     /// Units wait, but the peer's grant is used up: receiver-limited.
     NoCredit,
     /// Units wait, but the session's own rate limit says not before this many nanoseconds from now.
-    Limited { retry_ns: u64 },
+    Limited {
+        retry_ns: u64,
+    },
 }
 
 /// Answer to [`LaneHost::place`].
@@ -110,8 +117,3 @@ pub trait LaneHost: Send + Sync {
 
 pub use waker::Waker;
 mod waker;
-pub mod connect;
-pub mod crypto;
-pub mod listener;
-pub mod tcp;
-pub mod udp;

@@ -15,7 +15,10 @@ impl Waker {
     /// A waker that has not been rung.
     pub fn new() -> std::io::Result<Waker> {
         let fd = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        Ok(Waker { fd, pending: AtomicBool::new(false) })
+        Ok(Waker {
+            fd,
+            pending: AtomicBool::new(false),
+        })
     }
 
     /// Interrupts the thread's next or present sleep.

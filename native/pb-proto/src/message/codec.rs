@@ -26,13 +26,18 @@ impl<'a> Reader<'a> {
     }
 
     pub fn bytes(&mut self, n: usize) -> Result<&'a [u8], DecodeError> {
-        let (head, tail) = self.rest.split_at_checked(n).ok_or(DecodeError::Truncated)?;
+        let (head, tail) = self
+            .rest
+            .split_at_checked(n)
+            .ok_or(DecodeError::Truncated)?;
         self.rest = tail;
         Ok(head)
     }
 
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        self.bytes(N)?.try_into().map_err(|_| DecodeError::Truncated)
+        self.bytes(N)?
+            .try_into()
+            .map_err(|_| DecodeError::Truncated)
     }
 
     pub fn u8(&mut self) -> Result<u8, DecodeError> {
@@ -51,7 +56,9 @@ impl<'a> Reader<'a> {
     pub fn varint(&mut self) -> Result<u64, DecodeError> {
         let first = self.u8()?;
         let more = self.bytes((1 << (first >> 6)) - 1)?;
-        Ok(more.iter().fold(u64::from(first & 0x3f), |v, &b| v << 8 | u64::from(b)))
+        Ok(more
+            .iter()
+            .fold(u64::from(first & 0x3f), |v, &b| v << 8 | u64::from(b)))
     }
 
     pub fn varint32(&mut self, what: &'static str) -> Result<u32, DecodeError> {

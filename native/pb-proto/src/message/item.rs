@@ -31,23 +31,55 @@ pub type ChunkRun = (u64, u64);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item<'a> {
     Directory(Meta<'a>),
-    Link { meta: Meta<'a>, target: &'a [u8] },
+    Link {
+        meta: Meta<'a>,
+        target: &'a [u8],
+    },
     /// A whole small file.
-    Inline { meta: Meta<'a>, hash: [u8; 32], content: &'a [u8] },
+    Inline {
+        meta: Meta<'a>,
+        hash: [u8; 32],
+        content: &'a [u8],
+    },
     /// A file that could be sent if the receiver wants it; inline or in chunks of `1 << chunk_log2`.
-    Offer { meta: Meta<'a>, size: u64, chunk_log2: u8 },
+    Offer {
+        meta: Meta<'a>,
+        size: u64,
+        chunk_log2: u8,
+    },
     /// A file whose chunks follow unasked.
-    Open { meta: Meta<'a>, size: u64, chunk_log2: u8 },
+    Open {
+        meta: Meta<'a>,
+        size: u64,
+        chunk_log2: u8,
+    },
     /// The content of an offered small file.
-    Content { id: u32, hash: [u8; 32], content: &'a [u8] },
+    Content {
+        id: u32,
+        hash: [u8; 32],
+        content: &'a [u8],
+    },
     /// (first chunk, count): chunks that hold only zeros and are not sent.
-    Holes { id: u32, runs: Vec<ChunkRun> },
+    Holes {
+        id: u32,
+        runs: Vec<ChunkRun>,
+    },
     /// The source was unchanged to its end; size and root hash.
-    End { id: u32, size: u64, hash: [u8; 32] },
+    End {
+        id: u32,
+        size: u64,
+        hash: [u8; 32],
+    },
     /// The entry can't be sent; what arrived of it is to be discarded.
-    Withdraw { id: u32, code: &'a [u8], text: &'a [u8] },
+    Withdraw {
+        id: u32,
+        code: &'a [u8],
+        text: &'a [u8],
+    },
     /// No more entries; how many there were.
-    Finish { entries: u64 },
+    Finish {
+        entries: u64,
+    },
 }
 
 const DIRECTORY: u8 = 1;
@@ -74,7 +106,10 @@ pub struct Items<'a> {
 
 impl<'a> Items<'a> {
     pub fn new(bytes: &'a [u8]) -> Items<'a> {
-        Items { reader: Reader::new(bytes), failed: false }
+        Items {
+            reader: Reader::new(bytes),
+            failed: false,
+        }
     }
 }
 
@@ -94,19 +129,47 @@ impl<'a> Iterator for Items<'a> {
 fn read_item<'a>(r: &mut Reader<'a>) -> Result<Item<'a>, DecodeError> {
     Ok(match r.u8()? {
         DIRECTORY => Item::Directory(read_meta(r)?),
-        LINK => Item::Link { meta: read_meta(r)?, target: r.string(MAX_PATH, "link target")? },
-        INLINE => Item::Inline { meta: read_meta(r)?, hash: r.array()?, content: read_content(r)? },
-        OFFER => Item::Offer { meta: read_meta(r)?, size: r.varint()?, chunk_log2: read_log2(r)? },
-        OPEN => Item::Open { meta: read_meta(r)?, size: r.varint()?, chunk_log2: read_log2(r)? },
-        CONTENT => Item::Content { id: r.varint32("id")?, hash: r.array()?, content: read_content(r)? },
-        HOLES => Item::Holes { id: r.varint32("id")?, runs: read_runs(r)? },
-        END => Item::End { id: r.varint32("id")?, size: r.varint()?, hash: r.array()? },
+        LINK => Item::Link {
+            meta: read_meta(r)?,
+            target: r.string(MAX_PATH, "link target")?,
+        },
+        INLINE => Item::Inline {
+            meta: read_meta(r)?,
+            hash: r.array()?,
+            content: read_content(r)?,
+        },
+        OFFER => Item::Offer {
+            meta: read_meta(r)?,
+            size: r.varint()?,
+            chunk_log2: read_log2(r)?,
+        },
+        OPEN => Item::Open {
+            meta: read_meta(r)?,
+            size: r.varint()?,
+            chunk_log2: read_log2(r)?,
+        },
+        CONTENT => Item::Content {
+            id: r.varint32("id")?,
+            hash: r.array()?,
+            content: read_content(r)?,
+        },
+        HOLES => Item::Holes {
+            id: r.varint32("id")?,
+            runs: read_runs(r)?,
+        },
+        END => Item::End {
+            id: r.varint32("id")?,
+            size: r.varint()?,
+            hash: r.array()?,
+        },
         WITHDRAW => Item::Withdraw {
             id: r.varint32("id")?,
             code: r.string(MAX_TEXT, "code")?,
             text: r.string(MAX_TEXT, "text")?,
         },
-        FINISH => Item::Finish { entries: r.varint()? },
+        FINISH => Item::Finish {
+            entries: r.varint()?,
+        },
         _ => return Err(DecodeError::Unknown("item")),
     })
 }
@@ -116,7 +179,9 @@ fn read_content<'a>(r: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
 }
 
 fn read_log2(r: &mut Reader<'_>) -> Result<u8, DecodeError> {
-    Some(r.u8()?).filter(|l| CHUNK_LOG2.contains(l)).ok_or(DecodeError::Bounds("chunk size"))
+    Some(r.u8()?)
+        .filter(|l| CHUNK_LOG2.contains(l))
+        .ok_or(DecodeError::Bounds("chunk size"))
 }
 
 fn read_meta<'a>(r: &mut Reader<'a>) -> Result<Meta<'a>, DecodeError> {
@@ -157,13 +222,25 @@ impl Item<'_> {
                 put_meta(out, LINK, meta);
                 put_string(out, target);
             }
-            Item::Inline { meta, hash, content } => {
+            Item::Inline {
+                meta,
+                hash,
+                content,
+            } => {
                 put_meta(out, INLINE, meta);
                 out.extend_from_slice(hash);
                 put_string(out, content);
             }
-            Item::Offer { meta, size, chunk_log2 } => put_sized(out, OFFER, meta, *size, *chunk_log2),
-            Item::Open { meta, size, chunk_log2 } => put_sized(out, OPEN, meta, *size, *chunk_log2),
+            Item::Offer {
+                meta,
+                size,
+                chunk_log2,
+            } => put_sized(out, OFFER, meta, *size, *chunk_log2),
+            Item::Open {
+                meta,
+                size,
+                chunk_log2,
+            } => put_sized(out, OPEN, meta, *size, *chunk_log2),
             Item::Content { id, hash, content } => {
                 put_id(out, CONTENT, *id);
                 out.extend_from_slice(hash);
@@ -216,20 +293,57 @@ mod tests {
     use super::*;
 
     fn meta() -> Meta<'static> {
-        Meta { id: 70_000, path: b"a/\xff b", mtime_ns: -5, mode: 0o644, uid: 1000, gid: 0 }
+        Meta {
+            id: 70_000,
+            path: b"a/\xff b",
+            mtime_ns: -5,
+            mode: 0o644,
+            uid: 1000,
+            gid: 0,
+        }
     }
 
     fn all() -> Vec<Item<'static>> {
         vec![
             Item::Directory(meta()),
-            Item::Link { meta: meta(), target: b"../x" },
-            Item::Inline { meta: meta(), hash: [1; 32], content: b"hello" },
-            Item::Offer { meta: meta(), size: 1 << 41, chunk_log2: 20 },
-            Item::Open { meta: meta(), size: UNKNOWN_SIZE, chunk_log2: 16 },
-            Item::Content { id: 3, hash: [9; 32], content: b"" },
-            Item::Holes { id: 4, runs: vec![(0, 5), (1 << 33, 2)] },
-            Item::End { id: 4, size: 77, hash: [2; 32] },
-            Item::Withdraw { id: 4, code: b"source_changed", text: b"changed" },
+            Item::Link {
+                meta: meta(),
+                target: b"../x",
+            },
+            Item::Inline {
+                meta: meta(),
+                hash: [1; 32],
+                content: b"hello",
+            },
+            Item::Offer {
+                meta: meta(),
+                size: 1 << 41,
+                chunk_log2: 20,
+            },
+            Item::Open {
+                meta: meta(),
+                size: UNKNOWN_SIZE,
+                chunk_log2: 16,
+            },
+            Item::Content {
+                id: 3,
+                hash: [9; 32],
+                content: b"",
+            },
+            Item::Holes {
+                id: 4,
+                runs: vec![(0, 5), (1 << 33, 2)],
+            },
+            Item::End {
+                id: 4,
+                size: 77,
+                hash: [2; 32],
+            },
+            Item::Withdraw {
+                id: 4,
+                code: b"source_changed",
+                text: b"changed",
+            },
             Item::Finish { entries: 12 },
         ]
     }
@@ -260,10 +374,24 @@ mod tests {
     #[test]
     fn bounds_are_kept() {
         let mut bytes = Vec::new();
-        Item::Open { meta: meta(), size: 1, chunk_log2: 63 }.encode(&mut bytes);
-        assert_eq!(Items::new(&bytes).next(), Some(Err(DecodeError::Bounds("chunk size"))));
-        assert_eq!(Items::new(&[0]).next(), Some(Err(DecodeError::Unknown("item"))));
+        Item::Open {
+            meta: meta(),
+            size: 1,
+            chunk_log2: 63,
+        }
+        .encode(&mut bytes);
+        assert_eq!(
+            Items::new(&bytes).next(),
+            Some(Err(DecodeError::Bounds("chunk size")))
+        );
+        assert_eq!(
+            Items::new(&[0]).next(),
+            Some(Err(DecodeError::Unknown("item")))
+        );
         let huge = [HOLES, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
-        assert_eq!(Items::new(&huge).next(), Some(Err(DecodeError::Bounds("hole runs"))));
+        assert_eq!(
+            Items::new(&huge).next(),
+            Some(Err(DecodeError::Bounds("hole runs")))
+        );
     }
 }

@@ -33,7 +33,10 @@ pub struct ChunkTrailer {
 /// A unit, parsed from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parsed<'a> {
-    Chunk { data: &'a [u8], trailer: ChunkTrailer },
+    Chunk {
+        data: &'a [u8],
+        trailer: ChunkTrailer,
+    },
     /// From the sender of files: see [`item::Item`].
     Bundle { job: u32, items: &'a [u8] },
     /// From either side: see [`note::Note`].
@@ -45,9 +48,15 @@ pub fn parse(unit: &[u8]) -> Result<Parsed<'_>, DecodeError> {
     let (&kind, rest) = unit.split_last().ok_or(DecodeError::Truncated)?;
     match kind {
         KIND_CHUNK => {
-            let at = rest.len().checked_sub(CHUNK_TRAILER - 1).ok_or(DecodeError::Truncated)?;
+            let at = rest
+                .len()
+                .checked_sub(CHUNK_TRAILER - 1)
+                .ok_or(DecodeError::Truncated)?;
             let (data, trailer) = rest.split_at(at);
-            Ok(Parsed::Chunk { data, trailer: ChunkTrailer::decode(trailer)? })
+            Ok(Parsed::Chunk {
+                data,
+                trailer: ChunkTrailer::decode(trailer)?,
+            })
         }
         KIND_BUNDLE => split_list(rest).map(|(job, items)| Parsed::Bundle { job, items }),
         KIND_MESSAGE => split_list(rest).map(|(job, notes)| Parsed::Message { job, notes }),
@@ -64,7 +73,12 @@ fn split_list(rest: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
 impl ChunkTrailer {
     fn decode(bytes: &[u8]) -> Result<ChunkTrailer, DecodeError> {
         let mut r = Reader::new(bytes);
-        Ok(ChunkTrailer { job: r.u32()?, file: r.u32()?, offset: r.u64()?, chaining_value: r.array()? })
+        Ok(ChunkTrailer {
+            job: r.u32()?,
+            file: r.u32()?,
+            offset: r.u64()?,
+            chaining_value: r.array()?,
+        })
     }
 
     /// The bytes behind the data of a chunk.
@@ -101,17 +115,34 @@ mod tests {
 
     #[test]
     fn chunk_round_trip() {
-        let t = ChunkTrailer { job: 7, file: 9, offset: 1 << 40, chaining_value: [3; 32] };
+        let t = ChunkTrailer {
+            job: 7,
+            file: 9,
+            offset: 1 << 40,
+            chaining_value: [3; 32],
+        };
         let mut unit = b"data".to_vec();
         unit.extend_from_slice(&t.encode());
-        assert_eq!(parse(&unit), Ok(Parsed::Chunk { data: b"data", trailer: t }));
+        assert_eq!(
+            parse(&unit),
+            Ok(Parsed::Chunk {
+                data: b"data",
+                trailer: t
+            })
+        );
     }
 
     #[test]
     fn lists_round_trip_and_truncation_is_an_error() {
         let mut unit = b"xy".to_vec();
         unit.extend_from_slice(&bundle_trailer(5));
-        assert_eq!(parse(&unit), Ok(Parsed::Bundle { job: 5, items: b"xy" }));
+        assert_eq!(
+            parse(&unit),
+            Ok(Parsed::Bundle {
+                job: 5,
+                items: b"xy"
+            })
+        );
         assert_eq!(parse(&[2]), Err(DecodeError::Truncated));
         assert_eq!(parse(&[]), Err(DecodeError::Truncated));
         assert!(parse(&[0; 60]).is_err());

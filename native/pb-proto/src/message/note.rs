@@ -7,30 +7,52 @@ use super::item::MAX_TEXT;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<'a> {
     /// Durable under its final name; the root hash of a file.
-    Done { hash: [u8; 32] },
+    Done {
+        hash: [u8; 32],
+    },
     /// A directory or link is in place.
     Placed,
     /// The policy left the destination as it was.
     Skipped,
-    Failed { code: &'a [u8], text: &'a [u8] },
+    Failed {
+        code: &'a [u8],
+        text: &'a [u8],
+    },
 }
 
 /// One note.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note<'a> {
     /// The receiver is ready; `push`: nothing is there, so entries need not be offered first.
-    Accept { push: bool },
+    Accept {
+        push: bool,
+    },
     /// Send the offered entry.
-    Want { id: u32 },
-    Result { id: u32, outcome: Outcome<'a> },
+    Want {
+        id: u32,
+    },
+    Result {
+        id: u32,
+        outcome: Outcome<'a>,
+    },
     /// Verified payload bytes so far, cumulative.
-    Progress { bytes: u64 },
+    Progress {
+        bytes: u64,
+    },
     /// This chunk did not verify: send it again.
-    Bad { id: u32, offset: u64 },
-    /// Every entry has its result and the folders their times: the job is over.
-    Done,
+    Bad {
+        id: u32,
+        offset: u64,
+    },
+    /// Every entry has its result and the folders their times: the job is over, with so many verified bytes.
+    Done {
+        bytes: u64,
+    },
     /// The job can't go on, from either side.
-    Abort { code: &'a [u8], text: &'a [u8] },
+    Abort {
+        code: &'a [u8],
+        text: &'a [u8],
+    },
 }
 
 const ACCEPT: u8 = 1;
@@ -52,7 +74,10 @@ pub struct Notes<'a> {
 
 impl<'a> Notes<'a> {
     pub fn new(bytes: &'a [u8]) -> Notes<'a> {
-        Notes { reader: Reader::new(bytes), failed: false }
+        Notes {
+            reader: Reader::new(bytes),
+            failed: false,
+        }
     }
 }
 
@@ -74,18 +99,32 @@ fn read_note<'a>(r: &mut Reader<'a>) -> Result<Note<'a>, DecodeError> {
     let result = |id, outcome| Note::Result { id, outcome };
     Ok(match tag {
         ACCEPT => Note::Accept { push: r.u8()? != 0 },
-        WANT => Note::Want { id: r.varint32("id")? },
+        WANT => Note::Want {
+            id: r.varint32("id")?,
+        },
         RESULT_DONE => result(r.varint32("id")?, Outcome::Done { hash: r.array()? }),
         RESULT_PLACED => result(r.varint32("id")?, Outcome::Placed),
         RESULT_SKIPPED => result(r.varint32("id")?, Outcome::Skipped),
         RESULT_FAILED => {
             let id = r.varint32("id")?;
-            result(id, Outcome::Failed { code: r.string(MAX_TEXT, "code")?, text: r.string(MAX_TEXT, "text")? })
+            result(
+                id,
+                Outcome::Failed {
+                    code: r.string(MAX_TEXT, "code")?,
+                    text: r.string(MAX_TEXT, "text")?,
+                },
+            )
         }
         PROGRESS => Note::Progress { bytes: r.varint()? },
-        BAD => Note::Bad { id: r.varint32("id")?, offset: r.varint()? },
-        DONE => Note::Done,
-        ABORT => Note::Abort { code: r.string(MAX_TEXT, "code")?, text: r.string(MAX_TEXT, "text")? },
+        BAD => Note::Bad {
+            id: r.varint32("id")?,
+            offset: r.varint()?,
+        },
+        DONE => Note::Done { bytes: r.varint()? },
+        ABORT => Note::Abort {
+            code: r.string(MAX_TEXT, "code")?,
+            text: r.string(MAX_TEXT, "text")?,
+        },
         _ => return Err(DecodeError::Unknown("note")),
     })
 }
@@ -105,7 +144,10 @@ impl Note<'_> {
                 put_id(out, BAD, *id);
                 put_varint(out, *offset);
             }
-            Note::Done => out.push(DONE),
+            Note::Done { bytes } => {
+                out.push(DONE);
+                put_varint(out, *bytes);
+            }
             Note::Abort { code, text } => {
                 out.push(ABORT);
                 put_string(out, code);
@@ -145,14 +187,35 @@ mod tests {
         let all = vec![
             Note::Accept { push: true },
             Note::Want { id: 1 << 30 },
-            Note::Result { id: 1, outcome: Outcome::Done { hash: [4; 32] } },
-            Note::Result { id: 2, outcome: Outcome::Placed },
-            Note::Result { id: 3, outcome: Outcome::Skipped },
-            Note::Result { id: 4, outcome: Outcome::Failed { code: b"no_space", text: b"disk full" } },
+            Note::Result {
+                id: 1,
+                outcome: Outcome::Done { hash: [4; 32] },
+            },
+            Note::Result {
+                id: 2,
+                outcome: Outcome::Placed,
+            },
+            Note::Result {
+                id: 3,
+                outcome: Outcome::Skipped,
+            },
+            Note::Result {
+                id: 4,
+                outcome: Outcome::Failed {
+                    code: b"no_space",
+                    text: b"disk full",
+                },
+            },
             Note::Progress { bytes: 1 << 50 },
-            Note::Bad { id: 9, offset: 1 << 20 },
-            Note::Done,
-            Note::Abort { code: b"aborted", text: b"interrupted" },
+            Note::Bad {
+                id: 9,
+                offset: 1 << 20,
+            },
+            Note::Done { bytes: 5 },
+            Note::Abort {
+                code: b"aborted",
+                text: b"interrupted",
+            },
         ];
         let mut bytes = Vec::new();
         all.iter().for_each(|n| n.encode(&mut bytes));

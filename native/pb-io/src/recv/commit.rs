@@ -1,0 +1,289 @@
+//! The committer: makes finished files durable and gives them their names, in groups.
+//!
+//! Order within a group: data to disk, renames, folders to disk, results. A crash leaves either the old file or the whole
+//! new one under the final name, and the sender hears "done" only of what survives one.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::Receiver;
+use pb_proto::message::note::{Note, Outcome};
+use rustix::fs::{Mode, OFlags, fsync, openat, syncfs};
+use rustix::io::Errno;
+
+use super::temp::Temp;
+use super::{Meta, RecvJob, shown};
+use crate::error::Code;
+use crate::hash::Hash;
+use crate::job::{State, add, get};
+
+/// What the committer is told.
+pub(super) enum Commit {
+    File(Ready),
+    Link {
+        id: u32,
+        path: Vec<u8>,
+        temp: Temp,
+    },
+    /// A folder that was made, for its own durability.
+    Folder {
+        id: u32,
+    },
+    /// The bytes are in the stream.
+    Streamed {
+        meta: Meta,
+        size: u64,
+        hash: Hash,
+    },
+    /// Every entry has its result: folders get their times, the sender hears the end.
+    Finish,
+    /// Remove what has no name yet and end.
+    Stop(State),
+}
+
+/// A file whose content is verified and written.
+pub(super) struct Ready {
+    pub meta: Meta,
+    pub temp: Temp,
+    /// Kept open when it is large.
+    pub file: Option<Arc<File>>,
+    pub size: u64,
+    pub hash: Hash,
+}
+
+/// Groups are what has gathered, up to this: more would delay results and hold descriptors.
+const GROUP: usize = 1024;
+/// From this many small files on one `syncfs` is cheaper than an fsync each.
+const SYNCFS_FROM: usize = 16;
+
+impl Commit {
+    pub fn discard(&self) {
+        match self {
+            Commit::File(ready) => ready.temp.discard(),
+            Commit::Link { temp, .. } => temp.discard(),
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn spawn(job: &Arc<RecvJob>, queue: Receiver<Commit>) -> std::io::Result<()> {
+    let job = Arc::clone(job);
+    thread::Builder::new()
+        .name("pb-commit".into())
+        .spawn(move || run(&job, &queue))?;
+    Ok(())
+}
+
+fn run(job: &RecvJob, queue: &Receiver<Commit>) {
+    let mut group = Vec::new();
+    while let Ok(first) = queue.recv() {
+        group.push(first);
+        while group.len() < GROUP {
+            match queue.try_recv() {
+                Ok(next) => group.push(next),
+                Err(_) => break,
+            }
+        }
+        let stop = group.iter().find_map(|c| {
+            if let Commit::Stop(state) = c {
+                Some(*state)
+            } else {
+                None
+            }
+        });
+        if let Some(state) = stop {
+            group.drain(..).for_each(|c| c.discard());
+            queue.try_iter().for_each(|c| c.discard());
+            return end(job, state);
+        }
+        let finish = group.iter().any(|c| matches!(c, Commit::Finish));
+        commit(job, std::mem::take(&mut group));
+        if finish {
+            finish_job(job);
+        }
+    }
+}
+
+fn end(job: &RecvJob, state: State) {
+    job.parents.clear();
+    job.status.end(state);
+}
+
+fn finish_job(job: &RecvJob) {
+    job.finish_folders();
+    if let Some(session) = job.session.upgrade() {
+        let bytes = get(&job.status.counters.bytes);
+        session.send_notes(job.options.job, &[Note::Done { bytes }]);
+    }
+    job.stop(State::Done);
+}
+
+fn commit(job: &RecvJob, group: Vec<Commit>) {
+    let mut results = Vec::new();
+    let mut files = Vec::new();
+    let mut links = Vec::new();
+    for c in group {
+        match c {
+            Commit::File(ready) => files.push(ready),
+            Commit::Link { id, path, temp } => links.push((id, path, temp)),
+            Commit::Folder { id } => {
+                add(&job.status.counters.directories, 1);
+                results.push((id, Outcome::Placed));
+            }
+            Commit::Streamed { meta, size, hash } => {
+                job.status.file(job.place(&meta.path), size, hash);
+                results.push((meta.id, Outcome::Done { hash }));
+            }
+            Commit::Finish | Commit::Stop(_) => {}
+        }
+    }
+    let files = sync_files(job, files);
+    let mut folders = HashMap::new();
+    let files = publish_files(job, files, &mut folders);
+    let links = publish_links(job, links, &mut folders);
+    if let Err(e) = sync_folders(job, &folders) {
+        let text = format!("fsync of a folder: {}", std::io::Error::from(e));
+        job.abort_as(Code::FsyncFailed, &text, State::Failed);
+        return;
+    }
+    for ready in files {
+        job.status
+            .file(job.place(&ready.meta.path), ready.size, ready.hash);
+        results.push((ready.meta.id, Outcome::Done { hash: ready.hash }));
+    }
+    for id in links {
+        add(&job.status.counters.symlinks, 1);
+        results.push((id, Outcome::Placed));
+    }
+    if !results.is_empty() {
+        job.resolve(&results);
+    }
+}
+
+/// Makes contents durable; files whose fsync failed are removed and fail (never tried again: the kernel
+/// has dropped the dirty pages).
+fn sync_files(job: &RecvJob, files: Vec<Ready>) -> Vec<Ready> {
+    if !job.options.fsync {
+        return files;
+    }
+    let small = files.iter().filter(|f| f.file.is_none()).count();
+    let together = small >= SYNCFS_FROM;
+    if together && let Err(e) = syncfs(job.base_fd()) {
+        files.into_iter().for_each(|f| fail_sync(job, &f, e));
+        return Vec::new();
+    }
+    let synced = |f: &Ready| match &f.file {
+        Some(file) => fsync(file.as_ref()),
+        None if together => Ok(()),
+        None => fsync_named(&f.temp),
+    };
+    files
+        .into_iter()
+        .filter(|f| synced(f).inspect_err(|&e| fail_sync(job, f, e)).is_ok())
+        .collect()
+}
+
+fn fsync_named(temp: &Temp) -> Result<(), Errno> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(temp.folder(), temp.temporary(), flags, Mode::empty()) {
+        Ok(fd) => fsync(fd),
+        // Permissions were applied already (0400 and not root): reading is enough for fsync.
+        Err(Errno::ACCESS) => fsync(openat(
+            temp.folder(),
+            temp.temporary(),
+            OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?),
+        Err(e) => Err(e),
+    }
+}
+
+fn fail_sync(job: &RecvJob, ready: &Ready, e: Errno) {
+    ready.temp.discard();
+    let code = if e == Errno::NOSPC {
+        Code::NoSpace
+    } else {
+        Code::FsyncFailed
+    };
+    let text = format!(
+        "fsync {}: {}",
+        shown(job.place(&ready.meta.path)),
+        std::io::Error::from(e)
+    );
+    job.fail_entry(ready.meta.id, &ready.meta.path, code, &text);
+}
+
+type FoldersToSync = HashMap<*const OwnedFd, Arc<OwnedFd>>;
+
+fn publish_files(job: &RecvJob, files: Vec<Ready>, folders: &mut FoldersToSync) -> Vec<Ready> {
+    let published = |ready: &Ready| {
+        publish(
+            job,
+            ready.meta.id,
+            &ready.meta.path,
+            ready.size,
+            &ready.temp,
+        )
+    };
+    let done: Vec<Ready> = files.into_iter().filter(published).collect();
+    for ready in &done {
+        folders.insert(
+            Arc::as_ptr(ready.temp.folder()),
+            Arc::clone(ready.temp.folder()),
+        );
+    }
+    done
+}
+
+fn publish_links(
+    job: &RecvJob,
+    links: Vec<(u32, Vec<u8>, Temp)>,
+    folders: &mut FoldersToSync,
+) -> Vec<u32> {
+    let mut done = Vec::new();
+    for (id, path, temp) in links {
+        if publish(job, id, &path, 0, &temp) {
+            folders.insert(Arc::as_ptr(temp.folder()), Arc::clone(temp.folder()));
+            done.push(id);
+        }
+    }
+    done
+}
+
+fn publish(job: &RecvJob, id: u32, path: &[u8], size: u64, temp: &Temp) -> bool {
+    match temp.publish(job.options.overwrite) {
+        Ok(()) => true,
+        Err(Errno::EXIST) if job.options.overwrite == super::Overwrite::Never => {
+            temp.discard();
+            add(&job.status.counters.skipped_files, 1);
+            add(&job.status.counters.skipped_bytes, size);
+            job.resolve(&[(id, Outcome::Skipped)]);
+            false
+        }
+        Err(e) => {
+            temp.discard();
+            let text = format!(
+                "rename to {}: {}",
+                shown(job.place(path)),
+                std::io::Error::from(e)
+            );
+            job.fail_entry(id, path, Code::from_errno(e), &text);
+            false
+        }
+    }
+}
+
+fn sync_folders(job: &RecvJob, folders: &FoldersToSync) -> Result<(), Errno> {
+    if !job.options.fsync {
+        return Ok(());
+    }
+    if folders.len() >= SYNCFS_FROM {
+        return syncfs(job.base_fd());
+    }
+    folders
+        .values()
+        .try_for_each(|fd| crate::fs::sync_dir(fd.as_fd()))
+}

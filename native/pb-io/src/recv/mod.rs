@@ -1,0 +1,349 @@
+//! The receiving side of a job: bundles and chunks come in, verified and durable files stand at the end.
+//!
+//! Writers (the session's threads) call [`RecvJob::bundle`] and [`RecvJob::chunk`]; finished files go to the
+//! [`commit`] thread, which alone gives final names and results.
+
+mod chunk;
+mod commit;
+mod file;
+mod folders;
+mod items;
+mod parents;
+mod policy;
+mod small;
+mod stream;
+mod temp;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use crossbeam_channel::{Sender, unbounded};
+use parking_lot::Mutex;
+use pb_proto::message::note::{Note, Outcome};
+
+use crate::buffer::Buffer;
+use crate::error::Code;
+use crate::fs::{Root, join, split};
+use crate::hash::Hash;
+use crate::job::{JobError, State, Status, add};
+use crate::session::{Job, Session};
+use crate::transport::TransportError;
+use commit::Commit;
+use file::LargeFile;
+use folders::Folders;
+use parents::Parents;
+pub use policy::Overwrite;
+
+/// How to receive.
+pub struct RecvOptions {
+    pub job: u32,
+    pub root: Root,
+    /// Below the root; made when it is not there.
+    pub base: Vec<u8>,
+    /// `base` is the name of the one file to come.
+    pub exact_name: bool,
+    pub overwrite: Overwrite,
+    pub fsync: bool,
+    pub perms: bool,
+    pub owner: bool,
+    /// The bytes of the one file go here in order, and nothing is made on disk.
+    pub stream: Option<File>,
+}
+
+/// What an entry is to be; owned, as it outlives its bundle.
+#[derive(Debug, Clone)]
+pub(crate) struct Meta {
+    pub id: u32,
+    /// Below the base as the sender says.
+    pub path: Vec<u8>,
+    pub mtime_ns: i64,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// A job of the receiving side.
+pub struct RecvJob {
+    pub(crate) options: RecvOptions,
+    /// Everything is below this.
+    pub(crate) base: Root,
+    base_dir: OwnedFd,
+    /// Name of the one file, with `exact_name`.
+    name: Vec<u8>,
+    /// Nothing was there at the start, so nothing needs to be compared.
+    pub(crate) fresh: bool,
+    pub(crate) session: Weak<Session>,
+    pub(crate) status: Arc<Status>,
+    pub(crate) state: Mutex<Entries>,
+    parents: Parents,
+    folders: Mutex<Folders>,
+    commits: Mutex<Option<Sender<Commit>>>,
+    stream: Option<Mutex<stream::Stream>>,
+}
+
+/// Entries on their way.
+#[derive(Default)]
+pub(crate) struct Entries {
+    /// Small files that were offered and wanted.
+    wanted: HashMap<u32, (Meta, u64)>,
+    large: HashMap<u32, Arc<LargeFile>>,
+    /// Arrived before their file was announced.
+    early: HashMap<u32, Vec<Early>>,
+    /// Withdrawn, refused or failed: what still arrives is dropped.
+    dropped: std::collections::HashSet<u32>,
+    /// Entries with a result.
+    resolved: u64,
+    /// How many there are, once said.
+    total: Option<u64>,
+    finishing: bool,
+    stopped: bool,
+}
+
+/// What can come before the announcement of its file.
+enum Early {
+    Chunk {
+        buffer: Buffer,
+        data: usize,
+        offset: u64,
+        value: Hash,
+    },
+    Holes(Vec<(u64, u64)>),
+    End {
+        size: u64,
+        hash: Hash,
+    },
+}
+
+impl RecvJob {
+    /// Adds the job to a session, prepares its folder, and tells the sender to begin.
+    pub fn start(
+        session: &Arc<Session>,
+        options: RecvOptions,
+        status: Arc<Status>,
+    ) -> Result<Arc<RecvJob>, JobError> {
+        let (base, name) = open_base(&options)?;
+        let fresh = options.stream.is_some() || policy::is_fresh(&base, &name);
+        let push = fresh || options.overwrite == Overwrite::Always;
+        let stream = match &options.stream {
+            Some(file) => Some(Mutex::new(
+                stream::Stream::new(file).map_err(|e| job_error(Code::IoError, &e.to_string()))?,
+            )),
+            None => None,
+        };
+        let (commits, queue) = unbounded();
+        let job = Arc::new(RecvJob {
+            parents: Parents::new(base.clone()),
+            base_dir: base
+                .open_dir(b"")
+                .map_err(|e| job_error(e.code, &e.to_string()))?,
+            base,
+            name,
+            fresh,
+            session: Arc::downgrade(session),
+            status,
+            state: Mutex::default(),
+            folders: Mutex::default(),
+            commits: Mutex::new(Some(commits)),
+            stream,
+            options,
+        });
+        commit::spawn(&job, queue)
+            .map_err(|e| job_error(Code::ResourceExhausted, &e.to_string()))?;
+        let number = job.options.job;
+        session
+            .add_job(number, Job::Receive(Arc::clone(&job)))
+            .map_err(|e| job_error(e.code, &e.message))?;
+        session.send_notes(number, &[Note::Accept { push }]);
+        Ok(job)
+    }
+
+    pub(crate) fn hear(&self, note: &Note<'_>) {
+        if let Note::Abort { code, text } = note {
+            let code = crate::send::parse_code(code);
+            self.status.error(JobError {
+                code,
+                path: Vec::new(),
+                message: String::from_utf8_lossy(text).into_owned(),
+            });
+            self.stop(if code == Code::Aborted {
+                State::Aborted
+            } else {
+                State::Failed
+            });
+        }
+    }
+
+    /// Stops the job and tells the sender.
+    pub fn abort(&self, reason: &str) {
+        self.abort_as(Code::Aborted, reason, State::Aborted);
+    }
+
+    /// The job can't go on (disk full): tells the sender why.
+    pub(crate) fn abort_as(&self, code: Code, reason: &str, state: State) {
+        if let Some(session) = self.session.upgrade().filter(|_| !self.status.has_ended()) {
+            let note = Note::Abort {
+                code: code.as_str().as_bytes(),
+                text: reason.as_bytes(),
+            };
+            session.send_notes(self.options.job, &[note]);
+        }
+        self.stop(state);
+    }
+
+    /// The session broke.
+    pub(crate) fn fail(&self, why: &TransportError) {
+        if !self.status.has_ended() {
+            self.status.error(job_error(why.code, &why.message));
+        }
+        self.stop(if why.code == Code::Aborted {
+            State::Aborted
+        } else {
+            State::Failed
+        });
+    }
+
+    /// Ends the job; what has no final name yet is removed.
+    pub(crate) fn stop(&self, state: State) {
+        let unfinished = {
+            let mut s = self.state.lock();
+            if std::mem::replace(&mut s.stopped, true) {
+                return;
+            }
+            std::mem::take(&mut *s)
+        };
+        self.state.lock().stopped = true;
+        unfinished.large.values().for_each(|f| f.discard());
+        // The committer removes what it holds and then ends the job.
+        let commits = self.commits.lock().take();
+        if let Some(commits) = commits {
+            let _ = commits.send(Commit::Stop(state));
+        }
+        if let Some(session) = self.session.upgrade() {
+            session.remove_job(self.options.job);
+        }
+    }
+
+    pub(crate) fn stopped(&self) -> bool {
+        self.state.lock().stopped
+    }
+
+    fn commit(&self, commit: Commit) {
+        match self.commits.lock().as_ref() {
+            Some(queue) => _ = queue.send(commit),
+            None => commit.discard(),
+        }
+    }
+
+    /// The results of entries, said to the sender; the last one finishes the job.
+    pub(crate) fn resolve(&self, results: &[(u32, Outcome<'_>)]) {
+        let Some(session) = self.session.upgrade() else {
+            return;
+        };
+        let notes: Vec<Note<'_>> = results
+            .iter()
+            .map(|(id, outcome)| Note::Result {
+                id: *id,
+                outcome: outcome.clone(),
+            })
+            .collect();
+        session.send_notes(self.options.job, &notes);
+        let mut s = self.state.lock();
+        s.resolved += results.len() as u64;
+        self.check_finished(&mut s);
+    }
+
+    /// Sends the committer to the folders when every entry has its result.
+    pub(crate) fn check_finished(&self, s: &mut Entries) {
+        if s.total == Some(s.resolved) && !s.finishing {
+            s.finishing = true;
+            self.commit(Commit::Finish);
+        }
+    }
+
+    /// An entry failed.
+    pub(crate) fn fail_entry(&self, id: u32, path: &[u8], code: Code, text: &str) {
+        add(&self.status.counters.failed, 1);
+        self.status.error(JobError {
+            code,
+            path: path.to_vec(),
+            message: text.to_string(),
+        });
+        self.resolve(&[(
+            id,
+            Outcome::Failed {
+                code: code.as_str().as_bytes(),
+                text: text.as_bytes(),
+            },
+        )]);
+        if code == Code::NoSpace {
+            self.abort_as(code, text, State::Failed);
+        }
+    }
+
+    /// The base folder, for `syncfs`.
+    pub(crate) fn base_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.base_dir.as_fd()
+    }
+
+    /// Where an entry goes: its path below the base.
+    pub(crate) fn place<'a>(&'a self, path: &'a [u8]) -> &'a [u8] {
+        if path.is_empty() { &self.name } else { path }
+    }
+
+    /// The folder of a path below the base, made when it is not there, and the last name.
+    pub(crate) fn parent<'a>(
+        &self,
+        path: &'a [u8],
+    ) -> Result<(Arc<OwnedFd>, &'a [u8]), crate::fs::FsError> {
+        let (parent, name) = split(path).unwrap_or((b"", path));
+        Ok((self.parents.get(parent)?, name))
+    }
+}
+
+pub(crate) fn job_error(code: Code, message: &str) -> JobError {
+    JobError {
+        code,
+        path: Vec::new(),
+        message: message.to_string(),
+    }
+}
+
+/// The folder that everything goes below, and the name of the one file where it has one.
+fn open_base(options: &RecvOptions) -> Result<(Root, Vec<u8>), JobError> {
+    if options.stream.is_some() {
+        return Ok((options.root.clone(), Vec::new()));
+    }
+    let at = |e: crate::fs::FsError| JobError {
+        code: e.code,
+        path: e.path.clone(),
+        message: e.to_string(),
+    };
+    let clean = crate::fs::normalise("open", &options.base).map_err(at)?;
+    let (folder, name) = match options.exact_name {
+        true => split(&clean).map_or((Vec::new(), clean.to_vec()), |(f, n)| {
+            (f.to_vec(), n.to_vec())
+        }),
+        false => (clean.to_vec(), Vec::new()),
+    };
+    if options.exact_name && name.is_empty() {
+        return Err(JobError {
+            code: Code::InvalidArgument,
+            path: join(&folder, b""),
+            message: "no file name".into(),
+        });
+    }
+    if !folder.is_empty() {
+        options.root.mkdir(&folder, true, 0).map_err(at)?;
+    }
+    Ok((options.root.sub(&folder, true).map_err(at)?, name))
+}
+
+/// For messages: a path as the user may know it.
+pub(crate) fn shown(path: &[u8]) -> String {
+    PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(path))
+        .display()
+        .to_string()
+}

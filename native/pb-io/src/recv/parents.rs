@@ -1,0 +1,54 @@
+//! Open folders, kept while files are made in them.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::error::Code;
+use crate::fs::{FsError, Root};
+
+/// Descriptors kept; a tree is received folder by folder, so few are needed at once.
+const KEPT: usize = 256;
+
+/// See the module.
+pub(super) struct Parents {
+    base: Root,
+    open: Mutex<HashMap<Vec<u8>, Arc<OwnedFd>>>,
+}
+
+impl Parents {
+    pub fn new(base: Root) -> Parents {
+        Parents {
+            base,
+            open: Mutex::default(),
+        }
+    }
+
+    /// The folder at a path below the base, made with its parents when it is not there.
+    pub fn get(&self, path: &[u8]) -> Result<Arc<OwnedFd>, FsError> {
+        if let Some(fd) = self.open.lock().get(path) {
+            return Ok(Arc::clone(fd));
+        }
+        let fd = match self.base.open_dir(path) {
+            Err(e) if e.code == Code::NotFound => {
+                self.base.mkdir(path, true, 0)?;
+                self.base.open_dir(path)?
+            }
+            other => other?,
+        };
+        let fd = Arc::new(fd);
+        let mut open = self.open.lock();
+        if open.len() >= KEPT {
+            open.clear();
+        }
+        open.insert(path.to_vec(), Arc::clone(&fd));
+        Ok(fd)
+    }
+
+    /// Lets all go.
+    pub fn clear(&self) {
+        self.open.lock().clear();
+    }
+}
