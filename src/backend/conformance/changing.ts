@@ -1,0 +1,96 @@
+import { expect, test } from "vitest";
+import { type Fixture, namesBelow, never, refused } from "./fixture.ts";
+
+export function changing(current: () => Fixture): void {
+  const mkdir = (path: string, parents: boolean, mode?: number) =>
+    current().backend.mkdir(path, { parents, signal: never, ...(mode === undefined ? {} : { mode }) });
+  const rename = (from: string, to: string, replace = false) =>
+    current().backend.rename(from, to, { replace, signal: never });
+  const remove = (path: string, recursive: boolean) =>
+    current().backend.remove(path, { recursive, signal: never });
+
+  test("mkdir", async () => {
+    const { place } = current();
+    expect(await mkdir("d", false)).toBe(true);
+    expect((await refused("exists", mkdir("d", false))).path).toBe("d");
+    await refused("not_found", mkdir("none/d", false));
+    await place.write("f", "");
+    await refused("exists", mkdir("f", true));
+    await refused("not_a_directory", mkdir("f/d", true));
+  });
+
+  test("mkdir with parents", async () => {
+    const { backend } = current();
+    expect(await mkdir("a/b/c", true)).toBe(true);
+    expect(await mkdir("a/b/c", true)).toBe(false);
+    expect(await namesBelow(backend, "")).toEqual(["a", "a/b", "a/b/c"]);
+  });
+
+  test("mkdir with a mode", async () => {
+    const { backend } = current();
+    await mkdir("d", false, 0o750);
+    expect((await backend.stat("d", { follow: false, signal: never })).mode).toBe(0o750);
+  });
+
+  test("touch makes an empty file, stamps an existing one", async () => {
+    const { backend, place } = current();
+    const touch = (options: { mtimeNs?: bigint; create: boolean }) =>
+      backend.touch("f", { ...options, signal: never });
+    await refused("not_found", touch({ create: false }));
+    await touch({ create: true });
+    expect(await place.read("f")).toBe("");
+    await place.write("f", "kept");
+    await touch({ mtimeNs: 1_000_000_000n, create: true });
+    const stamped = await backend.stat("f", { follow: false, signal: never });
+    expect(stamped.mtimeNs).toBe(1_000_000_000n);
+    await touch({ create: true });
+    const now = await backend.stat("f", { follow: false, signal: never });
+    expect(now.mtimeNs).toBeGreaterThan(1_000_000_000n);
+    expect(await place.read("f")).toBe("kept");
+  });
+
+  test("rename within a folder and into another", async () => {
+    const { place } = current();
+    await place.write("a", "content");
+    await rename("a", "b");
+    await mkdir("d", false);
+    await rename("b", "d/c");
+    expect(await place.read("d/c")).toBe("content");
+    expect(await place.exists("a")).toBe(false);
+    await rename("d", "e");
+    expect(await place.read("e/c")).toBe("content");
+  });
+
+  test("rename replaces only when told to", async () => {
+    const { place } = current();
+    await place.write("a", "new");
+    await place.write("b", "old");
+    await refused("exists", rename("a", "b"));
+    expect(await place.read("b")).toBe("old");
+    await rename("a", "b", true);
+    expect(await place.read("b")).toBe("new");
+    await refused("not_found", rename("a", "c"));
+    await refused("not_found", rename("b", "none/c"));
+  });
+
+  test("remove a file, a link and an empty folder", async () => {
+    const { place } = current();
+    await place.write("d/f", "");
+    await place.link("l", "d");
+    expect(await remove("l", true)).toEqual({ files: 1, directories: 0 });
+    expect(await remove("d/f", false)).toEqual({ files: 1, directories: 0 });
+    expect(await remove("d", false)).toEqual({ files: 0, directories: 1 });
+    await refused("not_found", remove("d", true));
+  });
+
+  test("remove a tree only when told to", async () => {
+    const { place } = current();
+    for (const path of ["t/a/b/1", "t/a/2", "t/3"]) await place.write(path, "");
+    await place.link("t/out", "../../outside");
+    await refused("not_empty", remove("t", false));
+    expect(await place.exists("t/a/b/1")).toBe(true);
+    expect(await remove("t", true)).toEqual({ files: 4, directories: 3 });
+    expect(await place.exists("t")).toBe(false);
+    expect(await current().place.exists("../outside/canary")).toBe(true);
+  });
+}

@@ -1,0 +1,99 @@
+import { expect, test } from "vitest";
+import { collect, type Fixture, namesBelow, never, refused } from "./fixture.ts";
+
+const FLAT = { recursive: false, follow: false, signal: never } as const;
+const DEEP = { recursive: true, follow: false, signal: never } as const;
+
+export function listing(current: () => Fixture): void {
+  test("a file's kind, size, mode and mtime", async () => {
+    const { backend, place } = current();
+    await place.write("d/f", "12345");
+    const mtimeNs = 1_600_000_000_123_456_789n;
+    await backend.touch("d/f", { mtimeNs, create: false, signal: never });
+    const entry = await backend.stat("d/f", { follow: true, signal: never });
+    const unit = BigInt(backend.capabilities.mtimeResolutionNs);
+    expect(entry).toMatchObject({ path: "", kind: "file", size: 5 });
+    expect(entry.mtimeNs / unit).toBe(mtimeNs / unit);
+    expect(entry.mode & 0o600).toBe(0o600);
+    expect(entry.linkTarget).toBeUndefined();
+    const folder = await backend.stat("d", { follow: true, signal: never });
+    expect(folder).toMatchObject({ kind: "directory", size: 0 });
+    const root = await backend.stat("", { follow: true, signal: never });
+    expect(root.kind).toBe("directory");
+  });
+
+  test("a link as a link, or as what it points to", async () => {
+    const { backend, place } = current();
+    await place.write("f", "123");
+    await place.link("l", "f");
+    const link = await backend.stat("l", { follow: false, signal: never });
+    expect(link).toMatchObject({ kind: "symlink", linkTarget: "f", size: 0 });
+    const target = await backend.stat("l", { follow: true, signal: never });
+    expect(target).toMatchObject({ kind: "file", size: 3 });
+    const { entries } = await collect(backend.list("", { ...FLAT, follow: true }));
+    expect(entries.map(({ path, kind }) => [path, kind])).toEqual([
+      ["f", "file"],
+      ["l", "file"],
+    ]);
+  });
+
+  test("a folder before its content, by the bytes of the names", async () => {
+    const { backend, place } = current();
+    for (const path of ["t/b/x/1", "t/b/y", "t/b.txt", "t/a/2", "t/Z"]) await place.write(path, "");
+    expect(await namesBelow(backend, "t")).toEqual(["Z", "a", "a/2", "b", "b/x", "b/x/1", "b/y", "b.txt"]);
+    expect(await namesBelow(backend, "/t/b/")).toEqual(["x", "x/1", "y"]);
+  });
+
+  test("one level, or as many as asked", async () => {
+    const { backend, place } = current();
+    await place.write("a/b/c/d", "");
+    const depth = async (options: object) =>
+      (await collect(backend.list("", { ...DEEP, ...options }))).entries.length;
+    expect(await depth({ recursive: false })).toBe(1);
+    expect(await depth({ maxDepth: 2 })).toBe(2);
+    expect(await depth({ maxDepth: 0 })).toBe(4);
+  });
+
+  test("a file as one entry without a name, an empty folder as none", async () => {
+    const { backend, place } = current();
+    await place.write("f", "1");
+    await backend.mkdir("empty", { parents: false, signal: never });
+    const { entries } = await collect(backend.list("f", FLAT));
+    expect(entries).toHaveLength(1);
+    expect(entries[0]).toMatchObject({ path: "", kind: "file", size: 1 });
+    expect(await namesBelow(backend, "empty")).toEqual([]);
+  });
+
+  test("links that loop, once", async () => {
+    const { backend, place } = current();
+    await place.write("d/f", "");
+    await place.link("d/up", "..");
+    expect(await namesBelow(backend, "")).toEqual(["d", "d/f", "d/up"]);
+    const followed = await collect(backend.list("", { ...DEEP, follow: true }));
+    expect(followed.entries.map((entry) => entry.path)).toEqual(["d", "d/f", "d/up"]);
+    expect(followed.errors.map((error) => error.path)).toEqual(["d/up"]);
+  });
+
+  test("10,000 entries in a stream of batches", async () => {
+    const { backend, place } = current();
+    const numbers = Array.from({ length: 10_000 }, (_, n) => n);
+    for (let at = 0; at < numbers.length; at += 500) {
+      await Promise.all(numbers.slice(at, at + 500).map((n) => place.write(`many/${n % 10}/file-${n}`, "")));
+    }
+    let batches = 0;
+    const seen = new Set<string>();
+    for await (const { entries } of backend.list("many", DEEP)) {
+      batches += 1;
+      for (const entry of entries) seen.add(entry.path);
+    }
+    expect(seen.size).toBe(10_010);
+    expect(batches).toBeGreaterThan(10);
+  });
+
+  test("not what is not there", async () => {
+    const { backend } = current();
+    expect((await refused("not_found", collect(backend.list("none", FLAT)))).path).toBe("none");
+    const stat = backend.stat("/none/x", { follow: true, signal: never });
+    expect((await refused("not_found", stat)).path).toBe("/none/x");
+  });
+}

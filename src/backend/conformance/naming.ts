@@ -1,0 +1,74 @@
+import { expect, test } from "vitest";
+import { pathText } from "../../model/path.ts";
+import { type Fixture, namesBelow, never, refused } from "./fixture.ts";
+
+/** Names that break what takes names for text (T3). */
+const STRANGE: readonly (readonly [string, string])[] = [
+  ["a newline", "line\nbreak"],
+  ["invalid UTF-8", pathText(Buffer.from([0x66, 0xff, 0xfe, 0x80]))],
+  ["a cut UTF-8 sequence", pathText(Buffer.from([0xe2, 0x82]))],
+  ["terminal escapes", "\u001b[31mred\u001b[0m\u0007"],
+  ["shell words", "$(touch x); `y` && rm -rf ~ | 'q' \"q\" *"],
+  ["HTML", "<img src=x onerror=alert(1)>"],
+  ["CRLF and tab", "a\r\nSet-Cookie: x\ty"],
+  ["per cent escapes", "%2e%2e%2fetc%00"],
+  ["backslashes", "..\\..\\windows"],
+  ["only spaces", "  "],
+  ["a leading dash", "-rf"],
+  ["three dots", "..."],
+  ["a colon", "box:file"],
+  ["__proto__", "__proto__"],
+  ["bidirectional override", "exe\u202egpj"],
+  ["255 bytes", "n".repeat(255)],
+  ["85 characters of 3 bytes", "\u20ac".repeat(85)],
+];
+
+export function naming(current: () => Fixture): void {
+  test.each(STRANGE)("with %s, byte for byte", async (_what, name) => {
+    const { backend, place } = current();
+    await backend.mkdir(name, { parents: false, signal: never });
+    await backend.touch(`${name}/${name}`, { create: true, signal: never });
+    expect(await place.exists(`${name}/${name}`)).toBe(true);
+    expect(await namesBelow(backend, "")).toEqual([name, `${name}/${name}`]);
+    expect(await namesBelow(backend, name)).toEqual([name]);
+    expect((await backend.stat(`${name}/${name}`, { follow: false, signal: never })).kind).toBe("file");
+    await backend.rename(`${name}/${name}`, "plain", { replace: false, signal: never });
+    await backend.rename("plain", `${name}/${name}`, { replace: false, signal: never });
+    const removed = await backend.remove(name, { recursive: true, signal: never });
+    expect(removed).toEqual({ files: 1, directories: 1 });
+  });
+
+  test("that differ only in case or Unicode form apart", async () => {
+    const { backend } = current();
+    const names = ["A", "a", "caf\u00e9", "cafe\u0301"];
+    for (const name of names) await backend.touch(name, { create: true, signal: never });
+    expect((await namesBelow(backend, "")).sort()).toEqual([...names].sort());
+  });
+
+  test("in link targets", async () => {
+    const { backend, place } = current();
+    const target = pathText(Buffer.from([0xff, 0x0a, 0x2f, 0x1b]));
+    await place.link("l", target);
+    const entry = await backend.stat("l", { follow: false, signal: never });
+    expect(entry.linkTarget).toBe(target);
+  });
+
+  test("in errors", async () => {
+    const { backend } = current();
+    const name = pathText(Buffer.from("gone\n\xff", "latin1"));
+    const error = await refused("not_found", backend.stat(name, { follow: false, signal: never }));
+    expect(error.path).toBe(name);
+    expect(error.message).not.toContain("\n");
+  });
+
+  test("in trees a hundred levels deep", async () => {
+    const { backend } = current();
+    const deep = Array.from({ length: 100 }, (_, n) => `level-${n}`);
+    await backend.mkdir(deep.join("/"), { parents: true, signal: never });
+    const names = await namesBelow(backend, "");
+    expect(names).toHaveLength(100);
+    expect(names.at(-1)).toBe(deep.join("/"));
+    const removed = await backend.remove("level-0", { recursive: true, signal: never });
+    expect(removed).toEqual({ files: 0, directories: 100 });
+  });
+}
