@@ -40,6 +40,8 @@ export interface ServeOptions {
   readonly config?: string;
   readonly logLevel?: string;
   readonly logFile?: string;
+  /** Time for running jobs after the abort; default 30. */
+  readonly drainSeconds?: number;
   /** Aborting drains, then stops. */
   readonly signal: AbortSignal;
   /** Called once when calls are accepted. */

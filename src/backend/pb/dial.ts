@@ -24,63 +24,67 @@ const TELLING: readonly ErrorCode[] = ["aborted", "certificate_expired", "finger
 
 /** The first address, in order, at which the pinned server answers. @throws PbError of the most telling failure */
 export function dial({ addresses, trust, client, signal }: DialOptions): Promise<Dialled> {
-  return firstOf(
-    addresses,
+  return firstOf({
+    items: addresses,
     signal,
-    async (address, attempt) => {
+    attempt: async (address, attempt) => {
       const socket = startTls({ address, trust, ...(client && { client }) });
       await secured(socket, { address, peer: trust.peer, signal: attempt });
       return { socket, address };
     },
-    ({ socket }) => socket.destroy(),
-  );
+    drop: ({ socket }) => socket.destroy(),
+  });
+}
+
+export interface FirstOfOptions<T, R> {
+  readonly items: readonly T[];
+  readonly signal: AbortSignal;
+  readonly attempt: (item: T, signal: AbortSignal) => Promise<R>;
+  /** For what an attempt gives after another has won. */
+  readonly drop?: (late: R) => void;
 }
 
 /**
- * Runs `attempt` on each item, a second apart or as soon as the one before has failed; the first success wins, the others
- * are aborted, and what they still produce is dropped.
+ * Runs `attempt` on each item, a second apart or as soon as the one before has failed; the first success wins and the
+ * others are aborted.
  */
-export async function firstOf<T, R>(
-  items: readonly T[],
-  signal: AbortSignal,
-  attempt: (item: T, signal: AbortSignal) => Promise<R>,
-  drop: (late: R) => void,
-): Promise<R> {
+export async function firstOf<T, R>({ items, signal, attempt, drop }: FirstOfOptions<T, R>): Promise<R> {
   if (signal.aborted) throw new PbError("aborted", "interrupted", { cause: signal.reason });
+  if (items.length === 0) throw new PbError("invalid_argument", "there is no address to try");
   const stop = new AbortController();
   const stopAll = () => stop.abort(signal.reason);
   signal.addEventListener("abort", stopAll);
+  const failures: unknown[] = [];
+  let timer: NodeJS.Timeout | undefined;
   try {
     return await new Promise<R>((resolve, reject) => {
-      const failures: unknown[] = [];
-      let next = 0;
-      let won = false;
-      let timer: NodeJS.Timeout | undefined;
+      let started = 0;
       const start = () => {
         clearTimeout(timer);
-        if (won || next >= items.length) return;
-        const item = items[next] as T;
-        next += 1;
+        const item = items[started];
+        if (item === undefined || stop.signal.aborted) return;
+        started += 1;
         timer = setTimeout(start, STAGGER_MS);
         attempt(item, stop.signal).then(succeed, fail);
       };
       const succeed = (result: R) => {
-        if (won) return drop(result);
-        won = true;
-        clearTimeout(timer);
+        if (stop.signal.aborted) {
+          drop?.(result);
+          reject(new PbError("aborted", "interrupted", { cause: signal.reason }));
+          return;
+        }
+        stop.abort();
         resolve(result);
       };
       const fail = (error: unknown) => {
         failures.push(error);
-        if (failures.length === items.length) {
-          clearTimeout(timer);
-          reject(mostTelling(failures));
-        } else if (!stop.signal.aborted) start();
-        else if (failures.length === next) reject(mostTelling(failures));
+        start();
+        if (failures.length === started) reject(mostTelling(failures));
       };
       start();
     });
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener("abort", stopAll);
     stop.abort();
   }

@@ -1,0 +1,127 @@
+/** What a server is told: flag before environment before configuration file before default. */
+
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { parse } from "smol-toml";
+import { fileError } from "../credential/files.ts";
+import type { ServeOptions } from "../model/actions.ts";
+import { PbError } from "../model/error.ts";
+
+export interface ServeSettings {
+  readonly roots: readonly string[];
+  /** Undefined: the default, with its fallback. */
+  readonly listen: string | undefined;
+  readonly advertise: readonly string[];
+  readonly state: string;
+  readonly logLevel: string;
+  readonly logFile: string | undefined;
+  readonly drainSeconds: number;
+}
+
+export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+/** Running jobs get this long after SIGTERM; service managers kill after 90 s. */
+const DEFAULT_DRAIN_SECONDS = 30;
+
+export interface ResolveOptions {
+  readonly options: Omit<ServeOptions, "signal" | "onReady">;
+  readonly env: NodeJS.ProcessEnv;
+  /** State folder when nothing names one. */
+  readonly defaultState: string;
+}
+
+/** @throws PbError `invalid_argument` naming the file and key, or the variable */
+export async function resolveServe({ options, env, defaultState }: ResolveOptions): Promise<ServeSettings> {
+  const file = options.config ?? (env.PB_CONFIG || undefined);
+  const config = file === undefined ? {} : await readConfig(resolve(file));
+  const roots = [options.roots, list(env.PB_ROOTS), config.roots].find((each) => each && each.length > 0);
+  const level = options.logLevel ?? (env.PB_LOG_LEVEL || config.logLevel) ?? "info";
+  if (!LOG_LEVELS.some((known) => known === level)) {
+    throw new PbError("invalid_argument", `"${level}" is no log level: ${LOG_LEVELS.join(", ")}`);
+  }
+  return {
+    roots: roots ?? [],
+    listen: options.listen ?? (env.PB_LISTEN || config.listen),
+    advertise: options.advertise ?? list(env.PB_ADVERTISE) ?? config.advertise ?? [],
+    state: resolve(options.state ?? (env.PB_STATE || config.state) ?? defaultState),
+    logLevel: level,
+    logFile: options.logFile ?? (env.PB_LOG_FILE || config.logFile),
+    drainSeconds:
+      options.drainSeconds ?? seconds(env.PB_DRAIN) ?? config.drainSeconds ?? DEFAULT_DRAIN_SECONDS,
+  };
+}
+
+/** Comma-separated. */
+function list(text: string | undefined): string[] | undefined {
+  return text ? text.split(",").filter((item) => item !== "") : undefined;
+}
+
+function seconds(text: string | undefined): number | undefined {
+  if (!text) return undefined;
+  if (/^\d{1,6}$/.test(text)) return Number(text);
+  throw new PbError("invalid_argument", `PB_DRAIN is a number of seconds, not "${text}"`);
+}
+
+interface FileConfig {
+  readonly roots?: readonly string[] | undefined;
+  readonly listen?: string | undefined;
+  readonly advertise?: readonly string[] | undefined;
+  readonly state?: string | undefined;
+  readonly logLevel?: string | undefined;
+  readonly logFile?: string | undefined;
+  readonly drainSeconds?: number | undefined;
+}
+
+async function readConfig(file: string): Promise<FileConfig> {
+  const raw = await readToml(file);
+  const { z } = await import("zod");
+  const shape = z.strictObject({
+    root: z.string().min(1).optional(),
+    roots: z.record(z.string(), z.string().min(1)).optional(),
+    listen: z.string().min(1).optional(),
+    advertise: z.array(z.string().min(1)).optional(),
+    state: z.string().min(1).optional(),
+    log_level: z.enum(LOG_LEVELS).optional(),
+    log_file: z.string().min(1).optional(),
+    drain_seconds: z.number().min(0).max(86_400).optional(),
+  });
+  const result = shape.safeParse(raw);
+  if (!result.success) {
+    const [issue] = result.error.issues;
+    const key = issue?.path.join(".");
+    throw new PbError(
+      "invalid_argument",
+      `${file}: ${key ? `${key}: ` : ""}${issue?.message ?? "not valid"}`,
+      {
+        path: file,
+      },
+    );
+  }
+  const { root, roots = {}, state, log_file, ...rest } = result.data;
+  // What a file names relatively is beside the file.
+  const beside = (path: string) => resolve(dirname(file), path);
+  const named = Object.entries(roots).map(([name, directory]) => `${name}=${beside(directory)}`);
+  return {
+    roots: root === undefined ? named : [beside(root), ...named],
+    listen: rest.listen,
+    advertise: rest.advertise,
+    state: state && beside(state),
+    logLevel: rest.log_level,
+    logFile: log_file && beside(log_file),
+    drainSeconds: rest.drain_seconds,
+  };
+}
+
+async function readToml(file: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    throw fileError(cause, file);
+  }
+  try {
+    return parse(text);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
+    throw new PbError("invalid_argument", `${file} is not valid TOML: ${why}`, { path: file, cause });
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The name space that a server shows: the root without a name at "/", each named one at "/NAME". A caller who is confined to
+ * a folder gets descriptors below that folder and nothing else; one who may only read gets them without the right to write.
+ */
+
+import type { Backend } from "../backend/backend.ts";
+import { PbError } from "../model/error.ts";
+import type { Caller } from "../model/identity.ts";
+import type { FileRoot } from "../native/root.ts";
+import type { Spot } from "./file-service.ts";
+import { cleanPath } from "./paths.ts";
+import { topBackend } from "./top.ts";
+
+export interface ServedRoot {
+  /** "" for the one at "/". */
+  readonly name: string;
+  readonly root: FileRoot;
+}
+
+export interface PlacesOptions {
+  readonly roots: readonly ServedRoot[];
+  /** A backend over a root; closing it closes the root. */
+  readonly backend: (root: FileRoot) => Backend;
+}
+
+export interface Places extends AsyncDisposable {
+  readonly names: readonly string[];
+  /**
+   * Where a caller's path leads. For "/" of a server with named roots that is a backend which can only be listed; see `spots`.
+   *
+   * @param path `PathText`. @throws PbError `not_found`, `path_escapes`, `invalid_path`
+   */
+  spot(caller: Caller, path: string): Promise<Spot>;
+  /** The backends that together are what `path` shows, each under its `name` there ("" or a named root's). */
+  spots(caller: Caller, path: string): Promise<readonly (Spot & { readonly name: string })[]>;
+  /** Idempotent. Closes the roots. */
+  close(): Promise<void>;
+}
+
+export function createPlaces({ roots, backend }: PlacesOptions): Places {
+  const whole = new Map(roots.map(({ name, root }) => [name, { root, backend: backend(root) }]));
+  const names = roots.map(({ name }) => name).filter((name) => name !== "");
+  const narrowed = new Map<string, Narrowed>();
+  const closing: Backend[] = [...whole.values()].map((each) => each.backend);
+
+  /** From a path of the name space to the root that holds it. */
+  function locate(path: string): { readonly name: string; readonly rest: string } {
+    const cut = path.indexOf("/");
+    const first = cut < 0 ? path : path.slice(0, cut);
+    if (names.includes(first)) return { name: first, rest: cut < 0 ? "" : path.slice(cut + 1) };
+    return { name: "", rest: path };
+  }
+
+  /** One descriptor for each kind of caller; opened again when the folder was replaced by another. */
+  async function narrow(name: string, folder: string, writable: boolean): Promise<Backend> {
+    const base = whole.get(name);
+    if (!base) throw noSuchRoot(name);
+    if (folder === "" && writable) return base.backend;
+    const now = await base.root.stat(folder, { follow: false });
+    const key = `${name}\0${folder}\0${writable}`;
+    const known = narrowed.get(key);
+    if (known && known.inode === now.inode && known.device === now.device) return known.backend;
+    const made = backend(await base.root.sub(folder, { writable }));
+    closing.push(made);
+    narrowed.set(key, { backend: made, inode: now.inode, device: now.device });
+    return made;
+  }
+
+  async function spot(caller: Caller, asked: string): Promise<Spot> {
+    const path = cleanPath(asked);
+    const confined = cleanPath(caller.path);
+    if (confined !== "") {
+      const { name, rest } = locate(confined);
+      return { backend: await narrow(name, rest, !caller.readOnly), path, above: "/" };
+    }
+    if (path === "" && names.length > 0) return { backend: await top(caller), path, above: "/" };
+    const { name, rest } = locate(path);
+    if (!whole.has(name)) throw noSuchRoot(path);
+    return { backend: await narrow(name, "", !caller.readOnly), path: rest, above: aboveOf(name) };
+  }
+
+  async function spots(caller: Caller, asked: string) {
+    const path = cleanPath(asked);
+    if (path !== "" || cleanPath(caller.path) !== "" || names.length === 0) {
+      return [{ ...(await spot(caller, path)), name: "" }];
+    }
+    const each = [...whole.keys()].map(async (name) => ({
+      backend: await narrow(name, "", !caller.readOnly),
+      path: "",
+      above: aboveOf(name),
+      name,
+    }));
+    return Promise.all(each);
+  }
+
+  async function top(caller: Caller): Promise<Backend> {
+    const parts = await spots(caller, "");
+    return topBackend(parts);
+  }
+
+  async function close(): Promise<void> {
+    const all = closing.splice(0);
+    await Promise.allSettled(all.map((each) => each.close()));
+  }
+
+  return { names, spot, spots, close, [Symbol.asyncDispose]: close };
+}
+
+interface Narrowed {
+  readonly backend: Backend;
+  readonly inode: bigint | undefined;
+  readonly device: bigint | undefined;
+}
+
+function aboveOf(name: string): string {
+  return name === "" ? "/" : `/${name}/`;
+}
+
+function noSuchRoot(path: string): PbError {
+  return new PbError("not_found", "no root of this server is there", { path });
+}

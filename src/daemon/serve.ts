@@ -1,0 +1,257 @@
+/** The composition root of a server. */
+
+import { unlink } from "node:fs/promises";
+import { join } from "node:path";
+import type { Socket } from "node:net";
+import type { ConnectRouter } from "@connectrpc/connect";
+import type { Backend } from "../backend/backend.ts";
+import { formatAddress, type HostPort } from "../credential/address.ts";
+import { type ClientStore, openClients } from "../credential/clients.ts";
+import { ensurePrivateFolder, readSecret, replaceFile } from "../credential/files.ts";
+import { encodeInvite } from "../credential/invite.ts";
+import { type InviteStore, openInvites } from "../credential/invites.ts";
+import { currentServer, type OpenedState, openServerState } from "../credential/server-state.ts";
+import { AdminService } from "../gen/packetboat/v1/admin_pb.ts";
+import { FileService } from "../gen/packetboat/v1/file_pb.ts";
+import type { ServeOptions } from "../model/actions.ts";
+import { PbError } from "../model/error.ts";
+import { displayPath } from "../model/path.ts";
+import type { FileRoot, OpenRootOptions } from "../native/root.ts";
+import type { ListenOptions, NativeListener } from "../native/types.ts";
+import { DEFAULT_PORT, inviteAddresses, listenAddress } from "./addresses.ts";
+import { createAdminService } from "./admin-service.ts";
+import { writeBound } from "./bound.ts";
+import { callerOf } from "./caller.ts";
+import { type Calls, countCalls } from "./calls.ts";
+import { resolveServe, type ServeSettings } from "./config.ts";
+import { createFileService } from "./file-service.ts";
+import { createGate, type Gate } from "./gate.ts";
+import { createHandler } from "./http.ts";
+import { type LiveClients, watchClients } from "./live.ts";
+import { createLogger, type Logger } from "./logger.ts";
+import { createPlaces, type Places } from "./places.ts";
+import { parseRoots } from "./roots.ts";
+import { createSecure, type SecureServer } from "./secure-server.ts";
+import type { ServerContext } from "./server-context.ts";
+
+/** What a server is made of; real ones come from `native/`. */
+export interface ServeParts {
+  readonly version: string;
+  readonly listen: (options: ListenOptions) => Promise<NativeListener>;
+  readonly openRoot: (options: OpenRootOptions) => Promise<FileRoot>;
+  readonly localBackend: (root: FileRoot) => Backend;
+  /** What this host's engine can: "gso", "gro", "openat2", ... */
+  readonly features: () => readonly string[];
+  /** Further services: data sessions. */
+  readonly services: (context: ServerContext) => (router: ConnectRouter) => void;
+  /** From what the listener hands over to what TLS runs on; default: a socket on the descriptor. */
+  readonly socketOf?: (fd: number) => Socket;
+}
+
+export interface ServeRequest {
+  readonly options: ServeOptions;
+  readonly env: NodeJS.ProcessEnv;
+  readonly defaultState: string;
+  readonly parts: ServeParts;
+}
+
+/** Serves until `options.signal` aborts and what ran has drained. */
+export async function serve({ options, env, defaultState, parts }: ServeRequest): Promise<void> {
+  if (options.signal.aborted) throw new PbError("aborted", "interrupted", { cause: options.signal.reason });
+  const settings = await resolveServe({ options, env, defaultState });
+  const logger = createLogger({ level: settings.logLevel, file: settings.logFile });
+  await using cleanup = new AsyncDisposableStack();
+  const places = cleanup.use(await openPlaces(settings, parts));
+  const state = await openServerState(settings.state);
+  const clients = openClients(settings.state);
+  const invites = openInvites(settings.state);
+  await ensurePrivateFolder(join(settings.state, "clients"));
+  const live = cleanup.use(watchClients(clients));
+
+  const door = openDoor(parts);
+  const listener = cleanup.use(await listen(settings, { ...parts, onStream: door.onStream }));
+  const calls = countCalls();
+  const gate = createGate({ authority: state.authority, clients });
+  const server: Running = { settings, parts, logger, state, clients, invites, places, live, gate, calls, listener };
+  const secure = createServer(server);
+  cleanup.defer(() => secure.close());
+  door.open(secure);
+  const stopRenewal = renewCertificate(server, secure);
+  cleanup.defer(stopRenewal);
+
+  const bound = { host: listener.host, port: listener.port };
+  await writeBound(join(settings.state, "bound.json"), { ...bound, advertise: settings.advertise });
+  const invite = await firstInvite(server, bound);
+  logger.info({ listen: formatAddress(bound), roots: places.names, fingerprint: state.fingerprint }, "serving");
+  options.onReady({
+    ...bound,
+    fingerprint: state.fingerprint,
+    state: settings.state,
+    ...(invite !== undefined && { invite }),
+  });
+  await aborted(options.signal);
+  logger.info({ calls: calls.running, drainSeconds: settings.drainSeconds }, "draining");
+  await calls.drain(settings.drainSeconds * 1000);
+  secure.goAway();
+  logger.info("stopped");
+}
+
+interface Running {
+  readonly settings: ServeSettings;
+  readonly parts: ServeParts;
+  readonly logger: Logger;
+  readonly state: OpenedState;
+  readonly clients: ClientStore;
+  readonly invites: InviteStore;
+  readonly places: Places;
+  readonly live: LiveClients;
+  readonly gate: Gate;
+  readonly calls: Calls;
+  readonly listener: NativeListener;
+}
+
+async function openPlaces(settings: ServeSettings, parts: ServeParts): Promise<Places> {
+  const specs = parseRoots(settings.roots);
+  const roots: { name: string; root: FileRoot }[] = [];
+  try {
+    for (const { name, directory } of specs) {
+      roots.push({ name, root: await parts.openRoot({ directory, resolve: "beneath", writable: true }) });
+    }
+  } catch (error) {
+    for (const { root } of roots) root.close();
+    const failed = specs[roots.length]?.directory ?? "";
+    const { code, message, hint } = PbError.from(error);
+    throw new PbError(code, `--root ${displayPath(failed)}: ${message}`, {
+      path: failed,
+      cause: error,
+      ...(hint !== undefined && { hint }),
+    });
+  }
+  return createPlaces({ roots, backend: parts.localBackend });
+}
+
+/** Connections may come in before there is a server to take them; they wait here for a moment. */
+function openDoor({ socketOf }: ServeParts) {
+  const opened = Promise.withResolvers<SecureServer>();
+  return {
+    open: opened.resolve,
+    onStream(fd: number, peer: string): void {
+      void opened.promise.then((server) => server.accept(socketOf ? socketOf(fd) : fd, peer));
+    },
+  };
+}
+
+async function listen(
+  settings: ServeSettings,
+  { listen, onStream }: Pick<ServeParts, "listen"> & Pick<ListenOptions, "onStream">,
+): Promise<NativeListener> {
+  if (settings.listen !== undefined) return listen({ ...(await listenAddress(settings.listen)), onStream });
+  try {
+    return await listen({ host: "::", port: DEFAULT_PORT, onStream });
+  } catch (error) {
+    const { code } = PbError.from(error);
+    if (code === "address_in_use" || code === "permission_denied") throw error;
+    // A host without IPv6.
+    return listen({ host: "0.0.0.0", port: DEFAULT_PORT, onStream });
+  }
+}
+
+function createServer(server: Running): SecureServer {
+  const { state, gate, calls, live, logger } = server;
+  return createSecure({
+    credential: state.server,
+    authority: state.ca.certificate,
+    handler: createHandler({
+      gate,
+      calls,
+      routes: (router) => offer(router, server),
+      onFailure: (method, err) => logger[levelOf(err)]({ method, err }, "call failed"),
+    }),
+    onSecure(socket) {
+      const id = gate.provenId(socket);
+      if (id === undefined) return;
+      socket.once("close", live.track(id, () => socket.destroy()));
+    },
+    onProblem: (what, peer, err) => logger.debug({ peer, ...(err !== undefined && { err }) }, what),
+  });
+}
+
+/** What a caller does wrong is its own; what goes wrong here is for the owner. */
+function levelOf(error: unknown): "error" | "debug" {
+  const { code } = PbError.from(error);
+  return code === "internal" || code === "io_error" || code === "fsync_failed" || code === "no_space" ? "error" : "debug";
+}
+
+function offer(router: ConnectRouter, server: Running): void {
+  const { parts, places, listener, live, state, clients, invites, logger, settings } = server;
+  router.service(
+    AdminService,
+    createAdminService({
+      ca: state.ca,
+      clients,
+      invites,
+      version: parts.version,
+      roots: places.names,
+      features: parts.features(),
+      onEnrolled({ id, name, address, token }) {
+        logger.info({ client: id, name: displayPath(name), peer: address }, "enrolled");
+        void forgetInvite(settings.state, invites, token);
+      },
+    }),
+  );
+  router.service(
+    FileService,
+    createFileService({
+      resolve: (location, context) => {
+        if (location.remote !== "") {
+          throw new PbError("unsupported", "a server reaches no further remotes", { peer: location.remote });
+        }
+        return places.spot(callerOf(context), location.path);
+      },
+    }),
+  );
+  parts.services({ version: parts.version, places, listener, live })(router);
+}
+
+/** A week to enrol the first client; more invites come from `pb invite`. */
+const FIRST_INVITE_MS = 7 * 86_400_000;
+
+/** The first start makes an invite; so does one that was cut off before it had. */
+async function firstInvite(server: Running, bound: HostPort): Promise<string | undefined> {
+  const { settings, state, clients, invites } = server;
+  await invites.sweep();
+  if (!state.isNew && ((await invites.any()) || (await clients.list()).length > 0)) return undefined;
+  const expiresAtMs = Date.now() + FIRST_INVITE_MS;
+  const token = await invites.create({ readOnly: false, path: "/", uses: 1, expiresAtMs });
+  const addresses = inviteAddresses(settings.advertise, bound);
+  const line = encodeInvite({ addresses, fingerprint: state.fingerprint, token });
+  await replaceFile(join(settings.state, "invite"), `${line}\n`);
+  return line;
+}
+
+/** The line of the first invite goes when it has been used. */
+async function forgetInvite(state: string, token: string): Promise<void> {
+  const file = join(state, "invite");
+  const line = await readSecret(file).catch(() => "");
+  if (line !== "" && decodeInvite(line).token === token) await unlink(file).catch(() => {});
+}
+
+/** Twice a day: the certificate is renewed two months before its end. */
+const RENEWAL_INTERVAL_MS = 43_200_000;
+
+function renewCertificate({ settings, state, logger }: Running, secure: SecureServer): () => void {
+  const timer = setInterval(() => {
+    currentServer(settings.state, state)
+      .then((credential) => secure.setCredential(credential))
+      .catch((err: unknown) => logger.error({ err }, "the server's certificate cannot be renewed"));
+  }, RENEWAL_INTERVAL_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

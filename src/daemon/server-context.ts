@@ -1,0 +1,12 @@
+import type { NativeListener } from "../native/types.ts";
+import type { LiveClients } from "./live.ts";
+import type { Places } from "./places.ts";
+
+/** What a running server gives to the services that it offers. */
+export interface ServerContext {
+  readonly version: string;
+  readonly places: Places;
+  readonly listener: NativeListener;
+  /** Data sessions are tracked here, so that a revoked client's end with its calls. */
+  readonly live: LiveClients;
+}
