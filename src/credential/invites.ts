@@ -33,6 +33,8 @@ export interface InviteStore {
   check(token: string): Promise<InviteRecord>;
   /** Takes one use. @throws PbError `token_invalid`, `token_expired`, `token_used` */
   use(token: string): Promise<InviteGrant>;
+  /** Has any invite been made that is still known? */
+  any(): Promise<boolean>;
   /** Forgets what ended long ago. */
   sweep(): Promise<void>;
 }
@@ -75,6 +77,8 @@ export function openInvites(state: string, now: () => number = Date.now): Invite
       }
       throw new PbError("token_used", "the invite has been used up", hint);
     },
+
+    any: async () => (await readdir(folder).catch(() => [])).some((name) => name.endsWith(".json")),
 
     async sweep() {
       const names = await readdir(folder).catch(() => []);

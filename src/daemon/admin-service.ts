@@ -17,12 +17,16 @@ export interface AdminServiceOptions {
   /** Names of the named roots. */
   readonly roots: readonly string[];
   readonly features: readonly string[];
-  /** Called when an invite has been used up or used: its line need not lie about any longer. */
-  readonly onEnrolled?: (client: {
-    readonly id: string;
-    readonly name: string;
-    readonly address: string;
-  }) => void;
+  readonly onEnrolled: (client: EnrolledClient) => void;
+}
+
+export interface EnrolledClient {
+  readonly id: string;
+  readonly name: string;
+  /** Where it called from. */
+  readonly address: string;
+  /** The invite's, of which a use is spent now. */
+  readonly token: string;
 }
 
 /** Of docs/PROTOCOL.md. */
@@ -68,7 +72,7 @@ export function createAdminService(options: AdminServiceOptions): ServiceImpl<ty
         path,
       });
       const certificate = await certify(clientId, csr);
-      options.onEnrolled?.({ id: clientId, name, address });
+      options.onEnrolled({ id: clientId, name, address, token });
       return { certificate, ca: ca.certificate, clientId, readOnly, path: pathBytes(path) };
     },
 

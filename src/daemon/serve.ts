@@ -1,30 +1,30 @@
 /** The composition root of a server. */
 
-import { unlink } from "node:fs/promises";
-import { join } from "node:path";
 import type { Socket } from "node:net";
+import { join } from "node:path";
 import type { ConnectRouter } from "@connectrpc/connect";
 import type { Backend } from "../backend/backend.ts";
-import { formatAddress, type HostPort } from "../credential/address.ts";
+import { formatAddress } from "../credential/address.ts";
 import { type ClientStore, openClients } from "../credential/clients.ts";
-import { ensurePrivateFolder, readSecret, replaceFile } from "../credential/files.ts";
-import { encodeInvite } from "../credential/invite.ts";
+import { ensurePrivateFolder } from "../credential/files.ts";
 import { type InviteStore, openInvites } from "../credential/invites.ts";
 import { currentServer, type OpenedState, openServerState } from "../credential/server-state.ts";
 import { AdminService } from "../gen/packetboat/v1/admin_pb.ts";
 import { FileService } from "../gen/packetboat/v1/file_pb.ts";
 import type { ServeOptions } from "../model/actions.ts";
 import { PbError } from "../model/error.ts";
-import { displayPath } from "../model/path.ts";
+import { displayPath, pathText } from "../model/path.ts";
 import type { FileRoot, OpenRootOptions } from "../native/root.ts";
 import type { ListenOptions, NativeListener } from "../native/types.ts";
-import { DEFAULT_PORT, inviteAddresses, listenAddress } from "./addresses.ts";
+import { DEFAULT_PORT, listenAddress } from "./addresses.ts";
 import { createAdminService } from "./admin-service.ts";
 import { writeBound } from "./bound.ts";
 import { callerOf } from "./caller.ts";
 import { type Calls, countCalls } from "./calls.ts";
+import { createCleanup } from "./cleanup.ts";
 import { resolveServe, type ServeSettings } from "./config.ts";
 import { createFileService } from "./file-service.ts";
+import { forgetInvite, makeFirstInvite } from "./first-invite.ts";
 import { createGate, type Gate } from "./gate.ts";
 import { createHandler } from "./http.ts";
 import { type LiveClients, watchClients } from "./live.ts";
@@ -60,7 +60,7 @@ export async function serve({ options, env, defaultState, parts }: ServeRequest)
   if (options.signal.aborted) throw new PbError("aborted", "interrupted", { cause: options.signal.reason });
   const settings = await resolveServe({ options, env, defaultState });
   const logger = createLogger({ level: settings.logLevel, file: settings.logFile });
-  await using cleanup = new AsyncDisposableStack();
+  await using cleanup = createCleanup();
   const places = cleanup.use(await openPlaces(settings, parts));
   const state = await openServerState(settings.state);
   const clients = openClients(settings.state);
@@ -72,7 +72,19 @@ export async function serve({ options, env, defaultState, parts }: ServeRequest)
   const listener = cleanup.use(await listen(settings, { ...parts, onStream: door.onStream }));
   const calls = countCalls();
   const gate = createGate({ authority: state.authority, clients });
-  const server: Running = { settings, parts, logger, state, clients, invites, places, live, gate, calls, listener };
+  const server: Running = {
+    settings,
+    parts,
+    logger,
+    state,
+    clients,
+    invites,
+    places,
+    live,
+    gate,
+    calls,
+    listener,
+  };
   const secure = createServer(server);
   cleanup.defer(() => secure.close());
   door.open(secure);
@@ -81,8 +93,21 @@ export async function serve({ options, env, defaultState, parts }: ServeRequest)
 
   const bound = { host: listener.host, port: listener.port };
   await writeBound(join(settings.state, "bound.json"), { ...bound, advertise: settings.advertise });
-  const invite = await firstInvite(server, bound);
-  logger.info({ listen: formatAddress(bound), roots: places.names, fingerprint: state.fingerprint }, "serving");
+  const { isNew, fingerprint } = state;
+  const { advertise } = settings;
+  const invite = await makeFirstInvite({
+    state: settings.state,
+    isNew,
+    fingerprint,
+    advertise,
+    bound,
+    clients,
+    invites,
+  });
+  logger.info(
+    { listen: formatAddress(bound), roots: places.names, fingerprint: state.fingerprint },
+    "serving",
+  );
   options.onReady({
     ...bound,
     fingerprint: state.fingerprint,
@@ -132,11 +157,17 @@ async function openPlaces(settings: ServeSettings, parts: ServeParts): Promise<P
 
 /** Connections may come in before there is a server to take them; they wait here for a moment. */
 function openDoor({ socketOf }: ServeParts) {
-  const opened = Promise.withResolvers<SecureServer>();
+  let server: SecureServer | undefined;
+  const early: (() => void)[] = [];
   return {
-    open: opened.resolve,
+    open(opened: SecureServer): void {
+      server = opened;
+      for (const take of early.splice(0)) take();
+    },
     onStream(fd: number, peer: string): void {
-      void opened.promise.then((server) => server.accept(socketOf ? socketOf(fd) : fd, peer));
+      const take = () => server?.accept(socketOf ? socketOf(fd) : fd, peer);
+      if (server) take();
+      else early.push(take);
     },
   };
 }
@@ -170,7 +201,10 @@ function createServer(server: Running): SecureServer {
     onSecure(socket) {
       const id = gate.provenId(socket);
       if (id === undefined) return;
-      socket.once("close", live.track(id, () => socket.destroy()));
+      socket.once(
+        "close",
+        live.track(id, () => socket.destroy()),
+      );
     },
     onProblem: (what, peer, err) => logger.debug({ peer, ...(err !== undefined && { err }) }, what),
   });
@@ -179,7 +213,9 @@ function createServer(server: Running): SecureServer {
 /** What a caller does wrong is its own; what goes wrong here is for the owner. */
 function levelOf(error: unknown): "error" | "debug" {
   const { code } = PbError.from(error);
-  return code === "internal" || code === "io_error" || code === "fsync_failed" || code === "no_space" ? "error" : "debug";
+  return code === "internal" || code === "io_error" || code === "fsync_failed" || code === "no_space"
+    ? "error"
+    : "debug";
 }
 
 function offer(router: ConnectRouter, server: Running): void {
@@ -195,7 +231,9 @@ function offer(router: ConnectRouter, server: Running): void {
       features: parts.features(),
       onEnrolled({ id, name, address, token }) {
         logger.info({ client: id, name: displayPath(name), peer: address }, "enrolled");
-        void forgetInvite(settings.state, invites, token);
+        forgetInvite(settings.state, token).catch((err: unknown) =>
+          logger.warn({ err }, "STATE/invite stays"),
+        );
       },
     }),
   );
@@ -206,34 +244,11 @@ function offer(router: ConnectRouter, server: Running): void {
         if (location.remote !== "") {
           throw new PbError("unsupported", "a server reaches no further remotes", { peer: location.remote });
         }
-        return places.spot(callerOf(context), location.path);
+        return places.spot(callerOf(context), pathText(location.path));
       },
     }),
   );
   parts.services({ version: parts.version, places, listener, live })(router);
-}
-
-/** A week to enrol the first client; more invites come from `pb invite`. */
-const FIRST_INVITE_MS = 7 * 86_400_000;
-
-/** The first start makes an invite; so does one that was cut off before it had. */
-async function firstInvite(server: Running, bound: HostPort): Promise<string | undefined> {
-  const { settings, state, clients, invites } = server;
-  await invites.sweep();
-  if (!state.isNew && ((await invites.any()) || (await clients.list()).length > 0)) return undefined;
-  const expiresAtMs = Date.now() + FIRST_INVITE_MS;
-  const token = await invites.create({ readOnly: false, path: "/", uses: 1, expiresAtMs });
-  const addresses = inviteAddresses(settings.advertise, bound);
-  const line = encodeInvite({ addresses, fingerprint: state.fingerprint, token });
-  await replaceFile(join(settings.state, "invite"), `${line}\n`);
-  return line;
-}
-
-/** The line of the first invite goes when it has been used. */
-async function forgetInvite(state: string, token: string): Promise<void> {
-  const file = join(state, "invite");
-  const line = await readSecret(file).catch(() => "");
-  if (line !== "" && decodeInvite(line).token === token) await unlink(file).catch(() => {});
 }
 
 /** Twice a day: the certificate is renewed two months before its end. */
