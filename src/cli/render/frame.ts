@@ -95,25 +95,32 @@ export function formatEta(progress: Progress): string {
   return rate > 0 && progress.listingDone ? formatClock(left / rate) : "--:--";
 }
 
+/** Always the same parts on a line: numbers that change must not make the rest jump. */
 function networkLines(heading: Heading, progress: Progress, columns: number, colors: Colors): string[] {
-  return wrapParts(colors.dim(LABEL), networkParts(heading, progress, colors), columns);
+  const { path, flow } = networkParts(heading, progress, colors);
+  const first = wrapParts(colors.dim(LABEL), path, columns);
+  return flow.length === 0 ? first : [...first, ...wrapParts(" ".repeat(LABEL.length), flow, columns)];
 }
 
-/** Transport, round trip, loss, what leaves the lanes, what is in flight of what may be, what holds it back. */
-export function networkParts(heading: Heading, progress: Progress, colors: Colors): string[] {
-  if (progress.transport === "") return ["connecting"];
-  if (progress.transport === "memory")
-    return ["none: both ends are on this machine", limitPart(progress, colors)].filter(Boolean);
+export interface NetworkParts {
+  /** What the path is: transport, round trip, loss. */
+  readonly path: readonly string[];
+  /** What goes over it now: rate, bytes in flight of those that may be, what holds it back. */
+  readonly flow: readonly string[];
+}
+
+export function networkParts(heading: Heading, progress: Progress, colors: Colors): NetworkParts {
+  const limit = limitPart(progress, colors);
+  if (progress.transport === "") return { path: ["connecting"], flow: [] };
+  if (progress.transport === "memory") return { path: ["none, one machine", ...limit], flow: [] };
   const lanes = progress.lanes.length;
   const seal = heading.sealed ? "sealed" : colors.yellow("not sealed");
-  const parts = [
+  const path = [
     `${progress.transport} ${seal}${lanes > 0 ? `, ${lanes} lane${lanes === 1 ? "" : "s"}` : ""}`,
   ];
-  if (progress.rttNs > 0n || progress.minRttNs > 0n) parts.push(rttPart(progress));
-  parts.push(lossPart(progress, colors));
-  if (lanes > 0) parts.push(...flightParts(progress.lanes));
-  parts.push(limitPart(progress, colors));
-  return parts.filter(Boolean);
+  if (progress.rttNs > 0n || progress.minRttNs > 0n) path.push(rttPart(progress));
+  path.push(lossPart(progress, colors));
+  return { path, flow: [...flightParts(progress.lanes), ...limit] };
 }
 
 function rttPart({ rttNs, minRttNs }: Progress): string {
@@ -143,8 +150,8 @@ function flightParts(lanes: readonly PathSample[]): string[] {
   return parts;
 }
 
-function limitPart({ limitedBy }: Progress, colors: Colors): string {
-  return limitedBy === "" ? "" : `limited by ${colors.cyan(limiter(limitedBy))}`;
+function limitPart({ limitedBy }: Progress, colors: Colors): string[] {
+  return limitedBy === "" ? [] : [`limited by ${colors.cyan(limiter(limitedBy))}`];
 }
 
 /** What holds the transfer back, in words. */

@@ -18,5 +18,6 @@ export function plainLine(heading: Heading, progress: Progress): string {
     `${formatCount(Number(progress.skippedFiles))} skipped`,
     `${formatCount(Number(progress.errors))} errors`,
   ];
-  return `${counts.join(", ")}; network: ${networkParts(heading, progress, colorless).join(", ")}`;
+  const { path, flow } = networkParts(heading, progress, colorless);
+  return `${counts.join(", ")}; network: ${[...path, ...flow].join(", ")}`;
 }

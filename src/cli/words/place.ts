@@ -71,7 +71,7 @@ function absolute(path: string, cwd: string): string {
 
 function realPath(path: string): string {
   try {
-    return realpathSync(path);
+    return realpathSync.native(path);
   } catch {
     // Not there: the service names the missing path, and lexical is what the user sees.
     return resolve(path);
