@@ -70,12 +70,9 @@ function everyCommand(command: Command, visit: (command: Command) => void): void
   for (const child of command.commands) everyCommand(child, visit);
 }
 
-/** Commander's refusal of a command line as our error; nothing when it only showed help. */
-export function usageError(error: CommanderError): PbError | undefined {
-  if (error.exitCode === 0 || error.code === "commander.help") return undefined;
+/** Commander's refusal of a command line as our error. */
+export function usageError(error: CommanderError): PbError {
   const message = error.message.replace(/^error: /, "");
-  return new PbError("usage", message, {
-    hint: "pb --help lists the commands, pb COMMAND --help its options.",
-    cause: error,
-  });
+  const hint = "pb --help lists the commands, pb COMMAND --help its options.";
+  return new PbError("usage", message, { hint, cause: error });
 }

@@ -100,10 +100,12 @@ class Session implements CommandHost {
   #report(error: unknown): ExitCode {
     // Nobody reads: not an error, and the exit code of what was done until then.
     if (error instanceof ReaderGone) return this.#exitCode;
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
+    // No command: its help is on standard error by now.
+    if (error instanceof CommanderError && error.code === "commander.help") return EXIT.usage;
     const { terminal, args, signal } = this.#options;
     const known =
       error instanceof CommanderError ? usageError(error) : interruption(toPbError(error), signal);
-    if (known === undefined) return EXIT.ok;
     const json = this.#globals === undefined ? asksForJson(args) : this.#globals.format.startsWith("json");
     return reportError(known, { terminal, json, debug: this.#globals?.logLevel === "debug" });
   }

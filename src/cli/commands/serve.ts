@@ -53,7 +53,7 @@ export function serveCommand(host: CommandHost): Command {
 }
 
 function readyRecord({ host, port, fingerprint, invite, state }: ServerReady): object {
-  return { host, port, fingerprint, invite: invite ?? null, state };
+  return { host, port, fingerprint, state, ...(invite !== undefined && { invite }) };
 }
 
 function readyText({ host, port, fingerprint, invite, state }: ServerReady): string {

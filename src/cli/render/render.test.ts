@@ -169,7 +169,7 @@ describe("the summary", () => {
   test("of a whole transfer", () => {
     expect(summaryLines(receipt(), 120, colors)).toEqual([
       "done      1.00 GiB in 3 files   1.50 s   683 MiB/s   verified blake3",
-      "network   udp sealed, 4 lanes   RTT 0.20 ms (min 0.10 ms)   loss 0%   0 B sent again   limited by the source",
+      "network   udp sealed, 4 lanes   RTT 0.20 ms (min 0.10 ms)   loss 0%   limited by the source",
     ]);
   });
 

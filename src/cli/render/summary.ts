@@ -45,7 +45,8 @@ function networkSummary(receipt: Receipt, colors: Colors): string[] {
   const parts = [`${receipt.transport} ${seal}, ${plural(receipt.lanes, "lane")}`];
   if (receipt.rttMs > 0) parts.push(`RTT ${formatRtt(receipt.rttMs)} (min ${formatRtt(receipt.minRttMs)})`);
   parts.push(`loss ${formatRatio(receipt.lossRate)}`);
-  parts.push(`${formatBytes(Number(receipt.retransmittedBytes))} sent again`);
+  if (receipt.retransmittedBytes > 0n)
+    parts.push(`${formatBytes(Number(receipt.retransmittedBytes))} sent again`);
   if (receipt.limitedBy !== "") parts.push(`limited by ${limiter(receipt.limitedBy)}`);
   return parts;
 }
