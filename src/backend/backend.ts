@@ -26,7 +26,8 @@ export interface Backend extends AsyncDisposable {
 
   /**
    * Entries below `path` in batches of at most 1,000, a folder before its content, sorted by the bytes of the name
-   * within a folder. Links are listed as links unless `follow`. Listing a file gives that one entry with path "".
+   * within a folder. Links are listed as links unless `follow`. Listing a file gives that one entry with path "";
+   * a `path` that is itself a link to a folder lists that folder.
    * A folder that cannot be read is an element of `errors`, not the end. Streams: memory is bounded by the depth and the
    * largest folder, not by the tree.
    *

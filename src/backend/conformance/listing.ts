@@ -64,6 +64,16 @@ export function listing(current: () => Fixture): void {
     expect(await namesBelow(backend, "empty")).toEqual([]);
   });
 
+  test("the folder that a link leads to, a dangling link as itself", async () => {
+    const { backend, place } = current();
+    await place.write("d/f", "");
+    await place.link("l", "d");
+    await place.link("dangling", "none");
+    expect(await namesBelow(backend, "l")).toEqual(["f"]);
+    const { entries } = await collect(backend.list("dangling", FLAT));
+    expect(entries.map(({ path, kind }) => [path, kind])).toEqual([["", "symlink"]]);
+  });
+
   test("links that loop, once", async () => {
     const { backend, place } = current();
     await place.write("d/f", "");

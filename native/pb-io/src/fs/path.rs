@@ -116,6 +116,18 @@ mod tests {
         );
     }
 
+    proptest::proptest! {
+        #[test]
+        fn what_passes_stays_below_and_is_stable(path in "[a./\\PC]{0,40}") {
+            if let Ok(clean) = normalise("open", path.as_bytes()) {
+                let mut names = clean.split(|b| *b == b'/');
+                assert!(clean.is_empty() || names.all(|n| !n.is_empty() && n != b"." && n != b".."));
+                assert_eq!(&*normalise("open", &clean).unwrap(), &*clean);
+                assert!(components(path.as_bytes()).eq(components(&clean)));
+            }
+        }
+    }
+
     #[test]
     fn splits_and_joins() {
         assert_eq!(split(b""), None);

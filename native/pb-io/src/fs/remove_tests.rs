@@ -67,7 +67,7 @@ fn a_link_to_a_directory_is_removed_itself() {
 
 #[test]
 fn wide_and_deep_trees() {
-    let scratch = Scratch::new();
+    let scratch = Scratch::quick();
     let root = root(&scratch);
     let mut path = String::from("root/t");
     for n in 0..100 {
@@ -96,7 +96,7 @@ fn wide_and_deep_trees() {
 /// T2: someone keeps exchanging directories of the tree with links that lead to the canary.
 #[test]
 fn swapped_links_never_lead_out() {
-    let scratch = Scratch::new();
+    let scratch = Scratch::quick();
     let root = root(&scratch);
     let outside = scratch.dir("outside");
     for n in 0..50 {

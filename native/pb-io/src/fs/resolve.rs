@@ -132,9 +132,13 @@ fn walk(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, mode: Mode) -> Result<
     let mut pending: Vec<Vec<u8>> = path::components(path).rev().map(<[u8]>::to_vec).collect();
     let mut links = 0;
     while let Some(name) = pending.pop() {
-        if name == b".." {
-            at.up()?;
-            continue;
+        match name.as_slice() {
+            b"." => continue,
+            b".." => {
+                at.up()?;
+                continue;
+            }
+            _ => {}
         }
         let last = pending.is_empty();
         let fd = match openat(&at.dir, name.as_slice(), STEP, Mode::empty()) {
@@ -182,6 +186,14 @@ fn follow(link: BorrowedFd<'_>, pending: &mut Vec<Vec<u8>>) -> Result<(), Failur
     if target.first() == Some(&b'/') {
         return Err(Failure::Escapes);
     }
+    if target.ends_with(b"/") || target.ends_with(b"/.") {
+        // What comes before must then be a directory.
+        pending.push(b".".to_vec());
+    }
     pending.extend(path::components(&target).rev().map(<[u8]>::to_vec));
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;

@@ -8,7 +8,7 @@ use super::*;
 
 /// A root with an outside beside it: `outer/root` and `outer/outside/canary`.
 fn outer() -> (Scratch, Vec<Root>) {
-    let scratch = Scratch::new();
+    let scratch = Scratch::quick();
     scratch.dir("root/a/b");
     scratch.dir("outside");
     std::fs::write(scratch.path().join("outside/canary"), b"canary").unwrap();
@@ -231,4 +231,38 @@ fn tells_free_space() {
     let space = roots[0].free_space(b"a").unwrap();
     assert!(space.total > 0 && space.available <= space.total);
     assert_eq!(code(roots[0].free_space(b"none")), Code::NotFound);
+}
+
+/// T2: someone keeps exchanging a directory with a link that leads out.
+#[test]
+fn a_swapped_link_never_leads_a_change_out() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let (scratch, roots) = outer();
+    let at = |name: &str| scratch.path().join(name);
+    symlink(at("outside"), at("root/link")).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let flags = rustix::fs::RenameFlags::EXCHANGE;
+                let _ = rustix::fs::renameat_with(CWD, at("root/a"), CWD, at("root/link"), flags);
+            }
+        });
+        let mut inside = 0;
+        for n in 0..1000 {
+            let root = &roots[n % 2];
+            inside += u32::from(root.touch(b"a/new", Some(1), true).is_ok());
+            inside += u32::from(root.mkdir(b"a/deep/er", true, 0o700).is_ok());
+            let _ = root.rename(b"a/new", b"a/newer", true);
+            let _ = root.rename(b"a/canary", b"stolen", true);
+            let _ = root.remove(b"a/deep", true);
+            let _ = root.remove(b"a/canary", false);
+            assert!(root.open_file(b"a/canary", true).is_err());
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(inside > 0);
+    });
+    assert_eq!(std::fs::read(at("outside/canary")).unwrap(), b"canary");
+    assert_eq!(std::fs::read_dir(at("outside")).unwrap().count(), 1);
+    assert!(!at("root/stolen").exists());
 }

@@ -10,8 +10,22 @@ pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
     pub(crate) fn new() -> Scratch {
+        Scratch::below(&std::env::temp_dir())
+    }
+
+    /// In memory where the host has such a place, for tests of many operations that sync.
+    pub(crate) fn quick() -> Scratch {
+        let shm = Path::new("/dev/shm");
+        if shm.is_dir() {
+            Scratch::below(shm)
+        } else {
+            Scratch::new()
+        }
+    }
+
+    fn below(top: &Path) -> Scratch {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("pb-fs-{}-{n}", std::process::id()));
+        let path = top.join(format!("pb-fs-{}-{n}", std::process::id()));
         std::fs::create_dir(&path).unwrap();
         Scratch(path)
     }
