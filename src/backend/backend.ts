@@ -159,6 +159,8 @@ export interface FarSendOptions {
   readonly sources: readonly string[];
   /** Each source arrives under its own name; otherwise a folder's contents, or a file with the target "". */
   readonly several: boolean;
+  /** The destination is a folder that is there: its own mode and times stay as they are. */
+  readonly intoExisting: boolean;
   /** Remove each source once the receiver has it durable. */
   readonly move: boolean;
   readonly options: TransferOptions;

@@ -1,0 +1,78 @@
+import { availableParallelism } from "node:os";
+import type { NativeSession, ReceiveJobOptions, SendJobOptions, SessionOptions } from "../native/types.ts";
+import type { Outcome } from "./receipt.ts";
+import type { Reporter } from "./report.ts";
+import { type ResolvedRequest, type ResolvedSource, type RunTools, rootOf } from "./request.ts";
+
+/** What a strategy works with. */
+export interface RunContext {
+  readonly request: ResolvedRequest;
+  readonly tools: RunTools;
+  readonly reporter: Reporter;
+  readonly signal: AbortSignal;
+  /** From here on an error is part of the receipt; before it the transfer has not begun. */
+  readonly begin: () => void;
+}
+
+/** Moves the bytes from one kind of end to another. Everything it opened is closed when it ends, however it ends. */
+export type Strategy = (context: RunContext) => Promise<Outcome>;
+
+/** A lane is a thread on each side; beyond four a path is rarely better used (measured by GridFTP's users: 2 to 8). */
+const DEFAULT_LANES = 4;
+
+export function lanesOf({ options }: Pick<ResolvedRequest, "options">): number {
+  return options.lanes > 0 ? options.lanes : Math.min(DEFAULT_LANES, availableParallelism());
+}
+
+export function sessionOptions(request: Pick<ResolvedRequest, "options">): SessionOptions {
+  const { seal, memoryBytes, limitBytesPerSecond, controller } = request.options;
+  return { seal, lanes: lanesOf(request), memoryBytes, limitBytesPerSecond, controller };
+}
+
+export function sendOptions(
+  request: Pick<ResolvedRequest, "options" | "move" | "manifestFile">,
+  { job, roots }: Pick<SendJobOptions, "job" | "roots">,
+): Omit<SendJobOptions, "onProgress"> {
+  const { chunkBytes, parallelFiles, follow } = request.options;
+  const { manifestFile } = request;
+  return {
+    job,
+    roots,
+    chunkBytes,
+    parallelFiles,
+    follow,
+    removeSources: request.move,
+    ...(manifestFile === undefined ? {} : { manifestFile }),
+  };
+}
+
+export function receiveOptions(
+  request: ResolvedRequest,
+  options: { readonly job: number; readonly manifest: boolean },
+): Omit<ReceiveJobOptions, "onProgress"> {
+  const { destination, targets, manifestFile } = request;
+  const { overwrite, fsync, perms, owner } = request.options;
+  return {
+    job: options.job,
+    root: rootOf(destination),
+    base: targets.base,
+    exactName: targets.exactName,
+    overwrite,
+    fsync,
+    perms,
+    owner,
+    ...(options.manifest && manifestFile !== undefined ? { manifestFile } : {}),
+    ...(destination.fd === undefined ? {} : { destinationFd: destination.fd }),
+  };
+}
+
+/** Says by what way the bytes go, once the session is up. */
+export function reportSession({ reporter }: RunContext, session: NativeSession): void {
+  if (session.transport) reporter.transport(session.transport);
+  if (session.note) reporter.notice(session.transport === "tcp" ? "fallback-tcp" : "transport", session.note);
+}
+
+/** The standard stream among the sources, if it is one. */
+export function pipeOf(sources: readonly ResolvedSource[]): number | undefined {
+  return sources[0]?.endpoint.fd;
+}

@@ -1,0 +1,41 @@
+import type { PbError } from "../model/error.ts";
+
+/** As many errors as a receipt lists; the others are counted. */
+const MAX_LISTED = 1_000;
+/** As many are remembered to know an error that comes a second time (from the job, then from its result). */
+const MAX_REMEMBERED = 10_000;
+
+/** Errors of a transfer, each once. */
+export class ErrorLog {
+  readonly #listed: PbError[] = [];
+  readonly #seen = new Set<string>();
+  #count = 0;
+
+  /** True when the error is new and listed. */
+  add(error: PbError): boolean {
+    const key = `${error.code}\0${error.path ?? ""}\0${error.path === undefined ? error.message : ""}`;
+    if (this.#seen.has(key)) return false;
+    if (this.#seen.size < MAX_REMEMBERED) this.#seen.add(key);
+    this.#count += 1;
+    if (this.#listed.length >= MAX_LISTED) return false;
+    this.#listed.push(error);
+    return true;
+  }
+
+  get listed(): readonly PbError[] {
+    return this.#listed;
+  }
+
+  /** At least this many there were, though nobody could say which. */
+  atLeast(count: number): void {
+    this.#count = Math.max(this.#count, count);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get notListed(): number {
+    return this.#count - this.#listed.length;
+  }
+}

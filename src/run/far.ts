@@ -1,0 +1,81 @@
+import type { JobDone, JobEvent } from "../gen/packetboat/v1/session_pb.ts";
+import { PbError } from "../model/error.ts";
+import type { LaneSample } from "../native/types.ts";
+import { errorFromWire } from "../wire/error.ts";
+import { sampleFromWire } from "../wire/sample.ts";
+import { namePeer, type Reporter } from "./report.ts";
+
+/** The far half says the end of its job within this after the near half knows it: it has only to tidy up. */
+const FAR_END_MS = 30_000;
+
+export interface FarCall {
+  /** Resolves when the far job exists. Rejects when the call ends before. */
+  readonly ready: Promise<void>;
+  /** Resolves with `done`; rejects when the call ends with an error, or without it. */
+  readonly done: Promise<JobDone>;
+  /** Aborted with the call's error. */
+  readonly failed: AbortSignal;
+  /** The newest lanes as the far side sees them; empty before the first. */
+  lanes(): readonly LaneSample[];
+}
+
+/** Reads a far half's events to their end and passes them to the reporter. */
+export function watchFar(
+  events: AsyncIterable<JobEvent>,
+  {
+    reporter,
+    peer,
+  }: { readonly reporter: Pick<Reporter, "error" | "notice" | "found">; readonly peer: string },
+): FarCall {
+  const failure = new AbortController();
+  let lanes: readonly LaneSample[] = [];
+  let markReady = () => {};
+  const becomesReady = new Promise<void>((resolve) => {
+    markReady = resolve;
+  });
+  const done = readAll(events, (event) => {
+    if (event.case === "ready") markReady();
+    else if (event.case === "samples") lanes = event.value.lanes.map(sampleFromWire);
+    else if (event.case === "error") reporter.error(errorFromWire(event.value, peer));
+    else if (event.case === "notice") reporter.notice(event.value.code, event.value.message);
+    else if (event.case === "listed") {
+      const { files, bytes, done: listed } = event.value;
+      reporter.found({ files: Number(files), bytes: Number(bytes), done: listed });
+    }
+  }).catch((cause: unknown) => {
+    const error = namePeer(PbError.from(cause, "connection_lost"), peer);
+    failure.abort(error);
+    throw error;
+  });
+  done.catch(() => undefined);
+  const ready = Promise.race([becomesReady, done.then(() => undefined)]);
+  ready.catch(() => undefined);
+  return { ready, done, failed: failure.signal, lanes: () => lanes };
+}
+
+async function readAll(
+  events: AsyncIterable<JobEvent>,
+  onEvent: (event: JobEvent["event"]) => void,
+): Promise<JobDone> {
+  let done: JobDone | undefined;
+  for await (const { event } of events) {
+    if (event.case === "done") done = event.value;
+    else onEvent(event);
+  }
+  if (done) return done;
+  throw new PbError("connection_lost", "the call ended before the job did");
+}
+
+/** Waits for the far half once the near one has ended. */
+export async function awaitFarEnd(far: FarCall, peer: string): Promise<JobDone> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const error = new PbError("timeout", `${peer} does not say the end of the job`, { peer });
+    timer = setTimeout(() => reject(error), FAR_END_MS);
+  });
+  try {
+    return await Promise.race([far.done, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

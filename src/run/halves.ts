@@ -1,0 +1,126 @@
+import { PbError } from "../model/error.ts";
+import type {
+  JobProgress,
+  JobResult,
+  NativeSession,
+  ReceiveJobOptions,
+  SendJob,
+  SendJobOptions,
+} from "../native/types.ts";
+import { abortError, onAbort, throwIfAborted } from "./abort.ts";
+import { pipeOf, sendOptions } from "./context.ts";
+import { type Fed, type FeedReport, feed, pipeEntry } from "./feed.ts";
+import { pruneFolders } from "./prune.ts";
+import { nativeRoots, type ResolvedRequest } from "./request.ts";
+import type { FolderGuard } from "./same-file.ts";
+
+export interface SendHalfOptions {
+  readonly session: NativeSession;
+  readonly job: number;
+  readonly request: Pick<ResolvedRequest, "options" | "resolved" | "intoExisting" | "move" | "manifestFile">;
+  readonly report: FeedReport;
+  readonly onProgress: SendJobOptions["onProgress"];
+  readonly guard?: FolderGuard | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The sending half of a job: lists, pushes, waits until everything is durable at the receiver, and after a move takes
+ * the empty folders away. An abort ends the native job and is waited for.
+ *
+ * @throws PbError of the abort, or of a source that could not be listed at all
+ */
+export async function runSendHalf(options: SendHalfOptions): Promise<JobResult> {
+  const { session, request, signal } = options;
+  throwIfAborted(signal);
+  const { roots, indexOf } = nativeRoots(request.resolved);
+  const job = session.send({
+    ...sendOptions(request, { job: options.job, roots }),
+    onProgress: options.onProgress,
+  });
+  const fed = await feedWhile(job, options, indexOf);
+  const result = await settled(job, signal);
+  if (!request.move || result.state === "failed") return result;
+  const failed = new Set(result.allErrors.map(({ path }) => path ?? ""));
+  const removed = await pruneFolders({ ...fed, failed, report: options.report, signal });
+  return { ...result, removedSources: result.removedSources + removed };
+}
+
+const NOTHING_FED: Fed = { folders: [] };
+
+/** Feeds the job to its end; a job that ends early ends the feeding too. */
+async function feedWhile(
+  job: SendJob,
+  options: SendHalfOptions,
+  rootIndex: ReturnType<typeof nativeRoots>["indexOf"],
+): Promise<Fed> {
+  const { request, report, guard, signal } = options;
+  const ended = new AbortController();
+  const early = () => ended.abort(new PbError("aborted", "the job has ended"));
+  job.done.then(early, early);
+  const both = AbortSignal.any([signal, ended.signal]);
+  const stopped = rejection(both);
+  try {
+    const pipe = pipeOf(request.resolved);
+    const feeding =
+      pipe === undefined
+        ? feed({ request, job, rootIndex, report, guard, signal: both })
+        : job.push([pipeEntry(pipe, "")]).then(() => NOTHING_FED);
+    const fed = await Promise.race([feeding, stopped.promise]);
+    job.finish();
+    return fed;
+  } catch (cause) {
+    if (ended.signal.aborted && !signal.aborted) return NOTHING_FED;
+    const error = PbError.from(cause);
+    job.abort(error.message);
+    await job.done.catch(() => undefined);
+    throw signal.aborted ? abortError(signal) : error;
+  } finally {
+    stopped.release();
+  }
+}
+
+/** A promise that rejects when the signal is aborted, never else. */
+function rejection(signal: AbortSignal): { readonly promise: Promise<never>; readonly release: () => void } {
+  let release = () => {};
+  const promise = new Promise<never>((_resolve, reject) => {
+    release = onAbort(signal, () => reject(abortError(signal)));
+  });
+  promise.catch(() => undefined);
+  return { promise, release };
+}
+
+/** The job's result; an abort ends the job and is thrown once it has cleaned up. */
+export async function settled(
+  job: { readonly done: Promise<JobResult>; abort(reason: string): void },
+  signal: AbortSignal,
+): Promise<JobResult> {
+  const release = onAbort(signal, () => job.abort(abortError(signal).message));
+  try {
+    const result = await job.done;
+    if (result.state !== "done") throwIfAborted(signal);
+    return result;
+  } finally {
+    release();
+  }
+}
+
+export interface ReceiveHalf {
+  readonly done: Promise<JobResult>;
+}
+
+/** The receiving half of a job; it exists, and may be sent to, when this returns. */
+export function startReceiveHalf(options: {
+  readonly session: NativeSession;
+  readonly receive: Omit<ReceiveJobOptions, "onProgress">;
+  readonly onProgress: (progress: JobProgress) => void;
+  readonly signal: AbortSignal;
+}): ReceiveHalf {
+  const { session, receive, onProgress, signal } = options;
+  throwIfAborted(signal);
+  const job = session.receive({ ...receive, onProgress });
+  const done = settled(job, signal);
+  // Whoever waits for it may come later.
+  done.catch(() => undefined);
+  return { done };
+}

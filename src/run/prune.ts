@@ -1,0 +1,32 @@
+import { PbError } from "../model/error.ts";
+import { joinPath } from "../model/path.ts";
+import type { Fed, FeedReport } from "./feed.ts";
+
+export interface PruneOptions extends Fed {
+  /** Target paths of what did not arrive. */
+  readonly failed: ReadonlySet<string>;
+  readonly report: Pick<FeedReport, "error">;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * After a move: removes the source's folders from the deepest up, where nothing is left in them. A folder that holds something
+ * that was left out, failed or came in the meantime is not empty, and stays. Returns how many went.
+ */
+export async function pruneFolders(options: PruneOptions): Promise<number> {
+  let removed = 0;
+  for (const { source, path } of [...options.folders].reverse()) {
+    if (options.failed.has(joinPath(source.prefix, path))) continue;
+    const { backend, path: top } = source.endpoint;
+    const at = joinPath(top, path);
+    try {
+      await backend.remove(at, { recursive: false, signal: options.signal });
+      removed += 1;
+    } catch (cause) {
+      const error = PbError.from(cause, "io_error", { path: at });
+      if (error.code === "aborted") throw error;
+      if (error.code !== "not_empty" && error.code !== "not_found") options.report.error(error);
+    }
+  }
+  return removed;
+}

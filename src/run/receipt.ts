@@ -1,0 +1,110 @@
+import { create } from "@bufbuild/protobuf";
+import { FileHashSchema, type Receipt, ReceiptSchema } from "../gen/packetboat/v1/transfer_pb.ts";
+import { PbError } from "../model/error.ts";
+import { pathBytes } from "../model/path.ts";
+import type { JobResult } from "../native/types.ts";
+import { errorToWire } from "../wire/error.ts";
+import { sampleToWire } from "../wire/sample.ts";
+import { summarizeLanes } from "./lanes.ts";
+import type { Reporter } from "./report.ts";
+import type { TransferRequest } from "./request.ts";
+import type { Counts } from "./tally.ts";
+import { isAtLimit, limitTimes, longest } from "./window.ts";
+
+export type State = JobResult["state"];
+
+/** How a transfer went. */
+export interface Outcome {
+  /** What the jobs say; errors of the listing come on top. */
+  readonly state: State;
+  readonly hashes: JobResult["hashes"];
+  /** Lanes that were opened; 0 within one process. */
+  readonly lanes: number;
+  readonly sealed: boolean;
+}
+
+/** Where a receipt leaves off; the manifest file has them all. */
+const MAX_HASHES = 1_000;
+
+export function makeReceipt(
+  request: TransferRequest,
+  { outcome, reporter, startedAt }: { outcome: Outcome; reporter: Reporter; startedAt: Date },
+): Receipt {
+  const counts = reporter.counts;
+  const seconds = reporter.seconds;
+  const bytesPerSecond = seconds > 0 ? counts.bytes / seconds : 0;
+  return create(ReceiptSchema, {
+    jobId: request.jobId,
+    state: request.dryRun
+      ? dryRunState(outcome.state, reporter.errors.count)
+      : finalState(outcome.state, { counts, errors: reporter.errors.count }),
+    ...countFields(counts),
+    seconds,
+    bytesPerSecond,
+    ...networkFields(reporter, { bytesPerSecond, limitBytesPerSecond: request.options.limitBytesPerSecond }),
+    sealed: outcome.sealed,
+    verified: "blake3",
+    lanes: outcome.lanes,
+    errors: reporter.errors.listed.map(errorToWire),
+    moreErrors: BigInt(reporter.errors.notListed),
+    fsync: request.options.fsync && request.destination.fd === undefined,
+    hashes: outcome.hashes
+      .slice(0, MAX_HASHES)
+      .map(({ path, size, blake3 }) =>
+        create(FileHashSchema, { path: pathBytes(path), size: BigInt(size), blake3 }),
+      ),
+    manifestFile: request.manifestFile ?? "",
+    notices: [...reporter.notices],
+    source: request.sources.map(({ label }) => label).join(" "),
+    destination: request.destination.label,
+    startedAt: startedAt.toISOString(),
+  });
+}
+
+function countFields(counts: Counts) {
+  return {
+    bytes: BigInt(counts.bytes),
+    files: BigInt(counts.files),
+    directories: BigInt(counts.directories),
+    symlinks: BigInt(counts.symlinks),
+    skippedFiles: BigInt(counts.skippedFiles),
+    skippedBytes: BigInt(counts.skippedBytes),
+    chunksRefetched: BigInt(counts.chunksRefetched),
+    removedSources: BigInt(counts.removedSources),
+  };
+}
+
+const NS_PER_MS = 1_000_000;
+
+function networkFields(reporter: Reporter, rate: { bytesPerSecond: number; limitBytesPerSecond: number }) {
+  const lanes = reporter.lanes;
+  const path = summarizeLanes(lanes);
+  const atLimit = isAtLimit(rate.bytesPerSecond, rate.limitBytesPerSecond);
+  return {
+    transport: reporter.transportName,
+    rttMs: path.smoothedRttNs / NS_PER_MS,
+    minRttMs: path.minRttNs / NS_PER_MS,
+    lossRate: path.lossRate,
+    bytesSent: BigInt(Math.round(path.bytesSent)),
+    retransmittedBytes: BigInt(Math.round(path.bytesRetransmitted)),
+    limitedBy: atLimit ? "limit" : longest(limitTimes(lanes)),
+    paths: lanes.map(sampleToWire),
+  };
+}
+
+/** "partial" says that something is at the destination; where nothing is, the transfer has failed. */
+export function finalState(state: State, { counts, errors }: { counts: Counts; errors: number }): State {
+  if (state === "aborted" || state === "failed") return state;
+  if (errors === 0 && counts.failedFiles === 0) return state;
+  const arrived = counts.files + counts.skippedFiles + counts.symlinks;
+  return arrived > 0 ? "partial" : "failed";
+}
+
+function dryRunState(state: State, errors: number): State {
+  return state === "done" && errors > 0 ? "partial" : state;
+}
+
+/** The state of a transfer that ended with an error. */
+export function stateOf(cause: unknown): State {
+  return PbError.from(cause).code === "aborted" ? "aborted" : "failed";
+}

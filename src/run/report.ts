@@ -1,0 +1,209 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type Notice,
+  NoticeSchema,
+  ProgressSchema,
+  type StartResponse,
+  StartResponseSchema,
+} from "../gen/packetboat/v1/transfer_pb.ts";
+import { type ErrorCode, PbError } from "../model/error.ts";
+import type { JobProgress, JobResult, LaneSample } from "../native/types.ts";
+import { errorToWire } from "../wire/error.ts";
+import { sampleToWire } from "../wire/sample.ts";
+import { ErrorLog } from "./error-log.ts";
+import { EventQueue } from "./event-queue.ts";
+import { summarizeLanes } from "./lanes.ts";
+import { type Counts, countsOf, Tally } from "./tally.ts";
+import { Window } from "./window.ts";
+
+/** At most ten progress events a second. */
+const MIN_INTERVAL_MS = 100;
+/** Without news progress is still said, so that a stall shows. */
+const MAX_INTERVAL_MS = 500;
+
+/** The key of counters that no job keeps; jobs count from 1. */
+const APART = 0;
+
+const CONNECTION: ReadonlySet<ErrorCode> = new Set([
+  "connection_lost",
+  "timeout",
+  "unreachable",
+  "protocol_violation",
+]);
+
+/** What the listing, here or at the far side, has found. */
+export interface Found {
+  readonly files: number;
+  readonly bytes: number;
+  readonly done: boolean;
+}
+
+export interface ReporterOptions {
+  readonly limitBytesPerSecond: number;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/** Gathers what jobs, listings and lanes tell, and makes the transfer's events of it. */
+export class Reporter {
+  readonly events = new EventQueue<StartResponse>((event) => event.event.case === "progress");
+  readonly errors = new ErrorLog();
+  readonly notices: Notice[] = [];
+  readonly #tally = new Tally();
+  readonly #window: Window;
+  readonly #now: () => number;
+  readonly #startedMs: number;
+  readonly #timer: NodeJS.Timeout;
+  #found: Found = { files: 0, bytes: 0, done: false };
+  #lanes: () => readonly LaneSample[] = () => [];
+  #transport = "";
+  #peer = "";
+  #removedFar = 0;
+  #lastMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: ReporterOptions) {
+    this.#window = new Window(options.limitBytesPerSecond);
+    this.#now = options.now;
+    this.#startedMs = options.now();
+    this.#window.add(this.#startedMs, 0, []);
+    this.#timer = setInterval(() => this.#tick(), MAX_INTERVAL_MS);
+    this.#timer.unref();
+  }
+
+  /** Counters of a job, and its new errors. */
+  job(job: number, progress: JobProgress): void {
+    this.#tally.update(job, countsOf(progress));
+    for (const error of progress.errors) this.error(error);
+    this.#tick();
+  }
+
+  jobEnded(job: number, result: JobResult): void {
+    this.job(job, result);
+    for (const error of result.allErrors) this.error(error);
+    this.#tally.settle(job);
+  }
+
+  /** Sources that were removed, where the far side counts them. */
+  removedSources(count: number): void {
+    this.#removedFar = Math.max(this.#removedFar, count);
+  }
+
+  /** Counters that no job keeps. */
+  apart(counts: Counts): void {
+    this.#tally.update(APART, counts);
+    this.#tick();
+  }
+
+  found(found: Found): void {
+    this.#found = found;
+    this.#tick();
+  }
+
+  error(given: PbError): void {
+    const error = CONNECTION.has(given.code) ? namePeer(given, this.#peer) : given;
+    if (this.errors.add(error)) this.#push({ case: "error", value: errorToWire(error) });
+  }
+
+  /** Who is at the other end: errors of the connection name it. */
+  peer(name: string): void {
+    this.#peer = name;
+  }
+
+  /** Each code is said once. */
+  notice(code: string, message: string): void {
+    if (this.notices.some((said) => said.code === code)) return;
+    const notice = create(NoticeSchema, { code, message });
+    this.notices.push(notice);
+    this.#push({ case: "notice", value: notice });
+  }
+
+  /** Where the lanes of the sending side are seen. */
+  watchLanes(lanes: () => readonly LaneSample[]): void {
+    this.#lanes = lanes;
+  }
+
+  transport(name: string): void {
+    this.#transport = name;
+  }
+
+  /** Another engine's event, passed on as it is. */
+  pass(event: StartResponse): void {
+    this.events.push(event);
+  }
+
+  get counts(): Counts {
+    const counts = this.#tally.counts;
+    return {
+      ...counts,
+      totalBytes: Math.max(counts.totalBytes, this.#found.bytes),
+      totalFiles: Math.max(counts.totalFiles, this.#found.files),
+      removedSources: Math.max(counts.removedSources, this.#removedFar),
+    };
+  }
+
+  get lanes(): readonly LaneSample[] {
+    return this.#lanes();
+  }
+
+  get transportName(): string {
+    return this.#transport;
+  }
+
+  get seconds(): number {
+    return (this.#now() - this.#startedMs) / 1_000;
+  }
+
+  /** No more progress; what waits can still be read. */
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #tick(): void {
+    const nowMs = this.#now();
+    if (nowMs - this.#lastMs < MIN_INTERVAL_MS) return;
+    this.#lastMs = nowMs;
+    this.progress();
+  }
+
+  /** Says how far the transfer is, now. */
+  progress(): void {
+    const lanes = this.#lanes();
+    const counts = this.counts;
+    this.#window.add(this.#now(), counts.bytes, lanes);
+    const path = summarizeLanes(lanes);
+    const value = create(ProgressSchema, {
+      bytes: BigInt(counts.bytes),
+      totalBytes: BigInt(counts.totalBytes),
+      files: BigInt(counts.files),
+      totalFiles: BigInt(counts.totalFiles),
+      listingDone: this.#found.done,
+      skippedFiles: BigInt(counts.skippedFiles),
+      errors: BigInt(this.errors.count),
+      bytesPerSecond: BigInt(Math.round(this.#window.bytesPerSecond())),
+      seconds: this.seconds,
+      transport: this.#transport,
+      limitedBy: this.#window.limitedBy(),
+      rttNs: BigInt(Math.round(path.smoothedRttNs)),
+      minRttNs: BigInt(Math.round(path.minRttNs)),
+      lossRate: path.lossRate,
+      lanes: lanes.map(sampleToWire),
+    });
+    this.#push({ case: "progress", value });
+  }
+
+  #push(event: StartResponse["event"]): void {
+    this.events.push(create(StartResponseSchema, { event }));
+  }
+}
+
+/** The error, naming who was at the other end unless it names someone. */
+export function namePeer(error: PbError, peer: string): PbError {
+  if (error.peer !== undefined || peer === "") return error;
+  return new PbError(error.code, error.message, {
+    peer,
+    retryable: error.retryable,
+    cause: error,
+    ...(error.path === undefined ? {} : { path: error.path }),
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
+}

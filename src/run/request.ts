@@ -1,0 +1,80 @@
+import type { Backend } from "../backend/backend.ts";
+import type { EntryKind } from "../model/entry.ts";
+import { PbError } from "../model/error.ts";
+import type { TransferOptions } from "../model/transfer.ts";
+import type { NativeRoot } from "../native/root.ts";
+import type { NativeEngine } from "../native/types.ts";
+import type { Targets } from "../plan/targets.ts";
+
+/** A place that a transfer reads from or writes to. */
+export interface Endpoint {
+  readonly backend: Backend;
+  /** `PathText` at the backend. */
+  readonly path: string;
+  /** As the user wrote it; for errors and the receipt. */
+  readonly label: string;
+  /** A descriptor of this process instead of the path: standard input or output. The backend is then this machine's. */
+  readonly fd?: number;
+}
+
+export interface TransferRequest {
+  readonly jobId: string;
+  readonly sources: readonly Endpoint[];
+  readonly destination: Endpoint;
+  readonly options: TransferOptions;
+  /** Each source arrives under its own name, also when it is one. */
+  readonly several: boolean;
+  readonly move: boolean;
+  readonly dryRun: boolean;
+  readonly manifestFile?: string;
+}
+
+export interface RunTools {
+  readonly engine: NativeEngine;
+  /** This machine, for copies from server to server that are kept here on their way. */
+  readonly local: () => Promise<Backend>;
+  /** Folder of this machine for that. */
+  readonly spoolParent: string;
+}
+
+/** A source with what it is and where its content goes. */
+export interface ResolvedSource {
+  readonly endpoint: Endpoint;
+  readonly kind: EntryKind;
+  /** Put before each path, relative to the target base; "": none. */
+  readonly prefix: string;
+}
+
+/** A request whose ends were looked at. */
+export interface ResolvedRequest extends TransferRequest {
+  readonly resolved: readonly ResolvedSource[];
+  readonly targets: Targets;
+  /** Was the destination a folder already? Its own mode and times then stay. */
+  readonly intoExisting: boolean;
+}
+
+/** The roots of sources in this process, each once, and which of them a source is below. */
+export function nativeRoots(sources: readonly ResolvedSource[]): {
+  readonly roots: readonly NativeRoot[];
+  readonly indexOf: (source: ResolvedSource) => number;
+} {
+  const roots = [...new Set(sources.map(({ endpoint }) => rootOf(endpoint)))];
+  return { roots, indexOf: ({ endpoint }) => roots.indexOf(rootOf(endpoint)) };
+}
+
+/** @throws PbError `unsupported` when the endpoint's bytes are not reached through descriptors of this process */
+export function rootOf(endpoint: Endpoint): NativeRoot {
+  const { native } = endpoint.backend;
+  if (native.kind === "root") return native.root;
+  throw new PbError("unsupported", `${endpoint.label} is not on this machine`, {
+    peer: endpoint.backend.name,
+  });
+}
+
+/** Is a source folder itself an entry? Not when its contents go into a folder that is there and keeps its mode and times. */
+export function sendsTop(
+  { intoExisting }: Pick<ResolvedRequest, "intoExisting">,
+  source: ResolvedSource,
+): boolean {
+  return source.prefix !== "" || !intoExisting;
+}

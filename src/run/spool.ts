@@ -1,0 +1,209 @@
+import type { Backend, PeerSession } from "../backend/backend.ts";
+import { PbError } from "../model/error.ts";
+import { joinPath } from "../model/path.ts";
+import { resolveOptions, type TransferOptions } from "../model/transfer.ts";
+import type { JobResult, SendEntry } from "../native/types.ts";
+import { onAbort } from "./abort.ts";
+import type { Compared } from "./compare.ts";
+import { type RunContext, receiveOptions, sendOptions } from "./context.ts";
+import { awaitFarEnd, type FarCall, watchFar } from "./far.ts";
+import { settled, startReceiveHalf } from "./halves.ts";
+import { type Endpoint, rootOf } from "./request.ts";
+
+/** One end of a copy from peer to peer. */
+export interface SpoolEnd {
+  readonly name: string;
+  readonly opened: PeerSession;
+}
+
+export interface Round {
+  /** Number of both legs' jobs, each in its own session. */
+  readonly job: number;
+  readonly batch: readonly Compared[];
+  readonly local: Backend;
+  /** `PathText` of this round's folder at `local`. */
+  readonly folder: string;
+  /** False for entries that were counted before. */
+  readonly counted: boolean;
+}
+
+/** Brings the files of a round into its folder. A file that does not arrive is an error of the receipt and not in the result. */
+export async function downloadLeg(context: RunContext, source: SpoolEnd, round: Round): Promise<Compared[]> {
+  const files = round.batch.filter(({ entry }) => entry.kind === "file");
+  const others = round.batch.filter(({ entry }) => entry.kind === "directory" || entry.kind === "symlink");
+  const [first] = files;
+  if (first === undefined) return others;
+  const { reporter, signal } = context;
+  const stop = new AbortController();
+  const both = AbortSignal.any([signal, stop.signal]);
+  const half = startReceiveHalf({
+    session: source.opened.session,
+    receive: spoolReceive(context, round, first),
+    onProgress: () => {},
+    signal: both,
+  });
+  const far = watchFar(
+    source.opened.send({
+      job: round.job,
+      sources: [first.source.endpoint.path],
+      several: false,
+      intoExisting: true,
+      move: false,
+      options: spoolOptions(context, files),
+      signal: both,
+    }),
+    { reporter: { ...reporterOf(context), found: () => {} }, peer: source.name },
+  );
+  const release = onAbort(far.failed, () => stop.abort(far.failed.reason));
+  try {
+    const result = await half.done;
+    await awaitFarEnd(far, source.name);
+    for (const error of result.allErrors) reporter.error(error);
+    return [...others, ...(await arrived(files, round, signal))].sort(inOrderOf(round.batch));
+  } finally {
+    release();
+    stop.abort();
+    await half.done.catch(() => undefined);
+  }
+}
+
+function reporterOf({ reporter }: RunContext) {
+  return {
+    error: reporter.error.bind(reporter),
+    notice: reporter.notice.bind(reporter),
+    found: reporter.found.bind(reporter),
+  };
+}
+
+function spoolReceive(context: RunContext, round: Round, first: Compared) {
+  const endpoint: Endpoint = { backend: round.local, path: round.folder, label: round.folder };
+  const isOneFile = first.entry.path === "";
+  return {
+    ...receiveOptions(context.request, { job: round.job, manifest: false }),
+    root: rootOf(endpoint),
+    base: isOneFile ? joinPath(round.folder, SINGLE) : round.folder,
+    exactName: isOneFile,
+    overwrite: "always" as const,
+    fsync: false,
+    perms: false,
+    owner: false,
+  };
+}
+
+/** What the one file is called in the spool where the source is a file. */
+const SINGLE = "file";
+
+/** The named files and nothing else; filters were applied when they were listed. */
+function spoolOptions({ request }: RunContext, files: readonly Compared[]): TransferOptions {
+  const { filters: _, minSize, maxSize, minAgeSeconds, maxAgeSeconds, ...kept } = request.options;
+  const filesFrom = files.map(({ entry }) => entry.path).filter((path) => path !== "");
+  return resolveOptions({ ...kept, filters: [], filesFrom, overwrite: "always", fsync: false });
+}
+
+async function arrived(files: readonly Compared[], round: Round, signal: AbortSignal): Promise<Compared[]> {
+  const there: Compared[] = [];
+  for (const compared of files) {
+    const stat = round.local.stat(spoolPath(round, compared), { follow: false, signal });
+    const entry = await stat.catch((cause: unknown) => {
+      if (PbError.from(cause).code === "not_found") return undefined;
+      throw cause;
+    });
+    if (entry) there.push(compared);
+  }
+  return there;
+}
+
+function inOrderOf(batch: readonly Compared[]): (a: Compared, b: Compared) => number {
+  const place = new Map(batch.map((compared, at) => [compared, at]));
+  return (a, b) => (place.get(a) ?? 0) - (place.get(b) ?? 0);
+}
+
+function spoolPath({ folder }: Round, { entry }: Compared): string {
+  return joinPath(folder, entry.path === "" ? SINGLE : entry.path);
+}
+
+/** Brings a round's content from its folder to the destination, with the metadata that the source has. */
+export async function uploadLeg(context: RunContext, target: SpoolEnd, round: Round): Promise<JobResult> {
+  const { request, reporter, signal } = context;
+  const stop = new AbortController();
+  const far = watchFar(
+    target.opened.receive({
+      job: round.job,
+      destination: request.targets.base,
+      exactName: request.targets.exactName,
+      options: request.options,
+      signal: AbortSignal.any([signal, stop.signal]),
+    }),
+    { reporter: reporterOf(context), peer: target.name },
+  );
+  try {
+    await far.ready;
+    const result = await sendRound(context, { target, round, far });
+    if (round.counted) reporter.jobEnded(round.job, result);
+    else for (const error of result.allErrors) reporter.error(error);
+    if (result.state !== "failed") await awaitFarEnd(far, target.name);
+    return result;
+  } finally {
+    stop.abort();
+  }
+}
+
+/** What the native engine takes in one call. */
+const MAX_PUSH = 4_096;
+
+async function sendRound(
+  { request, reporter, signal }: RunContext,
+  { target, round, far }: { target: SpoolEnd; round: Round; far: FarCall },
+): Promise<JobResult> {
+  const root = rootOf({ backend: round.local, path: "", label: round.folder });
+  const both = AbortSignal.any([signal, far.failed]);
+  const job = target.opened.session.send({
+    ...sendOptions({ ...request, move: false }, { job: round.job, roots: [root] }),
+    onProgress: (progress) => {
+      if (round.counted) reporter.job(round.job, progress);
+    },
+  });
+  const result = settled(job, both);
+  result.catch(() => undefined);
+  const entries = round.batch.map((compared) => sendEntry(round, compared));
+  try {
+    for (let at = 0; at < entries.length; at += MAX_PUSH) await job.push(entries.slice(at, at + MAX_PUSH));
+    job.finish();
+  } catch (cause) {
+    job.abort(PbError.from(cause).message);
+  }
+  return result;
+}
+
+function sendEntry(round: Round, compared: Compared): SendEntry {
+  const { path: _, inode: __, device: ___, ...entry } = compared.entry;
+  return { root: 0, source: spoolPath(round, compared), target: compared.target, ...entry };
+}
+
+/** Sources of a move whose copies are durable; each looked at once more before it goes. Returns how many went. */
+export async function removeMoved(
+  context: RunContext,
+  batch: readonly Compared[],
+  result: JobResult,
+): Promise<number> {
+  const failed = new Set(result.allErrors.map(({ path }) => path));
+  let removed = 0;
+  for (const { source, entry, target } of batch) {
+    const { backend, path: top } = source.endpoint;
+    const path = joinPath(top, entry.path);
+    if (entry.kind === "directory" || failed.has(target)) continue;
+    try {
+      const now = await backend.stat(path, { follow: false, signal: context.signal });
+      if (now.size !== entry.size || now.mtimeNs !== entry.mtimeNs || now.inode !== entry.inode) {
+        throw new PbError("source_changed", `${path} has changed since it was copied, and stays`, { path });
+      }
+      await backend.remove(path, { recursive: false, signal: context.signal });
+      removed += 1;
+    } catch (cause) {
+      const error = PbError.from(cause, "io_error", { path });
+      if (error.code === "aborted") throw error;
+      context.reporter.error(error);
+    }
+  }
+  return removed;
+}

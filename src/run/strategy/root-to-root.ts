@@ -1,0 +1,45 @@
+import type { Strategy } from "../context.ts";
+import { receiveOptions, reportSession } from "../context.ts";
+import { runSendHalf, startReceiveHalf } from "../halves.ts";
+import { folderGuard } from "../same-file.ts";
+
+const JOB = 1;
+
+/** Within this machine: two ends of one engine in this process. */
+export const rootToRoot: Strategy = async (context) => {
+  const { request, tools, reporter, signal } = context;
+  const { memoryBytes, limitBytesPerSecond } = request.options;
+  const toFile = request.destination.fd === undefined && request.resolved[0]?.endpoint.fd === undefined;
+  const guard = toFile ? await folderGuard(request, signal) : undefined;
+  const [sender, receiver] = tools.engine.pair({ memoryBytes, limitBytesPerSecond });
+  try {
+    reporter.watchLanes(() => sender.samples());
+    const stop = new AbortController();
+    const both = AbortSignal.any([signal, stop.signal]);
+    const receive = receiveOptions(request, { job: JOB, manifest: false });
+    const received = startReceiveHalf({ session: receiver, receive, onProgress: () => {}, signal: both });
+    context.begin();
+    reportSession(context, sender);
+    try {
+      const onProgress = reporter.job.bind(reporter, JOB);
+      const sent = await runSendHalf({
+        session: sender,
+        job: JOB,
+        request,
+        report: reporter,
+        onProgress,
+        guard,
+        signal,
+      });
+      const result = await received.done;
+      reporter.jobEnded(JOB, { ...sent, allErrors: [...sent.allErrors, ...result.allErrors] });
+      return { state: sent.state, hashes: sent.hashes, lanes: 0, sealed: false };
+    } catch (cause) {
+      stop.abort(cause);
+      await received.done.catch(() => undefined);
+      throw cause;
+    }
+  } finally {
+    await Promise.allSettled([sender.close(), receiver.close()]);
+  }
+};

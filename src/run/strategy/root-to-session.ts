@@ -1,0 +1,57 @@
+import type { SessionPeer } from "../../backend/backend.ts";
+import { type RunContext, reportSession, type Strategy, sessionOptions } from "../context.ts";
+import { awaitFarEnd, type FarCall, watchFar } from "../far.ts";
+import { runSendHalf } from "../halves.ts";
+import type { Outcome } from "../receipt.ts";
+import { peerOf } from "./peer.ts";
+
+const JOB = 1;
+
+/** From this machine to a peer's engine: upload. */
+export const rootToSession: Strategy = async (context) => {
+  const { request, signal } = context;
+  const peer = peerOf(request.destination);
+  const { transport, chunkBytes } = request.options;
+  const opened = await peer.openSession({ ...sessionOptions(request), transport, chunkBytes, signal });
+  const stop = new AbortController();
+  try {
+    context.reporter.peer(peer.name);
+    reportSession(context, opened.session);
+    const far = watchFar(
+      opened.receive({
+        job: JOB,
+        destination: request.targets.base,
+        exactName: request.targets.exactName,
+        options: request.options,
+        signal: AbortSignal.any([signal, stop.signal]),
+      }),
+      { reporter: context.reporter, peer: peer.name },
+    );
+    await far.ready;
+    context.begin();
+    return await send(context, { peer, far, session: opened.session });
+  } finally {
+    stop.abort();
+    await opened.close();
+  }
+};
+
+async function send(
+  { request, reporter, signal }: RunContext,
+  open: { peer: SessionPeer; far: FarCall; session: Parameters<typeof runSendHalf>[0]["session"] },
+): Promise<Outcome> {
+  const { peer, far, session } = open;
+  reporter.watchLanes(() => session.samples());
+  const sent = await runSendHalf({
+    session,
+    job: JOB,
+    request,
+    report: reporter,
+    onProgress: reporter.job.bind(reporter, JOB),
+    signal: AbortSignal.any([signal, far.failed]),
+  });
+  reporter.jobEnded(JOB, sent);
+  if (sent.state !== "failed") await awaitFarEnd(far, peer.name);
+  const lanes = session.samples().length;
+  return { state: sent.state, hashes: sent.hashes, lanes, sealed: request.options.seal };
+}

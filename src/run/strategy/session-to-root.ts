@@ -1,0 +1,82 @@
+import type { PeerSession, SessionPeer } from "../../backend/backend.ts";
+import { onAbort } from "../abort.ts";
+import { type RunContext, receiveOptions, reportSession, type Strategy, sessionOptions } from "../context.ts";
+import { awaitFarEnd, watchFar } from "../far.ts";
+import { startReceiveHalf } from "../halves.ts";
+import type { Outcome } from "../receipt.ts";
+import { peerOf } from "./peer.ts";
+
+const JOB = 1;
+
+/** From a peer's engine to this machine: download. The peer lists, filters and, in a move, removes. */
+export const sessionToRoot: Strategy = async (context) => {
+  const { request, signal } = context;
+  const [first] = request.sources;
+  if (first === undefined) throw new TypeError("a resolved request has sources");
+  const peer = peerOf(first);
+  const { transport, chunkBytes } = request.options;
+  const opened = await peer.openSession({ ...sessionOptions(request), transport, chunkBytes, signal });
+  const stop = new AbortController();
+  try {
+    context.reporter.peer(peer.name);
+    reportSession(context, opened.session);
+    return await receive(context, { peer, opened, stop });
+  } finally {
+    stop.abort();
+    await opened.close();
+  }
+};
+
+interface Open {
+  readonly peer: SessionPeer;
+  readonly opened: PeerSession;
+  readonly stop: AbortController;
+}
+
+async function receive(context: RunContext, { peer, opened, stop }: Open): Promise<Outcome> {
+  const { request, reporter, signal } = context;
+  const { session } = opened;
+  const both = AbortSignal.any([signal, stop.signal]);
+  const half = startReceiveHalf({
+    session,
+    receive: receiveOptions(request, { job: JOB, manifest: true }),
+    onProgress: reporter.job.bind(reporter, JOB),
+    signal: both,
+  });
+  const far = watchFar(
+    opened.send({
+      job: JOB,
+      sources: request.sources.map(({ path }) => path),
+      several: sendsNames(context),
+      intoExisting: request.intoExisting,
+      move: request.move,
+      options: request.options,
+      signal: both,
+    }),
+    { reporter, peer: peer.name },
+  );
+  // The far side's lanes carry the data; until it tells of them, ours show at least the path.
+  reporter.watchLanes(() => (far.lanes().length > 0 ? far.lanes() : session.samples()));
+  const release = onAbort(far.failed, () => stop.abort(far.failed.reason));
+  try {
+    await far.ready;
+    context.begin();
+    const result = await half.done;
+    reporter.jobEnded(JOB, result);
+    if (result.state !== "failed") {
+      const { removedSources } = await awaitFarEnd(far, peer.name);
+      reporter.removedSources(Number(removedSources));
+    }
+    const lanes = session.samples().length;
+    return { state: result.state, hashes: result.hashes, lanes, sealed: request.options.seal };
+  } finally {
+    release();
+    stop.abort();
+    await half.done.catch(() => undefined);
+  }
+}
+
+/** One file into a folder that is there keeps its name: for the sender that is "several". */
+function sendsNames({ request }: RunContext): boolean {
+  return request.targets.prefixes.some((prefix) => prefix !== "");
+}

@@ -1,0 +1,144 @@
+import { randomUUID } from "node:crypto";
+import type { Backend, PeerSession } from "../../backend/backend.ts";
+import type { Entry } from "../../model/entry.ts";
+import { displayPath, joinPath } from "../../model/path.ts";
+import type { JobResult } from "../../native/types.ts";
+import { decideOverwrite } from "../../plan/overwrite.ts";
+import { batchesOf } from "../batches.ts";
+import { type Compared, compareWithDestination } from "../compare.ts";
+import { type RunContext, reportSession, type Strategy, sessionOptions } from "../context.ts";
+import { pruneFolders } from "../prune.ts";
+import type { Outcome } from "../receipt.ts";
+import { downloadLeg, removeMoved, type SpoolEnd, uploadLeg } from "../spool.ts";
+import { NO_COUNTS } from "../tally.ts";
+import { peerOf } from "./peer.ts";
+
+/**
+ * From one peer to another, through a folder of this machine: round by round down and up, each leg verified, the folder empty
+ * between rounds and gone at the end. A move removes a source only when the second leg has made its copy durable.
+ */
+export const sessionToSession: Strategy = async (context) => {
+  const { request, tools, reporter, signal } = context;
+  const [first] = request.sources;
+  if (first === undefined) throw new TypeError("a resolved request has sources");
+  const [from, to] = [peerOf(first), peerOf(request.destination)];
+  const local = await tools.local();
+  const { transport, chunkBytes } = request.options;
+  const options = { ...sessionOptions(request), transport, chunkBytes, signal };
+  const spool = joinPath(tools.spoolParent, `pb-spool-${randomUUID()}`);
+  const open: PeerSession[] = [];
+  const opened = async (peer: typeof from) => {
+    open.push(await peer.openSession(options));
+    return open.at(-1) as PeerSession;
+  };
+  try {
+    const source = { name: from.name, opened: await opened(from) };
+    const target = { name: to.name, opened: await opened(to) };
+    await local.mkdir(spool, { parents: true, mode: 0o700, signal });
+    context.begin();
+    reporter.peer(to.name);
+    reportSession(context, target.opened.session);
+    const message = `from ${from.name} to ${to.name} by way of this machine: ${displayPath(spool)}`;
+    reporter.notice("spooled", message);
+    reporter.watchLanes(() => target.opened.session.samples());
+    return await rounds(context, { source, target, local, spool });
+  } finally {
+    await Promise.allSettled(open.map((session) => session.close()));
+    await removeTree(local, spool);
+  }
+};
+
+interface Spooling {
+  readonly source: SpoolEnd;
+  readonly target: SpoolEnd;
+  readonly local: Backend;
+  /** `PathText` of the spool at `local`. */
+  readonly spool: string;
+}
+
+/** Not under the transfer's signal: an interrupted one leaves nothing behind either. */
+async function removeTree(local: Backend, path: string): Promise<void> {
+  await local.remove(path, { recursive: true, signal: new AbortController().signal }).catch(() => undefined);
+}
+
+async function rounds(context: RunContext, { source, target, local, spool }: Spooling): Promise<Outcome> {
+  const { request, reporter } = context;
+  const hashes: JobResult["hashes"][number][] = [];
+  const folders: Compared[] = [];
+  let [job, removed, worst] = [0, 0, "done" as JobResult["state"]];
+  for await (const batch of batchesOf(selected(context))) {
+    job += 1;
+    const round = { job, batch, local, folder: joinPath(spool, String(job)), counted: true };
+    const here = await downloadLeg(context, source, round);
+    const sent = await uploadLeg(context, target, { ...round, batch: here });
+    hashes.push(...sent.hashes);
+    if (sent.state !== "done") worst = sent.state;
+    folders.push(...batch.filter(({ entry }) => entry.kind === "directory"));
+    if (request.move) removed += await removeMoved(context, here, sent);
+    await removeTree(local, round.folder);
+    if (sent.state === "failed") break;
+  }
+  // What later rounds put into a folder has changed its times: they are set once more.
+  if (job > 1 && worst !== "failed") {
+    await uploadLeg(context, target, { job: job + 1, batch: folders, local, folder: spool, counted: false });
+  }
+  if (request.move) reporter.removedSources(removed + (await removeFolders(context, folders)));
+  const lanes = target.opened.session.samples().length;
+  return { state: worst, hashes, lanes, sealed: request.options.seal };
+}
+
+/** What is to go, told to the reporter; what the destination holds already need not come here first. */
+async function* selected(context: RunContext): AsyncGenerator<Compared[]> {
+  const { request, reporter, signal } = context;
+  const found = { files: 0, bytes: 0 };
+  const skipped = { files: 0, bytes: 0 };
+  for await (const group of compareWithDestination(request, { report: reporter, signal })) {
+    const known = group.filter(({ entry }) => entry.kind !== "other");
+    const kept = known.filter((compared) => isWritten(request, compared));
+    add(found, known);
+    add(skipped, known);
+    add(skipped, kept, -1);
+    reporter.apart({ ...NO_COUNTS, skippedFiles: skipped.files, skippedBytes: skipped.bytes });
+    reporter.found({ ...found, done: false });
+    if (known.length < group.length) {
+      reporter.notice("skipped-kind", "what is neither file, folder nor link was left out");
+    }
+    yield kept;
+  }
+  reporter.found({ ...found, done: true });
+}
+
+function add(
+  sum: { files: number; bytes: number },
+  group: readonly { readonly entry: Entry }[],
+  sign = 1,
+): void {
+  for (const { entry } of group) {
+    if (entry.kind !== "file") continue;
+    sum.files += sign;
+    sum.bytes += sign * entry.size;
+  }
+}
+
+/** In a move everything goes through: only the receiver knows what is durable. */
+function isWritten({ options, move, destination }: RunContext["request"], compared: Compared): boolean {
+  const { entry, existing, source } = compared;
+  if (move || entry.kind === "directory") return true;
+  const resolutions = {
+    sourceNs: source.endpoint.backend.capabilities.mtimeResolutionNs,
+    destinationNs: destination.backend.capabilities.mtimeResolutionNs,
+  };
+  return decideOverwrite(options.overwrite, { source: entry, existing, resolutions }).write;
+}
+
+async function removeFolders(
+  { reporter, signal }: RunContext,
+  folders: readonly Compared[],
+): Promise<number> {
+  return pruneFolders({
+    folders: folders.map(({ source, entry }) => ({ source, path: entry.path })),
+    failed: new Set(),
+    report: reporter,
+    signal,
+  });
+}

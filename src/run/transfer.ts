@@ -1,0 +1,142 @@
+import { create } from "@bufbuild/protobuf";
+import type { Backend } from "../backend/backend.ts";
+import { type Receipt, type StartResponse, StartResponseSchema } from "../gen/packetboat/v1/transfer_pb.ts";
+import { PbError } from "../model/error.ts";
+import { throwIfAborted } from "./abort.ts";
+import type { RunContext, Strategy } from "./context.ts";
+import { dryRun } from "./dry-run.ts";
+import { makeReceipt, type Outcome, stateOf } from "./receipt.ts";
+import { Reporter } from "./report.ts";
+import type { ResolvedRequest, RunTools, TransferRequest } from "./request.ts";
+import { resolveRequest } from "./resolve.ts";
+import { refuseSameThing } from "./same-file.ts";
+import { kindOf, peerOf } from "./strategy/peer.ts";
+import { rootToRoot } from "./strategy/root-to-root.ts";
+import { rootToSession } from "./strategy/root-to-session.ts";
+import { sessionCopy } from "./strategy/session-copy.ts";
+import { sessionToRoot } from "./strategy/session-to-root.ts";
+import { sessionToSession } from "./strategy/session-to-session.ts";
+
+export type { Endpoint, RunTools, TransferRequest } from "./request.ts";
+
+const STRATEGIES = {
+  root: { root: rootToRoot, session: rootToSession },
+  session: { root: sessionToRoot, session: sessionToSession },
+} as const satisfies Record<string, Record<string, Strategy>>;
+
+/**
+ * Runs one transfer: progress at most ten times a second, errors and notices as they come, the receipt last. Ending the iteration
+ * early, or the signal, aborts it; what it opened is closed before the iteration ends.
+ *
+ * @throws PbError when the transfer could not begin: a source that is not there, a request that makes no sense, a peer
+ *   that is not reached. Later errors are in the receipt, whose state then is "partial", "failed" or "aborted"
+ */
+export async function* runTransfer(
+  request: TransferRequest,
+  tools: RunTools,
+  signal: AbortSignal,
+): AsyncGenerator<StartResponse> {
+  throwIfAborted(signal);
+  demandOnePlace(request);
+  const resolved = await resolveRequest(request, signal);
+  if (isWithinHost(resolved)) await refuseSameThing(resolved, signal);
+  const context = { request: resolved, tools, signal };
+  if (request.dryRun) yield* plan(context);
+  else if (isWithinPeer(request)) yield* sessionCopy(context);
+  else yield* execute(context, strategyFor(request));
+}
+
+/** Sources are of one place: one session, one listing, one receipt. */
+function demandOnePlace({ sources }: TransferRequest): void {
+  const [first, ...others] = sources;
+  if (first === undefined) throw new PbError("invalid_argument", "a transfer needs a source");
+  const other = others.find(({ backend }) => !isOnePlace(backend, first.backend));
+  if (other === undefined) return;
+  throw new PbError("invalid_argument", `${first.label} and ${other.label} are at different places`, {
+    hint: "transfer from one place at a time",
+  });
+}
+
+function isOnePlace(a: Backend, b: Backend): boolean {
+  if (a.native.kind === "session" && b.native.kind === "session") return a.native.peer === b.native.peer;
+  return a.native.kind === b.native.kind;
+}
+
+/** Do device and inode mean the same at both ends? */
+function isWithinHost({ sources, destination }: ResolvedRequest): boolean {
+  const streams = [...sources, destination].some(({ fd }) => fd !== undefined);
+  return !streams && sources.every(({ backend }) => isOnePlace(backend, destination.backend));
+}
+
+function isWithinPeer({ sources, destination }: TransferRequest): boolean {
+  const { native, capabilities } = destination.backend;
+  if (native.kind !== "session" || !capabilities.serverSideCopy) return false;
+  return sources.every((source) => kindOf(source) === "session" && peerOf(source) === native.peer);
+}
+
+function strategyFor({ sources, destination }: TransferRequest): Strategy {
+  const from = sources[0] ? kindOf(sources[0]) : "root";
+  return STRATEGIES[from][kindOf(destination)];
+}
+
+type Base = Omit<RunContext, "reporter" | "begin">;
+
+function newReporter({ request }: Base): Reporter {
+  const { limitBytesPerSecond } = request.options;
+  return new Reporter({ limitBytesPerSecond, now: () => performance.now() });
+}
+
+const NOTHING: Omit<Outcome, "state"> = { hashes: [], lanes: 0, sealed: false };
+
+async function* execute(given: Base, strategy: Strategy): AsyncGenerator<StartResponse> {
+  const left = new AbortController();
+  const base = { ...given, signal: AbortSignal.any([given.signal, left.signal]) };
+  const startedAt = new Date();
+  const reporter = newReporter(base);
+  let begun = false;
+  const begin = () => {
+    begun = true;
+  };
+  const running = strategy({ ...base, reporter, begin })
+    .catch((cause: unknown): Outcome => {
+      const error = PbError.from(cause);
+      if (!begun) throw error;
+      reporter.error(error);
+      return { ...NOTHING, state: stateOf(error), sealed: base.request.options.seal };
+    })
+    .then((outcome) => {
+      reporter.progress();
+      return makeReceipt(base.request, { outcome, reporter, startedAt });
+    })
+    .finally(() => {
+      reporter.stop();
+      reporter.events.end();
+    });
+  running.catch(() => undefined);
+  try {
+    yield* reporter.events;
+    yield receiptEvent(await running);
+  } finally {
+    // Matters only to a reader that leaves early; the strategy's clean-up is waited for all the same.
+    left.abort();
+    await running.catch(() => undefined);
+  }
+}
+
+async function* plan(base: Base): AsyncGenerator<StartResponse> {
+  const startedAt = new Date();
+  const reporter = newReporter(base);
+  try {
+    const outcome = yield* dryRun({ ...base, reporter, begin: () => {} });
+    reporter.stop();
+    reporter.events.end();
+    yield* reporter.events;
+    yield receiptEvent(makeReceipt(base.request, { outcome, reporter, startedAt }));
+  } finally {
+    reporter.stop();
+  }
+}
+
+function receiptEvent(receipt: Receipt): StartResponse {
+  return create(StartResponseSchema, { event: { case: "receipt", value: receipt } });
+}

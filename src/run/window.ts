@@ -1,0 +1,75 @@
+import type { LaneSample } from "../native/types.ts";
+
+/** The rate shown is that of the last two seconds: short enough to follow a path, long enough not to flicker. */
+const WINDOW_MS = 2_000;
+/** A sender that is held at its limit reaches a little less: the limit counts packets, the rate payload. */
+const AT_LIMIT = 0.85;
+
+export type LimitedBy = LaneSample["limitedBy"] | "limit";
+
+type LimitTimes = Record<LaneSample["limitedBy"], number>;
+
+interface Point {
+  readonly atMs: number;
+  readonly bytes: number;
+  readonly times: LimitTimes;
+}
+
+/** Nanoseconds that the lanes together were held up, by what. */
+export function limitTimes(lanes: readonly LaneSample[]): LimitTimes {
+  const times: LimitTimes = { congestion: 0, receiver: 0, pacing: 0, application: 0 };
+  for (const lane of lanes) {
+    times.congestion += lane.congestionNs;
+    times.receiver += lane.receiverNs;
+    times.pacing += lane.pacingNs;
+    times.application += lane.applicationNs;
+  }
+  return times;
+}
+
+/**
+ * What held the lanes up longest between two sums. A lane that has nothing to send because the receiver has granted no more
+ * counts as "receiver", so "application" says that the source, or the work of this side, was the slower end.
+ */
+export function longest(now: LimitTimes, before?: LimitTimes): LaneSample["limitedBy"] {
+  let most: LaneSample["limitedBy"] = "application";
+  let mostNs = 0;
+  for (const key of ["congestion", "receiver", "pacing", "application"] as const) {
+    const ns = now[key] - (before?.[key] ?? 0);
+    if (ns > mostNs) [most, mostNs] = [key, ns];
+  }
+  return most;
+}
+
+/** Rate and limit of the last two seconds, from points added in order of time. */
+export class Window {
+  readonly #points: Point[] = [];
+  readonly #limitBytesPerSecond: number;
+
+  /** @param limitBytesPerSecond what the sender may send; 0: no bound */
+  constructor(limitBytesPerSecond: number) {
+    this.#limitBytesPerSecond = limitBytesPerSecond;
+  }
+
+  add(atMs: number, bytes: number, lanes: readonly LaneSample[]): void {
+    this.#points.push({ atMs, bytes, times: limitTimes(lanes) });
+    // One point at or before the window's begin stays, to measure from.
+    while ((this.#points[1]?.atMs ?? atMs) <= atMs - WINDOW_MS) this.#points.shift();
+  }
+
+  bytesPerSecond(): number {
+    const [first, last] = [this.#points[0], this.#points.at(-1)];
+    if (!first || !last || last.atMs <= first.atMs) return 0;
+    return Math.max(0, ((last.bytes - first.bytes) / (last.atMs - first.atMs)) * 1_000);
+  }
+
+  limitedBy(): LimitedBy {
+    const [first, last] = [this.#points[0], this.#points.at(-1)];
+    if (isAtLimit(this.bytesPerSecond(), this.#limitBytesPerSecond)) return "limit";
+    return last ? longest(last.times, first === last ? undefined : first?.times) : "application";
+  }
+}
+
+export function isAtLimit(bytesPerSecond: number, limitBytesPerSecond: number): boolean {
+  return limitBytesPerSecond > 0 && bytesPerSecond >= AT_LIMIT * limitBytesPerSecond;
+}
