@@ -1,15 +1,15 @@
 /**
- * Hands events from callbacks to one reader. A reader that is slow sees only the newest of events of the kind that
- * `supersedes` says, so that what waits is bounded by what cannot be superseded.
+ * Hands events from callbacks to one reader. Of what waits for a slow reader, `supersedes` says what a newer event makes
+ * worthless, so that what waits is bounded by what cannot be superseded.
  */
 export class EventQueue<T> implements AsyncIterable<T> {
-  readonly #supersedes: (event: T) => boolean;
+  readonly #supersedes: (newer: T, waiting: T) => boolean;
   readonly #waiting: T[] = [];
   #ended = false;
   #failure: { readonly error: unknown } | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(supersedes: (event: T) => boolean) {
+  constructor(supersedes: (newer: T, waiting: T) => boolean) {
     this.#supersedes = supersedes;
   }
 
@@ -17,11 +17,8 @@ export class EventQueue<T> implements AsyncIterable<T> {
     if (this.#ended) return;
     const last = this.#waiting.length - 1;
     const newest = this.#waiting[last];
-    if (newest !== undefined && this.#supersedes(newest) && this.#supersedes(event)) {
-      this.#waiting[last] = event;
-    } else {
-      this.#waiting.push(event);
-    }
+    if (newest !== undefined && this.#supersedes(event, newest)) this.#waiting[last] = event;
+    else this.#waiting.push(event);
     this.#wake?.();
   }
 

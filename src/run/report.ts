@@ -46,7 +46,9 @@ export interface ReporterOptions {
 
 /** Gathers what jobs, listings and lanes tell, and makes the transfer's events of it. */
 export class Reporter {
-  readonly events = new EventQueue<StartResponse>((event) => event.event.case === "progress");
+  readonly events = new EventQueue<StartResponse>(
+    (newer, waiting) => newer.event.case === "progress" && waiting.event.case === "progress",
+  );
   readonly errors = new ErrorLog();
   readonly notices: Notice[] = [];
   readonly #tally = new Tally();

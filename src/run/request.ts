@@ -11,6 +11,8 @@ export interface Endpoint {
   readonly backend: Backend;
   /** `PathText` at the backend. */
   readonly path: string;
+  /** What it is called where that is not the last part of `path`: a root of its own. */
+  readonly name?: string;
   /** As the user wrote it; for errors and the receipt. */
   readonly label: string;
   /** A descriptor of this process instead of the path: standard input or output. The backend is then this machine's. */

@@ -15,28 +15,45 @@ export async function resolveRequest(
 ): Promise<ResolvedRequest> {
   demandWritable(request);
   if (request.sources.some(({ fd }) => fd !== undefined)) return resolvePipe(request, signal);
-  const { follow } = request.options;
-  const found: Entry[] = [];
-  for (const source of request.sources) found.push(await statSource(source, { follow, signal }));
-  const kinds = found.map(({ kind }) => kind);
   const existing = await statDestination(request.destination, signal);
-  const targets = resolveTargets({
-    sources: request.sources.map(({ path, label }, at) => ({ path, label, kind: kinds[at] ?? "other" })),
-    destination: shape(request.destination, existing),
-    several: request.several,
-  });
-  if (request.destination.fd !== undefined) demandOneFile(request, kinds);
-  const resolved = request.sources.map(
-    (endpoint, at): ResolvedSource => ({
-      endpoint,
-      kind: kinds[at] ?? "other",
-      prefix: targets.prefixes[at] ?? "",
-    }),
-  );
+  const { resolved, targets } = await resolveSources(request, { existing, signal });
+  if (request.destination.fd !== undefined) demandOneFile(resolved);
   return { ...request, resolved, targets, intoExisting: existing?.kind === "directory" };
 }
 
-function shape(destination: Endpoint, existing: Entry | undefined) {
+/**
+ * What the sources are, and where each goes, given what the destination is.
+ *
+ * @throws PbError `not_found` for a source that is not there, and what `resolveTargets` throws
+ */
+export async function resolveSources(
+  request: Pick<TransferRequest, "sources" | "options" | "several"> & {
+    readonly destination: Pick<Endpoint, "path" | "label">;
+  },
+  { existing, signal }: { readonly existing: Entry | undefined; readonly signal: AbortSignal },
+): Promise<Pick<ResolvedRequest, "resolved" | "targets">> {
+  const { follow } = request.options;
+  const kinds: Entry["kind"][] = [];
+  for (const source of request.sources) kinds.push((await statSource(source, { follow, signal })).kind);
+  const kindAt = (at: number) => kinds[at] ?? "other";
+  const targets = resolveTargets({
+    sources: request.sources.map(({ label, path, name = path }, at) => ({
+      path: name,
+      label,
+      kind: kindAt(at),
+    })),
+    destination: shape(request.destination, existing),
+    several: request.several,
+  });
+  const resolved = request.sources.map((endpoint, at) => ({
+    endpoint,
+    kind: kindAt(at),
+    prefix: targets.prefixes[at] ?? "",
+  }));
+  return { resolved, targets };
+}
+
+function shape(destination: Pick<Endpoint, "path" | "label">, existing: Entry | undefined) {
   const { path, label } = destination;
   return { path, label, ...(existing ? { kind: existing.kind } : {}) };
 }
@@ -82,10 +99,10 @@ async function statDestination(destination: Endpoint, signal: AbortSignal): Prom
   }
 }
 
-function demandOneFile({ sources }: TransferRequest, kinds: readonly Entry["kind"][]): void {
-  const [first] = sources;
-  if (sources.length === 1 && kinds[0] === "file") return;
-  const label = sources.length === 1 ? (first?.label ?? "") : "several sources";
+function demandOneFile(resolved: readonly ResolvedSource[]): void {
+  const [first] = resolved;
+  if (resolved.length === 1 && first?.kind === "file") return;
+  const label = resolved.length === 1 ? (first?.endpoint.label ?? "") : "several sources";
   throw new PbError("invalid_argument", `${label}: only one file can be written to standard output`, {
     hint: "name one file, or a destination",
   });

@@ -1,0 +1,204 @@
+/** Data sessions to a server: opened over the authenticated connection, then native from end to end. */
+
+import { randomBytes } from "node:crypto";
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { type Client, createClient } from "@connectrpc/connect";
+import { type OpenResponse, SessionService } from "../../gen/packetboat/v1/session_pb.ts";
+import { PbError } from "../../model/error.ts";
+import { pathBytes } from "../../model/path.ts";
+import type { NativeEngine, NativeSession, SessionKeys } from "../../native/types.ts";
+import { fromConnectError } from "../../wire/connect.ts";
+import { optionsToWire } from "../../wire/options.ts";
+import type { OpenSessionOptions, PeerSession, SessionPeer } from "../backend.ts";
+import type { PbConnection } from "./connection.ts";
+
+/** Of docs/PROTOCOL.md. */
+export const PROTOCOL_VERSION = 1;
+/** Bytes that each side gives to a session's keys. */
+export const RANDOM_BYTES = 32;
+/** AEAD suites by their number on the wire: AES-128-GCM, then ChaCha20-Poly1305. */
+export const SUITES: readonly number[] = [1, 2];
+/** A server that does not answer a close in this time closes the idle session itself. */
+const CLOSE_MS = 5_000;
+
+type Sessions = Client<typeof SessionService>;
+
+export interface SessionPeerOptions {
+  readonly connection: PbConnection;
+  readonly engine: Pick<NativeEngine, "connect">;
+}
+
+export function createSessionPeer({ connection, engine }: SessionPeerOptions): SessionPeer {
+  const name = connection.peer;
+  const client = createClient(SessionService, connection.transport);
+  return {
+    name,
+    async openSession(options) {
+      refuseAborted(options.signal);
+      const clientRandom = randomBytes(RANDOM_BYTES);
+      const opened = await open(client, { name, options, clientRandom });
+      const connectionId = opened.connectionId;
+      try {
+        const session = await connect({ connection, engine, options, opened, clientRandom });
+        return peerSession({ client, name, session, connectionId });
+      } catch (error) {
+        await closeFar(client, connectionId);
+        throw PbError.from(error, "internal", { peer: name });
+      }
+    },
+    copy({ sources, destination, several, move, dryRun, options, signal }) {
+      const request = {
+        sources: sources.map(at),
+        destination: at(destination),
+        options: optionsToWire(options),
+        several,
+        move,
+        dryRun,
+      };
+      return named(client.copy(request, { signal }), { name, signal });
+    },
+  };
+}
+
+/** A path at the peer. */
+function at(path: string) {
+  return { remote: "", path: pathBytes(path) };
+}
+
+interface Opening {
+  readonly name: string;
+  readonly options: OpenSessionOptions;
+  readonly clientRandom: Uint8Array<ArrayBuffer>;
+}
+
+async function open(client: Sessions, { name, options, clientRandom }: Opening): Promise<OpenResponse> {
+  const { seal, lanes, memoryBytes, chunkBytes, limitBytesPerSecond, controller, signal } = options;
+  try {
+    const opened = await client.open(
+      {
+        protocolVersion: PROTOCOL_VERSION,
+        clientRandom,
+        sealOff: !seal,
+        lanes,
+        memoryBytes: BigInt(memoryBytes),
+        chunkBytes,
+        limitBytesPerSecond: BigInt(limitBytesPerSecond),
+        controller,
+        suites: [...SUITES],
+      },
+      { signal },
+    );
+    demandSound(opened, name);
+    return opened;
+  } catch (error) {
+    throw failure(error, name, signal);
+  }
+}
+
+function demandSound({ serverRandom, suite, lanes }: OpenResponse, peer: string): void {
+  if (serverRandom.length === RANDOM_BYTES && SUITES.includes(suite) && lanes >= 1) return;
+  throw new PbError("protocol_violation", `${peer} opened a session that makes no sense`, { peer });
+}
+
+async function connect(given: {
+  readonly connection: PbConnection;
+  readonly engine: SessionPeerOptions["engine"];
+  readonly options: OpenSessionOptions;
+  readonly opened: OpenResponse;
+  readonly clientRandom: Uint8Array;
+}): Promise<NativeSession> {
+  const { connection, engine, options, opened, clientRandom } = given;
+  const { seal, lanes, memoryBytes, limitBytesPerSecond, controller, transport, signal } = options;
+  const { connectionId, serverRandom, suite } = opened;
+  const keys: SessionKeys = { connectionId, clientRandom, serverRandom, suite };
+  const endpoint = await connection.endpoint();
+  const host = await addressOf(endpoint.host, connection.peer);
+  const allowed = {
+    seal,
+    lanes: Math.min(lanes, opened.lanes),
+    memoryBytes,
+    limitBytesPerSecond,
+    controller,
+  };
+  return engine.connect({ ...allowed, host, port: endpoint.port, keys, transport }, signal);
+}
+
+/** The engine takes addresses, no names. */
+async function addressOf(host: string, peer: string): Promise<string> {
+  if (isIP(host) !== 0) return host;
+  try {
+    return (await lookup(host)).address;
+  } catch (cause) {
+    throw new PbError("unreachable", `${host} has no address`, { peer, cause });
+  }
+}
+
+function peerSession(given: {
+  readonly client: Sessions;
+  readonly name: string;
+  readonly session: NativeSession;
+  readonly connectionId: bigint;
+}): PeerSession {
+  const { client, name, session, connectionId } = given;
+  let closing: Promise<void> | undefined;
+  const opened: PeerSession = {
+    session,
+    connectionId,
+    receive({ job, destination, exactName, options, signal }) {
+      const request = { connectionId, job, destination: at(destination), exactName };
+      const events = client.receive({ ...request, options: optionsToWire(options) }, { signal });
+      return named(events, { name, signal });
+    },
+    send({ job, sources, several, intoExisting, move, options, signal }) {
+      const request = { connectionId, job, sources: sources.map(at), several, intoExisting, move };
+      const events = client.send({ ...request, options: optionsToWire(options) }, { signal });
+      return named(events, { name, signal });
+    },
+    close() {
+      closing ??= closeBoth(given);
+      return closing;
+    },
+    [Symbol.asyncDispose]: () => opened.close(),
+  };
+  return opened;
+}
+
+async function closeBoth({
+  client,
+  session,
+  connectionId,
+}: Parameters<typeof peerSession>[0]): Promise<void> {
+  await Promise.allSettled([session.close(), closeFar(client, connectionId)]);
+}
+
+/** A server that is gone has closed it too. */
+async function closeFar(client: Sessions, connectionId: bigint): Promise<void> {
+  await client.close({ connectionId }, { timeoutMs: CLOSE_MS }).catch(() => undefined);
+}
+
+/** The events of a call; its failure as a `PbError` that names the peer. */
+async function* named<T>(
+  events: AsyncIterable<T>,
+  { name, signal }: { readonly name: string; readonly signal: AbortSignal },
+): AsyncGenerator<T> {
+  refuseAborted(signal);
+  try {
+    yield* events;
+  } catch (error) {
+    throw failure(error, name, signal);
+  }
+}
+
+function refuseAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw aborted(signal, signal.reason);
+}
+
+function failure(error: unknown, peer: string, signal: AbortSignal): PbError {
+  return signal.aborted ? aborted(signal, error) : fromConnectError(error, { peer });
+}
+
+function aborted(signal: AbortSignal, cause: unknown): PbError {
+  if (signal.reason instanceof PbError) return signal.reason;
+  return new PbError("aborted", "interrupted", { cause });
+}

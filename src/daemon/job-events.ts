@@ -1,0 +1,77 @@
+import { create } from "@bufbuild/protobuf";
+import { type JobEvent, JobEventSchema } from "../gen/packetboat/v1/session_pb.ts";
+import type { PbError } from "../model/error.ts";
+import type { JobResult, NativeSession } from "../native/types.ts";
+import { EventQueue } from "../run/event-queue.ts";
+import type { FeedReport } from "../run/feed.ts";
+import { errorToWire } from "../wire/error.ts";
+import { sampleToWire } from "../wire/sample.ts";
+
+/** The other side shows them ten times a second at most; it needs no more than this from here. */
+const SAMPLES_MS = 1_000;
+/** Errors of a listing beyond this are counted by the job alone. */
+const MAX_ERRORS = 1_000;
+
+/** What a far half says while it runs. */
+export interface JobEvents extends AsyncIterable<JobEvent> {
+  readonly report: FeedReport;
+  ready(): void;
+  done(result: JobResult): void;
+  /** The call fails with this error. */
+  fail(error: unknown): void;
+}
+
+const SUPERSEDED: ReadonlySet<string | undefined> = new Set(["listed", "samples"]);
+
+export function jobEvents(session: NativeSession, told: (error: PbError) => PbError): JobEvents {
+  const queue = new EventQueue<JobEvent>(
+    ({ event }, waiting) => SUPERSEDED.has(event.case) && event.case === waiting.event.case,
+  );
+  const push = (event: JobEvent["event"]) => queue.push(create(JobEventSchema, { event }));
+  const timer = setInterval(() => push(samplesOf(session)), SAMPLES_MS);
+  timer.unref();
+  let errors = 0;
+  const end = (failure?: { readonly error: unknown }) => {
+    clearInterval(timer);
+    queue.end(failure);
+  };
+  return {
+    report: {
+      found: ({ files, bytes, done }) => {
+        push(event("listed", { files: BigInt(files), bytes: BigInt(bytes), done }));
+      },
+      error(error) {
+        errors += 1;
+        if (errors <= MAX_ERRORS) push({ case: "error", value: errorToWire(told(error)) });
+      },
+      notice: (code, message) => push(event("notice", { code, message })),
+    },
+    ready: () => push(event("ready", {})),
+    done(result) {
+      push(samplesOf(session));
+      push(
+        event("done", {
+          files: BigInt(result.files),
+          bytes: BigInt(result.bytes),
+          failed: BigInt(result.failedFiles),
+          removedSources: BigInt(result.removedSources),
+        }),
+      );
+      end();
+    },
+    fail: (error) => end({ error }),
+    [Symbol.asyncIterator]: () => queue[Symbol.asyncIterator](),
+  };
+}
+
+function samplesOf(session: NativeSession): JobEvent["event"] {
+  return event("samples", { lanes: session.samples().map(sampleToWire) });
+}
+
+type Init = Parameters<typeof create<typeof JobEventSchema>>[1];
+type Case = Exclude<JobEvent["event"]["case"], undefined>;
+
+/** An event from plain fields. */
+function event(name: Case, value: object): JobEvent["event"] {
+  return create(JobEventSchema, { event: { case: name, value } } as Init).event;
+}
