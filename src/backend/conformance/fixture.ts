@@ -1,3 +1,4 @@
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { lstat, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -10,6 +11,8 @@ import type { Backend, ListBatch } from "../backend.ts";
 /** Where the backend's files really are, to prepare and to look behind its back. Paths are `PathText` below its root. */
 export interface Place {
   write(path: string, content: string): Promise<void>;
+  /** Empty files `0`, `1`, … in a folder. */
+  fill(folder: string, count: number): Promise<void>;
   /** A symbolic link with this text. */
   link(path: string, target: string): Promise<void>;
   read(path: string): Promise<string>;
@@ -27,9 +30,12 @@ export type OpenFixture = () => Promise<Fixture>;
 
 export const CANARY = "must not change";
 
+/** In memory where the host has such a place: ten thousand files and their syncs must not wait for a busy disk. */
+const TOP = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
 /** A temporary folder with `root/` for the backend and `outside/canary` beside it. */
 export async function folderPlace(): Promise<Place & { readonly root: string } & AsyncDisposable> {
-  const top = await mkdtemp(join(tmpdir(), "pb-conformance-"));
+  const top = await mkdtemp(join(TOP, "pb-conformance-"));
   const root = join(top, "root");
   const canary = join(top, "outside/canary");
   await mkdir(root);
@@ -43,6 +49,11 @@ export async function folderPlace(): Promise<Place & { readonly root: string } &
     async write(path, content) {
       await mkdir(above(path), { recursive: true });
       await writeFile(at(path), content);
+    },
+    // One after the other without promises: several times faster for thousands.
+    async fill(folder, count) {
+      mkdirSync(at(folder), { recursive: true });
+      for (let n = 0; n < count; n += 1) writeFileSync(at(`${folder}/${n}`), "");
     },
     async link(path, target) {
       await mkdir(above(path), { recursive: true });
