@@ -90,7 +90,7 @@ export function createFileService({ resolve }: FileServiceOptions): ServiceImpl<
 }
 
 /** The error with the path as the caller knows it; a backend below a root knows only its own part. */
-function told(error: unknown, { above }: Spot): PbError {
+export function told(error: unknown, { above }: Spot): PbError {
   const known = PbError.from(error);
   const { path, peer, hint, retryable } = known;
   if (path === undefined || path.startsWith("/") || above === "") return known;

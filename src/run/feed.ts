@@ -147,7 +147,7 @@ function count({ source, state }: Feeding, entry: Entry): Entry {
 function sendEntry(source: ResolvedSource, { entry, root }: { entry: Entry; root: number }): SendEntry {
   return {
     root,
-    source: joinPath(source.endpoint.path, entry.path),
+    source: belowRoot(joinPath(source.endpoint.path, entry.path)),
     target: joinPath(source.prefix, entry.path),
     kind: entry.kind,
     size: entry.size,
@@ -157,6 +157,11 @@ function sendEntry(source: ResolvedSource, { entry, root }: { entry: Entry; root
     gid: entry.gid,
     ...(entry.linkTarget === undefined ? {} : { linkTarget: entry.linkTarget }),
   };
+}
+
+/** Paths of this machine start at "/", which is their root. */
+export function belowRoot(path: string): string {
+  return path.replace(/^\/+/, "");
 }
 
 /** A pipe has no metadata worth keeping: a new file's mode, now. */

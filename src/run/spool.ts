@@ -7,6 +7,7 @@ import { onAbort } from "./abort.ts";
 import type { Compared } from "./compare.ts";
 import { type RunContext, receiveOptions, sendOptions } from "./context.ts";
 import { awaitFarEnd, type FarCall, watchFar } from "./far.ts";
+import { belowRoot } from "./feed.ts";
 import { settled, startReceiveHalf } from "./halves.ts";
 import { type Endpoint, rootOf } from "./request.ts";
 
@@ -177,7 +178,7 @@ async function sendRound(
 
 function sendEntry(round: Round, compared: Compared): SendEntry {
   const { path: _, inode: __, device: ___, ...entry } = compared.entry;
-  return { root: 0, source: spoolPath(round, compared), target: compared.target, ...entry };
+  return { root: 0, source: belowRoot(spoolPath(round, compared)), target: compared.target, ...entry };
 }
 
 /** Sources of a move whose copies are durable; each looked at once more before it goes. Returns how many went. */

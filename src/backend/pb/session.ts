@@ -1,8 +1,6 @@
 /** Data sessions to a server: opened over the authenticated connection, then native from end to end. */
 
 import { randomBytes } from "node:crypto";
-import { lookup } from "node:dns/promises";
-import { isIP } from "node:net";
 import { type Client, createClient } from "@connectrpc/connect";
 import { type OpenResponse, SessionService } from "../../gen/packetboat/v1/session_pb.ts";
 import { PbError } from "../../model/error.ts";
@@ -112,8 +110,7 @@ async function connect(given: {
   const { seal, lanes, memoryBytes, limitBytesPerSecond, controller, transport, signal } = options;
   const { connectionId, serverRandom, suite } = opened;
   const keys: SessionKeys = { connectionId, clientRandom, serverRandom, suite };
-  const endpoint = await connection.endpoint();
-  const host = await addressOf(endpoint.host, connection.peer);
+  const { host, port } = await connection.endpoint();
   const allowed = {
     seal,
     lanes: Math.min(lanes, opened.lanes),
@@ -121,17 +118,7 @@ async function connect(given: {
     limitBytesPerSecond,
     controller,
   };
-  return engine.connect({ ...allowed, host, port: endpoint.port, keys, transport }, signal);
-}
-
-/** The engine takes addresses, no names. */
-async function addressOf(host: string, peer: string): Promise<string> {
-  if (isIP(host) !== 0) return host;
-  try {
-    return (await lookup(host)).address;
-  } catch (cause) {
-    throw new PbError("unreachable", `${host} has no address`, { peer, cause });
-  }
+  return engine.connect({ ...allowed, host, port, keys, transport }, signal);
 }
 
 function peerSession(given: {

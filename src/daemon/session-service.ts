@@ -1,0 +1,141 @@
+/** The server's side of data sessions: opening them, and the far half of every job. */
+
+import { randomBytes } from "node:crypto";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { PROTOCOL_VERSION, RANDOM_BYTES, SUITES } from "../backend/pb/session.ts";
+import type {
+  CopyRequest,
+  JobEvent,
+  OpenRequest,
+  ReceiveRequest,
+  SendRequest,
+  SessionService,
+} from "../gen/packetboat/v1/session_pb.ts";
+import type { StartResponse } from "../gen/packetboat/v1/transfer_pb.ts";
+import { PbError } from "../model/error.ts";
+import type { Caller } from "../model/identity.ts";
+import type { NativeEngine, NativeListener } from "../native/types.ts";
+import { MAX_LANES, optionsFromWire } from "../wire/options.ts";
+import { callerOf } from "./caller.ts";
+import { farCopy, farReceive, farSend } from "./far-jobs.ts";
+import type { Places } from "./places.ts";
+import { Sessions } from "./sessions.ts";
+
+export interface SessionServiceOptions {
+  readonly version: string;
+  readonly places: Places;
+  readonly listener: Pick<NativeListener, "register">;
+  readonly engine: NativeEngine;
+  /** Buffers of one session; a client may ask for less. */
+  readonly memoryBytes: number;
+  /** Tells when a client is revoked; see LiveClients. */
+  readonly track: (clientId: string, end: () => void) => () => void;
+}
+
+export interface SessionHost extends AsyncDisposable {
+  readonly service: ServiceImpl<typeof SessionService>;
+  /** Ends what a client has open. A revoked client's sessions end by `track` too. */
+  closeSessionsOf(clientId: string): Promise<void>;
+  /** Idempotent. Ends all. */
+  close(): Promise<void>;
+}
+
+export function createSessionService(options: SessionServiceOptions): SessionHost {
+  const sessions = new Sessions(options);
+  const deps = { sessions, places: options.places, engine: options.engine };
+  const close = () => sessions.closeAll();
+  return {
+    service: {
+      open: (request, context) => open(options, sessions, { request, caller: callerOf(context) }),
+      receive: (request: ReceiveRequest, context: HandlerContext): AsyncIterable<JobEvent> =>
+        farReceive(deps, request, context),
+      send: (request: SendRequest, context: HandlerContext): AsyncIterable<JobEvent> =>
+        farSend(deps, request, context),
+      copy: (request: CopyRequest, context: HandlerContext): AsyncIterable<StartResponse> =>
+        farCopy(deps, request, context),
+      async close({ connectionId }, context) {
+        await sessions.close(callerOf(context), connectionId);
+        return {};
+      },
+    },
+    closeSessionsOf: (clientId) => sessions.closeSessionsOf(clientId),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function open(
+  options: SessionServiceOptions,
+  sessions: Sessions,
+  { request, caller }: { readonly request: OpenRequest; readonly caller: Caller },
+) {
+  demandProtocol(request);
+  const suite = chooseSuite(request);
+  const lanes = Math.min(Math.max(1, request.lanes), MAX_LANES);
+  const { controller, limitBytesPerSecond } = optionsOf(request);
+  const memoryBytes = sessions.grantMemory(caller, Number(request.memoryBytes) || options.memoryBytes);
+  const connectionId = freshId(sessions);
+  const serverRandom = randomBytes(RANDOM_BYTES);
+  const session = options.listener.register({
+    seal: !request.sealOff,
+    lanes,
+    memoryBytes,
+    limitBytesPerSecond,
+    controller,
+    keys: { connectionId, clientRandom: request.clientRandom, serverRandom, suite },
+  });
+  sessions.add(caller, { connectionId, session, memoryBytes });
+  return {
+    connectionId,
+    serverRandom,
+    suite,
+    lanes,
+    memoryBytes: BigInt(memoryBytes),
+    serverVersion: options.version,
+  };
+}
+
+function demandProtocol({ protocolVersion, clientRandom }: OpenRequest): void {
+  if (protocolVersion !== PROTOCOL_VERSION) {
+    throw new PbError(
+      "unsupported",
+      `this server speaks protocol ${PROTOCOL_VERSION}, not ${protocolVersion}`,
+      {
+        hint: "install the same version of pb on both sides",
+      },
+    );
+  }
+  if (clientRandom.length !== RANDOM_BYTES) {
+    throw new PbError(
+      "invalid_argument",
+      `client_random has ${clientRandom.length} bytes, not ${RANDOM_BYTES}`,
+    );
+  }
+}
+
+function chooseSuite({ suites }: OpenRequest): number {
+  const suite = suites.find((each) => SUITES.includes(each));
+  if (suite !== undefined) return suite;
+  throw new PbError("unsupported", "no AEAD suite that both sides have");
+}
+
+/** The bounds of transfer options hold here too. */
+function optionsOf({ controller, limitBytesPerSecond }: OpenRequest) {
+  const wire = optionsFromWire(undefined);
+  if (controller !== "" && controller !== "bbr" && controller !== "cubic") {
+    throw new PbError("invalid_argument", `controller: "${controller}" is neither bbr nor cubic`);
+  }
+  if (limitBytesPerSecond > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw new PbError("invalid_argument", `limit: ${limitBytesPerSecond} is too large`);
+  }
+  const chosen: typeof wire.controller = controller;
+  return { controller: chosen, limitBytesPerSecond: Number(limitBytesPerSecond) };
+}
+
+/** Unguessable, so that a datagram for no session costs nothing; never 0. */
+function freshId(sessions: Sessions): bigint {
+  for (;;) {
+    const id = randomBytes(8).readBigUInt64BE();
+    if (id !== 0n && !sessions.has(id)) return id;
+  }
+}
