@@ -4,7 +4,15 @@
 //! engine's threads and under the seeded simulator in `tests/`.
 #![forbid(unsafe_code)]
 
+pub mod cc;
+pub mod error;
+pub mod lane;
 pub mod message;
+mod mtud;
+mod pacer;
+pub mod range_set;
+pub mod rng;
 pub mod sample;
 pub mod time;
 pub mod units;
+pub mod wire;

@@ -55,3 +55,16 @@ pub struct PathSample {
     pub limited_by: LimitedBy,
     pub limited: LimitedTimes,
 }
+
+impl LimitedTimes {
+    /// Adds `ns` nanoseconds in one state.
+    pub fn add(&mut self, by: LimitedBy, ns: u64) {
+        let time = match by {
+            LimitedBy::Application => &mut self.application_ns,
+            LimitedBy::Congestion => &mut self.congestion_ns,
+            LimitedBy::Receiver => &mut self.receiver_ns,
+            LimitedBy::Pacing => &mut self.pacing_ns,
+        };
+        *time = time.saturating_add(ns);
+    }
+}

@@ -3,7 +3,7 @@
 /// Largest unit: 1 MiB of data and 64 KiB of everything else.
 pub const MAX_UNIT: u32 = (1 << 20) + (64 << 10);
 
-/// Which bytes of an arriving unit are there. Holds ranges, no bytes.
+/// Which bytes of a unit are there. Holds ranges, no bytes.
 #[derive(Debug, Clone)]
 pub struct Assembly {
     len: u32,
@@ -50,9 +50,37 @@ impl Assembly {
             .is_some_and(|r| r.0 <= offset && r.1 >= end)
     }
 
-    /// Marks a range as there. Overlaps are merged.
+    /// The first run of missing bytes in `start..end`, as (start, end).
+    pub fn first_gap(&self, start: u32, end: u32) -> Option<(u32, u32)> {
+        let end = end.min(self.len);
+        let mut at = self.ranges.partition_point(|r| r.1 <= start);
+        let mut from = start;
+        if let Some(range) = self.ranges.get(at).filter(|r| r.0 <= from) {
+            from = range.1;
+            at += 1;
+        }
+        let to = self.ranges.get(at).map_or(end, |r| r.0.min(end));
+        (from < to).then_some((from, to))
+    }
+
+    /// Marks a range as there, as far as it lies inside. Overlaps are merged. Constant time for what follows the
+    /// range that begins last, so a unit that arrives in order costs nothing.
     pub fn insert(&mut self, offset: u32, len: u32) {
         let (mut start, mut end) = (offset, offset.saturating_add(len).min(self.len));
+        if start >= end {
+            return;
+        }
+        match self.ranges.last_mut() {
+            Some(last) if start >= last.0 && start <= last.1 => {
+                last.1 = last.1.max(end);
+                return;
+            }
+            Some(last) if start < last.0 => {}
+            _ => {
+                self.ranges.push((start, end));
+                return;
+            }
+        }
         let first = self.ranges.partition_point(|r| r.1 < start);
         let mut last = first;
         while let Some(r) = self.ranges.get(last).filter(|r| r.0 <= end) {
@@ -72,6 +100,7 @@ impl Assembly {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn fills_in_any_order() {
@@ -87,7 +116,36 @@ mod tests {
 
     #[test]
     fn ranges_outside_are_never_free() {
-        let a = Assembly::new(10);
+        let mut a = Assembly::new(10);
         assert!(!a.is_free(5, 6) && !a.is_free(u32::MAX, 2) && !a.has(u32::MAX, 2));
+        a.insert(20, 5);
+        a.insert(u32::MAX, u32::MAX);
+        a.insert(3, 0);
+        assert!(a.is_empty() && a.is_free(0, 10));
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_a_bitmap(
+            inserts in prop::collection::vec((0u32..70, 0u32..12), 0..40),
+            asked in (0u32..70, 1u32..12),
+        ) {
+            let (mut assembly, mut bits) = (Assembly::new(64), [false; 64]);
+            for (offset, len) in inserts {
+                assembly.insert(offset, len);
+                bits.iter_mut().skip(offset as usize).take(len as usize).for_each(|b| *b = true);
+                prop_assert_eq!(assembly.is_complete(), bits.iter().all(|&b| b));
+            }
+            let (offset, len) = asked;
+            let end = offset + len;
+            let inside = end <= 64;
+            let range = || (offset..end.min(64)).map(|at| bits[at as usize]);
+            prop_assert_eq!(assembly.is_free(offset, len), inside && range().all(|b| !b));
+            prop_assert_eq!(assembly.has(offset, len), inside && range().all(|b| b));
+            let gap = (offset..end.min(64)).find(|&at| !bits[at as usize]).map(|from| {
+                (from, (from..end.min(64)).find(|&at| bits[at as usize]).unwrap_or(end.min(64)))
+            });
+            prop_assert_eq!(assembly.first_gap(offset, end), gap);
+        }
     }
 }

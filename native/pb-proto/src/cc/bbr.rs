@@ -1,0 +1,1 @@
+pub use super::cubic::Cubic as Bbr;

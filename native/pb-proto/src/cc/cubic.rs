@@ -1,0 +1,239 @@
+//! CUBIC (RFC 9438), with HyStart++ in slow start. Windows are in bytes; K and W_cubic(t) in segments, as in the RFC.
+
+use super::hystart::HyStart;
+use super::{AckInfo, Controller, LostPacket, Start, bytes_in, initial_window, rate_of};
+use crate::time::{Instant, MS, Nanos, SECOND};
+
+/// Multiplicative decrease (section 4.6).
+const BETA: f64 = 0.7;
+/// Aggressiveness (section 4.1).
+const C: f64 = 0.4;
+/// Additive increase of the Reno-friendly region: 3 (1 - beta) / (1 + beta).
+const ALPHA: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);
+/// Pacing above the window's rate, in slow start and after it (as Linux does).
+const SLOW_START_GAIN: (u64, u64) = (2, 1);
+const AVOIDANCE_GAIN: (u64, u64) = (5, 4);
+/// Round trip assumed for pacing before the first is known.
+const INITIAL_RTT: Nanos = 100 * MS;
+
+/// What a reduction changes, kept to undo it when its losses were none.
+#[derive(Debug, Clone)]
+struct State {
+    window: u64,
+    ssthresh: u64,
+    /// Window before the last reduction, segments.
+    w_max: f64,
+    /// Seconds from the start of the epoch until the window is at `w_max` again.
+    k: f64,
+    /// Estimate of Reno's window, segments.
+    w_est: f64,
+    epoch: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub struct Cubic {
+    state: State,
+    before: Option<State>,
+    hystart: HyStart,
+    datagram: u64,
+    rtt: Nanos,
+    /// Losses of packets sent before this are of the reduction that was made.
+    recovery_start: Option<Instant>,
+    /// CE marks for numbers below this are, too.
+    ce_until: u64,
+    /// Largest flight since the last ACK that was taken as full.
+    peak_in_flight: u64,
+    peak_until: u64,
+    last_sent: Instant,
+}
+
+impl Cubic {
+    pub fn new(start: Start) -> Cubic {
+        let mut window = initial_window(start.datagram);
+        let rtt = start.min_rtt.unwrap_or(INITIAL_RTT);
+        if let (Some(rate), Some(rtt)) = (start.rate, start.min_rtt) {
+            // Half of what the path carried before: a warm start must not flood a path that has changed.
+            window = window.max(bytes_in(rate, rtt) / 2);
+        }
+        let state = State {
+            window,
+            ssthresh: u64::MAX,
+            w_max: 0.0,
+            k: 0.0,
+            w_est: 0.0,
+            epoch: None,
+        };
+        Cubic {
+            state,
+            before: None,
+            hystart: HyStart::new(),
+            datagram: start.datagram,
+            rtt,
+            recovery_start: None,
+            ce_until: 0,
+            peak_in_flight: 0,
+            peak_until: 0,
+            last_sent: start.now,
+        }
+    }
+
+    fn min_window(&self) -> u64 {
+        2 * self.datagram
+    }
+
+    fn segments(&self, bytes: u64) -> f64 {
+        bytes as f64 / self.datagram as f64
+    }
+
+    fn in_slow_start(&self) -> bool {
+        self.state.window < self.state.ssthresh
+    }
+
+    /// The window was used: growing one that is not says nothing about the path (section 5.8).
+    fn is_used(&self) -> bool {
+        let used = self.peak_in_flight + 2 * self.datagram;
+        used >= self.state.window || (self.in_slow_start() && 2 * used >= self.state.window)
+    }
+
+    fn reduce(&mut self, now: Instant) {
+        self.before = Some(self.state.clone());
+        let flown = self.segments(self.state.window);
+        // Fast convergence (section 4.7): leave room for a newcomer.
+        self.state.w_max = if flown < self.state.w_max {
+            flown * (1.0 + BETA) / 2.0
+        } else {
+            flown
+        };
+        self.state.window = ((self.state.window as f64 * BETA) as u64).max(self.min_window());
+        self.state.ssthresh = self.state.window;
+        self.state.epoch = None;
+        self.recovery_start = Some(now);
+    }
+
+    fn avoid(&mut self, ack: &AckInfo) {
+        let window = self.segments(self.state.window);
+        let epoch = *self.state.epoch.get_or_insert_with(|| {
+            self.state.w_est = window;
+            self.state.w_max = self.state.w_max.max(window);
+            self.state.k = ((self.state.w_max - window) / C).cbrt();
+            ack.now
+        });
+        let acked = self.segments(ack.acked);
+        let alpha = if self.state.w_est >= self.state.w_max {
+            1.0
+        } else {
+            ALPHA
+        };
+        self.state.w_est += alpha * acked / window;
+        let t = ack.now.since(epoch) as f64 / SECOND as f64;
+        let rtt = self.rtt as f64 / SECOND as f64;
+        let target = self.w_cubic(t + rtt).clamp(window, 1.5 * window);
+        let next = if self.w_cubic(t) < self.state.w_est {
+            self.state.w_est.max(window)
+        } else {
+            window + (target - window) * (acked / window).min(1.0)
+        };
+        self.state.window = (next * self.datagram as f64) as u64;
+    }
+
+    fn w_cubic(&self, t: f64) -> f64 {
+        C * (t - self.state.k).powi(3) + self.state.w_max
+    }
+}
+
+impl Controller for Cubic {
+    fn on_sent(&mut self, now: Instant, bytes: u64, in_flight: u64, _app_limited: bool) {
+        self.peak_in_flight = self.peak_in_flight.max(in_flight);
+        if in_flight == bytes {
+            self.after_idle(now);
+        }
+        self.last_sent = now;
+    }
+
+    fn on_ack(&mut self, ack: &AckInfo) {
+        self.rtt = ack.smoothed_rtt.max(1);
+        let used = self.is_used();
+        if ack.largest_acked >= self.peak_until {
+            (self.peak_in_flight, self.peak_until) = (ack.in_flight, ack.next_packet);
+        }
+        let sent_after = self
+            .recovery_start
+            .is_none_or(|start| ack.now.since(start) >= self.rtt);
+        if ack.acked == 0 || !used || (!sent_after && !self.in_slow_start()) {
+            return;
+        }
+        if !self.in_slow_start() {
+            return self.avoid(ack);
+        }
+        self.state.window += self.hystart.growth(ack.acked);
+        if self
+            .hystart
+            .on_ack(ack.rtt, ack.largest_acked, ack.next_packet)
+        {
+            self.state.ssthresh = self.state.window;
+        }
+    }
+
+    fn on_lost(&mut self, now: Instant, packet: &LostPacket) {
+        if self
+            .recovery_start
+            .is_none_or(|start| packet.sent_at > start)
+        {
+            self.reduce(now);
+        }
+    }
+
+    /// Section 4.9: takes the reduction back.
+    fn on_spurious_loss(&mut self) {
+        if let Some(before) = self.before.take().filter(|b| b.window > self.state.window) {
+            self.state = before;
+        }
+    }
+
+    fn on_ecn_ce(&mut self, now: Instant, largest_acked: u64, next_packet: u64) {
+        if largest_acked >= self.ce_until {
+            self.ce_until = next_packet;
+            self.reduce(now);
+            self.before = None;
+        }
+    }
+
+    fn on_persistent_congestion(&mut self, now: Instant) {
+        self.state.window = self.min_window();
+        self.state.epoch = None;
+        self.before = None;
+        self.recovery_start = Some(now);
+        self.hystart = HyStart::new();
+    }
+
+    fn set_datagram(&mut self, bytes: u64) {
+        let ratio = self.datagram as f64 / bytes as f64;
+        self.state.w_max *= ratio;
+        self.state.w_est *= ratio;
+        self.datagram = bytes;
+        self.state.window = self.state.window.max(initial_window(bytes).min(4 * bytes));
+    }
+
+    fn window(&self) -> u64 {
+        self.state.window
+    }
+
+    fn pacing_rate(&self) -> u64 {
+        let (times, over) = if self.in_slow_start() {
+            SLOW_START_GAIN
+        } else {
+            AVOIDANCE_GAIN
+        };
+        rate_of(self.state.window * times / over, self.rtt)
+    }
+}
+
+impl Cubic {
+    /// The epoch's clock does not run while nothing is sent (section 5.8): it would jump on the first ACK.
+    fn after_idle(&mut self, now: Instant) {
+        let idle = now.since(self.last_sent);
+        if idle > self.rtt {
+            self.state.epoch = self.state.epoch.map(|epoch| epoch.after(idle));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Congestion control: how many bytes may be in flight, and how fast they may leave. One file for each controller.
+
+use crate::time::{Instant, Nanos};
+
+pub mod bbr;
+mod cubic;
+mod fixed;
+mod hystart;
+
+/// Which controller a lane uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ControllerKind {
+    /// CUBIC (RFC 9438) with HyStart++ (RFC 9406).
+    Cubic,
+    /// BBRv3 (draft-ietf-ccwg-bbr).
+    #[default]
+    Bbr,
+    /// A fixed rate in bytes per second, for private links. Loss does not slow it.
+    Fixed(u64),
+}
+
+/// What a controller starts from.
+#[derive(Debug, Clone, Copy)]
+pub struct Start {
+    pub now: Instant,
+    /// Bytes of a full datagram.
+    pub datagram: u64,
+    /// Round trip of the path as another session knew it, ns.
+    pub min_rtt: Option<Nanos>,
+    /// Bytes per second that the path carried then.
+    pub rate: Option<u64>,
+    pub seed: u64,
+}
+
+/// A delivery-rate sample (draft-cheng-iccrg-delivery-rate-estimation), made when its packet is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RateSample {
+    /// Bytes per second; 0 when the interval was too short to say.
+    pub rate: u64,
+    /// Bytes delivered over the interval.
+    pub delivered: u64,
+    /// Bytes delivered before the packet was sent.
+    pub prior_delivered: u64,
+    /// Bytes in flight just after the packet was sent, it included.
+    pub tx_in_flight: u64,
+    /// Bytes declared lost between its sending and now.
+    pub lost: u64,
+    /// The sender had too little to send, or no credit: the rate is a lower bound only.
+    pub app_limited: bool,
+}
+
+/// Everything one ACK changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AckInfo {
+    pub now: Instant,
+    /// Bytes newly acknowledged.
+    pub acked: u64,
+    /// Bytes declared lost by this ACK.
+    pub lost: u64,
+    /// Before and after the ACK.
+    pub prior_in_flight: u64,
+    pub in_flight: u64,
+    /// Bytes delivered since the lane began.
+    pub delivered: u64,
+    /// Bytes lost since the lane began.
+    pub total_lost: u64,
+    pub sample: Option<RateSample>,
+    /// This ACK's round trip, ns.
+    pub rtt: Option<Nanos>,
+    pub smoothed_rtt: Nanos,
+    pub largest_acked: u64,
+    /// The next packet number to be sent: what comes after it belongs to the next round.
+    pub next_packet: u64,
+    /// The newest of the acknowledged packets was sent while the window was not full.
+    pub app_limited: bool,
+}
+
+/// A packet declared lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LostPacket {
+    pub number: u64,
+    pub size: u64,
+    pub sent_at: Instant,
+    pub tx_in_flight: u64,
+    /// Bytes lost between its sending and now, it included.
+    pub lost_since: u64,
+    /// Bytes delivered before it was sent.
+    pub prior_delivered: u64,
+    pub app_limited: bool,
+}
+
+/// A congestion controller. It learns of every packet and is asked for a window and a rate.
+pub trait Controller: Send {
+    /// A packet left; `in_flight` includes it. `app_limited` as in [`RateSample`].
+    fn on_sent(&mut self, now: Instant, bytes: u64, in_flight: u64, app_limited: bool);
+    /// An ACK came, after [`Controller::on_lost`] for each packet that it made lost.
+    fn on_ack(&mut self, ack: &AckInfo);
+    /// A packet was declared lost.
+    fn on_lost(&mut self, now: Instant, packet: &LostPacket);
+    /// Everything that the last reduction was made for turned out not to be lost.
+    fn on_spurious_loss(&mut self) {}
+    /// New CE marks, for packets up to `largest_acked`, when `next_packet` is the next to be sent.
+    fn on_ecn_ce(&mut self, now: Instant, largest_acked: u64, next_packet: u64);
+    /// Nothing came through for several probe timeouts (RFC 9002 section 7.6).
+    fn on_persistent_congestion(&mut self, now: Instant);
+    /// The size of a full datagram changed.
+    fn set_datagram(&mut self, bytes: u64);
+    /// Bytes that may be in flight.
+    fn window(&self) -> u64;
+    /// Bytes per second.
+    fn pacing_rate(&self) -> u64;
+}
+
+/// Makes a controller.
+pub fn start(kind: ControllerKind, start: Start) -> Box<dyn Controller> {
+    match kind {
+        ControllerKind::Cubic => Box::new(cubic::Cubic::new(start)),
+        ControllerKind::Bbr => Box::new(bbr::Bbr::new(start)),
+        ControllerKind::Fixed(rate) => Box::new(fixed::Fixed::new(start, rate)),
+    }
+}
+
+/// Initial window: 10 full datagrams (RFC 6928), at least 14,720 bytes and for jumbo datagrams at least four of them.
+fn initial_window(datagram: u64) -> u64 {
+    (10 * datagram).min(14_720.max(4 * datagram))
+}
+
+/// Bytes that `rate` bytes per second carry in `span` nanoseconds.
+fn bytes_in(rate: u64, span: Nanos) -> u64 {
+    (u128::from(rate) * u128::from(span) / 1_000_000_000).min(u128::from(u64::MAX)) as u64
+}
+
+/// Bytes per second of `bytes` in `span` nanoseconds.
+pub(crate) fn rate_of(bytes: u64, span: Nanos) -> u64 {
+    (u128::from(bytes) * 1_000_000_000 / u128::from(span.max(1))).min(u128::from(u64::MAX)) as u64
+}

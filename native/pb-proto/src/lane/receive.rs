@@ -1,0 +1,143 @@
+//! The receiving half: which packets came, and when to say so.
+
+use super::config::MAX_ACK_DELAY;
+use super::replay::ReplayWindow;
+use crate::range_set::RangeSet;
+use crate::time::{Instant, Nanos, US};
+use crate::wire::frame::{AckCounts, MAX_RANGES, put_ack};
+
+/// Every batch is acknowledged at once until this many packets came: a sender that starts needs the clock.
+const DENSE_START: u64 = 100;
+/// Batches with something to acknowledge that share one ACK.
+const BATCHES_PER_ACK: u32 = 2;
+const MIN_ACK_DELAY: Nanos = 250 * US;
+
+/// What came in on a lane.
+#[derive(Debug)]
+pub struct Receiver {
+    pub replay: ReplayWindow,
+    ranges: RangeSet,
+    /// When the largest number came.
+    largest_at: Instant,
+    batches: u32,
+    eliciting_in_batch: bool,
+    /// Something came that must be acknowledged and has not been.
+    owed: bool,
+    at_once: bool,
+    deadline: Option<Instant>,
+    /// Datagram bytes of all packets.
+    pub bytes: u64,
+    /// Datagram bytes of DATA packets.
+    pub data_bytes: u64,
+    pub packets: u64,
+    pub reordered: u64,
+    pub ecn_ce: u64,
+    pub socket_drops: u64,
+}
+
+impl Receiver {
+    pub fn new() -> Receiver {
+        Receiver {
+            replay: ReplayWindow::new(),
+            ranges: RangeSet::new(),
+            largest_at: Instant(0),
+            batches: 0,
+            eliciting_in_batch: false,
+            owed: false,
+            at_once: false,
+            deadline: None,
+            bytes: 0,
+            data_bytes: 0,
+            packets: 0,
+            reordered: 0,
+            ecn_ce: 0,
+            socket_drops: 0,
+        }
+    }
+
+    /// Takes note of an authentic, new packet.
+    pub fn on_packet(&mut self, now: Instant, number: u64, datagram: usize, ecn_ce: bool) {
+        let expected = self.replay.largest().map_or(0, |n| n + 1);
+        self.replay.insert(number);
+        self.ranges.insert(number);
+        if self.ranges.len() > MAX_RANGES {
+            self.ranges.keep_newest(MAX_RANGES);
+        }
+        if number >= expected {
+            self.largest_at = now;
+        } else {
+            self.reordered += 1;
+        }
+        self.at_once |= number != expected || ecn_ce;
+        self.ecn_ce += u64::from(ecn_ce);
+        self.bytes += datagram as u64;
+        self.packets += 1;
+    }
+
+    /// The packet just taken must be acknowledged.
+    pub fn on_eliciting(&mut self, now: Instant, min_rtt: Option<Nanos>) {
+        self.owed = true;
+        self.eliciting_in_batch = true;
+        let delay = (min_rtt.unwrap_or(0) / 8).clamp(MIN_ACK_DELAY, MAX_ACK_DELAY);
+        self.deadline.get_or_insert(now.after(delay));
+    }
+
+    /// An ACK should go with the next packets, whatever the count of batches.
+    pub fn ack_at_once(&mut self) {
+        self.at_once = true;
+    }
+
+    /// A receive batch is over.
+    pub fn on_batch_end(&mut self) {
+        if std::mem::take(&mut self.eliciting_in_batch) {
+            self.batches += 1;
+            self.at_once |= self.batches >= BATCHES_PER_ACK || self.packets <= DENSE_START;
+        }
+    }
+
+    /// An ACK must leave now.
+    pub fn is_ack_due(&self, now: Instant) -> bool {
+        self.owed && (self.at_once || self.deadline.is_some_and(|at| at <= now))
+    }
+
+    /// Something is owed, so an ACK may ride along with other frames.
+    pub fn is_ack_owed(&self) -> bool {
+        self.owed
+    }
+
+    /// When [`Receiver::is_ack_due`] becomes true by time alone.
+    pub fn ack_deadline(&self) -> Option<Instant> {
+        if !self.owed {
+            return None;
+        }
+        if self.at_once {
+            Some(Instant(0))
+        } else {
+            self.deadline
+        }
+    }
+
+    /// More is remembered than an ACK of ordinary size tells: the peer should confirm an ACK soon.
+    pub fn is_crowded(&self) -> bool {
+        self.ranges.len() > MAX_RANGES / 2
+    }
+
+    /// Writes an ACK frame and returns the largest number in it.
+    pub fn put_ack(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<u64> {
+        let largest = self.ranges.max()?;
+        let counts = AckCounts {
+            delay_us: now.since(self.largest_at) / US,
+            received_bytes: self.data_bytes,
+            socket_drops: self.socket_drops,
+            ecn_ce: self.ecn_ce,
+        };
+        put_ack(out, counts, self.ranges.newest_first());
+        (self.owed, self.at_once, self.deadline, self.batches) = (false, false, None, 0);
+        Some(largest)
+    }
+
+    /// The peer has our ACK of everything up to `largest`: those numbers need not be told again.
+    pub fn on_ack_acked(&mut self, largest: u64) {
+        self.ranges.remove_below(largest);
+    }
+}
