@@ -1,6 +1,6 @@
 /** A server in the test's own process: everything real, but the listener is Node's, which has TCP only. */
 
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { createLocalBackend } from "../../src/backend/local/backend.ts";
 import { createRemoteActions } from "../../src/daemon/remotes.ts";
 import type { ServeParts } from "../../src/daemon/serve.ts";
 import { createServerActions } from "../../src/daemon/server-actions.ts";
+import { SessionService } from "../../src/gen/packetboat/v1/session_pb.ts";
 import type { ServeOptions, ServerActions, ServerReady } from "../../src/model/actions.ts";
 import { PbError } from "../../src/model/error.ts";
 import { openRoot } from "../../src/native/root.ts";
@@ -53,7 +54,10 @@ export function testParts(): ServeParts {
     openRoot,
     localBackend: (root) => createLocalBackend({ root }),
     features: () => ["openat2"],
-    services: () => () => {},
+    // Offered, so that the gate is asked, and not implemented.
+    services: () => (router) => {
+      router.service(SessionService, {});
+    },
     socketOf(id) {
       const socket = sockets.get(id);
       if (!socket) throw new PbError("internal", "no such socket");
@@ -95,7 +99,6 @@ export async function startServer(given: StartOptions = {}): Promise<TestServer>
   const folder = given.folder ?? (await testFolder());
   const root = join(folder, "root");
   const state = join(folder, "state");
-  const { mkdir } = await import("node:fs/promises");
   await mkdir(root, { recursive: true });
   const actions = createServerActions({ home: join(folder, "server-home"), env: {}, parts: testParts() });
   const stopper = new AbortController();
