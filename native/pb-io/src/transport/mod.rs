@@ -90,6 +90,15 @@ pub struct TransportError {
     pub message: String,
 }
 
+impl TransportError {
+    pub fn new(code: Code, message: impl Into<String>) -> TransportError {
+        TransportError {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
 /// What a lane driver may ask of its session, and tell it.
 pub trait LaneHost: Send + Sync {
     /// The lane is established; `waker` interrupts its sleep when there is something to send or grant.
@@ -115,5 +124,24 @@ pub trait LaneHost: Send + Sync {
     fn session_closed(&self, why: TransportError);
 }
 
+pub use control::{CLOSE_NORMAL, LaneSet};
+pub use options::{Choice, LaneOptions, SOCKET_BUFFER, TransportKind};
+pub use session::MAX_LANES;
 pub use waker::Waker;
+
+mod clock;
+pub mod connect;
+mod control;
+pub mod crypto;
+mod fault;
+pub mod listener;
+mod options;
+mod placing;
+mod session;
+mod sys;
+pub mod tcp;
+pub mod udp;
 mod waker;
+
+#[cfg(test)]
+mod tests;

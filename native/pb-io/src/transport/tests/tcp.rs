@@ -1,0 +1,269 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::mpsc;
+
+use parking_lot::Mutex;
+
+use super::host::{random_bytes, units};
+use super::*;
+
+const BUDGET: usize = 64 << 20;
+
+#[test]
+fn sealed_both_ways() {
+    Pair::open(Choice::Tcp, &options(true, 1), BUDGET).exchange(units(1, 60), units(2, 60));
+}
+
+#[test]
+fn clear_both_ways_with_sealed_messages_between() {
+    Pair::open(Choice::Tcp, &options(false, 1), BUDGET).exchange(units(3, 60), units(4, 60));
+}
+
+#[test]
+fn several_lanes() {
+    Pair::open(Choice::Tcp, &options(true, 4), BUDGET).exchange(units(5, 120), units(6, 120));
+    Pair::open(Choice::Tcp, &options(false, 4), BUDGET).exchange(units(5, 120), units(6, 120));
+}
+
+#[test]
+fn a_tiny_grant_slows_and_does_not_stop() {
+    let budget = (1 << 20) + 100;
+    Pair::open(Choice::Tcp, &options(true, 2), budget).exchange(units(7, 60), units(8, 60));
+}
+
+#[test]
+fn file_bodies_with_trailers() {
+    let mut up = units(9, 40);
+    for unit in &mut up {
+        unit.from_file = Some(unit.bytes.len().min(77));
+    }
+    let pair = Pair::open(Choice::Tcp, &options(false, 2), BUDGET);
+    pair.exchange(up, units(10, 20));
+}
+
+#[test]
+fn the_other_suite() {
+    let listener = listener();
+    let (client, server) = (TestHost::new(BUDGET), TestHost::new(BUDGET));
+    let keys = SessionKeys {
+        suite: Suite::ChaCha20Poly1305,
+        ..keys(9).clone()
+    };
+    let accepted = listener
+        .register(&keys, &options(true, 1), server.clone())
+        .unwrap();
+    let addr = listener.local_addr();
+    let connected = connect(addr, &keys, &options(true, 1), Choice::Tcp, client.clone()).unwrap();
+    Pair {
+        client,
+        server,
+        connected,
+        accepted,
+        _listener: listener,
+    }
+    .exchange(units(1, 30), units(2, 30));
+}
+
+#[test]
+fn units_of_a_killed_lane_go_over_another() {
+    let relay = Relay::new();
+    let pair = Pair::through(Choice::Tcp, &options(true, 3), BUDGET, |addr| {
+        relay.to(addr)
+    })
+    .unwrap();
+    let (up, down) = (units(11, 150), units(12, 150));
+    eventually("all lanes are up", || {
+        pair.client.ups() == 3 && pair.server.ups() == 3
+    });
+    pair.client.send_all(&up);
+    pair.server.send_all(&down);
+    eventually("half way", || pair.server.received() > 40);
+    relay.kill_one();
+    eventually("everything arrived", || {
+        pair.server.received() == up.len() && pair.client.received() == down.len()
+    });
+    eventually("everything is acknowledged", || {
+        pair.client.acked() == up.len() && pair.server.acked() == down.len()
+    });
+    pair.server.compare(&up);
+    pair.client.compare(&down);
+    eventually("both saw one lane go", || {
+        pair.client.downs().len() == 1 && pair.server.downs().len() == 1
+    });
+    assert!(pair.client.downs()[0].is_some(), "and were told why");
+}
+
+#[test]
+fn a_wrong_key_is_never_accepted() {
+    let listener = listener();
+    let (client, server) = (TestHost::new(BUDGET), TestHost::new(BUDGET));
+    let _accepted = listener
+        .register(&keys(1), &options(true, 1), server.clone())
+        .unwrap();
+    let wrong = SessionKeys {
+        connection_id: keys(1).connection_id,
+        ..keys(2).clone()
+    };
+    let got = connect(
+        listener.local_addr(),
+        &wrong,
+        &options(true, 1),
+        Choice::Tcp,
+        client.clone(),
+    );
+    assert!(got.is_err() && client.ups() == 0 && server.ups() == 0);
+}
+
+#[test]
+fn a_replayed_hello_gets_no_second_lane() {
+    let relay = Relay::new();
+    let pair = Pair::through(Choice::Tcp, &options(true, 1), BUDGET, |addr| {
+        relay.to(addr)
+    })
+    .unwrap();
+    pair.client.send_all(&units(1, 5));
+    eventually("a lane works", || pair.server.received() == 5);
+    let recorded = relay.first_bytes();
+    let mut again = TcpStream::connect(pair._listener.local_addr()).unwrap();
+    again.write_all(&recorded).unwrap();
+    again
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let answer = again.read(&mut [0; 64]);
+    assert!(
+        matches!(answer, Ok(0))
+            || answer.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset)
+    );
+    assert_eq!(pair.server.ups(), 1);
+}
+
+#[test]
+fn garbage_after_the_preamble_is_dropped() {
+    let pair = Pair::open(Choice::Tcp, &options(true, 1), BUDGET);
+    for seed in 0..50 {
+        let mut stream = TcpStream::connect(pair._listener.local_addr()).unwrap();
+        stream.write_all(b"PBL1").unwrap();
+        let _ = stream.write_all(&random_bytes(seed, 500));
+    }
+    pair.exchange(units(1, 20), units(2, 20));
+}
+
+#[test]
+fn other_connections_are_handed_out_untouched() {
+    let (tx, rx) = mpsc::channel();
+    let tx = std::sync::Mutex::new(tx);
+    let hand = move |fd, _| tx.lock().unwrap().send(TcpStream::from(fd)).unwrap();
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Box::new(hand)).unwrap();
+    let mut client = TcpStream::connect(listener.local_addr()).unwrap();
+    client.write_all(b"\x16\x03\x01").unwrap();
+    std::thread::sleep(Duration::from_millis(30));
+    client.write_all(b"\x02 hello").unwrap();
+    let mut server = rx.recv_timeout(Duration::from_secs(10)).unwrap();
+    let mut got = [0; 10];
+    server.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"\x16\x03\x01\x02 hello");
+    server.write_all(b"x").unwrap();
+    client.read_exact(&mut got[..1]).unwrap();
+}
+
+#[test]
+fn close_tells_the_peer() {
+    let pair = Pair::open(Choice::Tcp, &options(true, 2), BUDGET);
+    eventually("all lanes are up", || {
+        pair.client.ups() == 2 && pair.server.ups() == 2
+    });
+    pair.connected.lanes.close(0x123, "that is enough");
+    eventually("the server hears it", || pair.server.closed().is_some());
+    assert!(
+        pair.server
+            .closed()
+            .unwrap()
+            .message
+            .contains("that is enough")
+    );
+    eventually("all lanes end", || {
+        pair.client.downs().len() == 2 && pair.server.downs().len() == 2
+    });
+    assert!(
+        pair.client.downs().iter().all(Option::is_none),
+        "the closing side has no failure"
+    );
+}
+
+#[test]
+fn an_excess_over_the_grant_closes_the_session() {
+    let pair = Pair::open(Choice::Tcp, &options(true, 1), 1 << 20);
+    // The client believes that it was granted far more than it was.
+    crate::transport::LaneHost::peer_grant(&*pair.client, 1 << 40);
+    pair.client.send_all(&units(1, 60));
+    eventually("the server closes", || {
+        pair.server.closed().is_some() && pair.client.closed().is_some()
+    });
+}
+
+/// Bytes that the relay keeps: more than a HELLO.
+const RECORDED: usize = 256;
+
+type Recorded = (Vec<TcpStream>, Vec<u8>);
+
+/// A TCP relay whose connections can be cut.
+pub struct Relay {
+    listener: std::net::TcpListener,
+    state: Arc<Mutex<Recorded>>,
+}
+
+impl Relay {
+    pub fn new() -> Relay {
+        Relay {
+            listener: std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+            state: Arc::default(),
+        }
+    }
+
+    pub fn to(&self, server: SocketAddr) -> SocketAddr {
+        let (listener, state) = (self.listener.try_clone().unwrap(), self.state.clone());
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(server)) else {
+                    return;
+                };
+                state.lock().0.push(client.try_clone().unwrap());
+                pump(
+                    client.try_clone().unwrap(),
+                    server.try_clone().unwrap(),
+                    Some(state.clone()),
+                );
+                pump(server, client, None);
+            }
+        });
+        self.listener.local_addr().unwrap()
+    }
+
+    fn kill_one(&self) {
+        let victim = self.state.lock().0.pop().unwrap();
+        victim.shutdown(std::net::Shutdown::Both).unwrap();
+    }
+
+    /// The first bytes that any client sent.
+    fn first_bytes(&self) -> Vec<u8> {
+        self.state.lock().1.clone()
+    }
+}
+
+fn pump(mut from: TcpStream, mut to: TcpStream, record: Option<Arc<Mutex<Recorded>>>) {
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 65_536];
+        while let Ok(n @ 1..) = from.read(&mut buffer) {
+            if let Some(state) = &record {
+                let first = &mut state.lock().1;
+                let room = RECORDED.saturating_sub(first.len()).min(n);
+                first.extend_from_slice(&buffer[..room]);
+            }
+            if to.write_all(&buffer[..n]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(std::net::Shutdown::Both);
+        let _ = from.shutdown(std::net::Shutdown::Both);
+    });
+}

@@ -1,0 +1,90 @@
+//! Sealing planned packets into a train.
+
+use pb_proto::lane::config::MAX_DATAGRAM;
+use pb_proto::lane::{PacketPlan, PlanBody};
+use pb_proto::wire::header::{HEADER, Header, TAG};
+
+use super::units::{Units, from_file, in_memory};
+use crate::transport::crypto::SealKeys;
+
+/// Bytes of the largest train: what UDP_SEGMENT takes at once.
+pub(super) const TRAIN: usize = MAX_DATAGRAM as usize;
+/// Packets of the largest train (UDP_MAX_SEGMENTS of kernels before 6.9; 128 since).
+pub(super) const TRAIN_PACKETS: usize = 64;
+
+/// One train of sealed packets, back to back.
+pub(super) struct Train {
+    bytes: Box<[u8]>,
+    len: usize,
+    /// Size of its packets but the last.
+    pub size: usize,
+    /// Room for a payload that has to be read from a file before it is sealed.
+    aside: Vec<u8>,
+}
+
+impl Train {
+    pub(super) fn new() -> Train {
+        Train {
+            bytes: vec![0; TRAIN].into_boxed_slice(),
+            len: 0,
+            size: 0,
+            aside: Vec::new(),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// Seals `plans`. A plan that cannot be sealed (its unit is not there) is left out: it counts as lost.
+    pub(super) fn fill(&mut self, plans: &[PacketPlan], keys: &SealKeys, units: &mut Units) {
+        self.len = 0;
+        self.size = plans.first().map_or(1, |p| usize::from(p.size));
+        for plan in plans {
+            let size = usize::from(plan.size);
+            let Some(packet) = self.bytes.get_mut(self.len..self.len + size) else {
+                return;
+            };
+            if seal(plan, keys, units, &mut self.aside, packet).is_none() {
+                return;
+            }
+            self.len += size;
+        }
+    }
+}
+
+fn seal(
+    plan: &PacketPlan,
+    keys: &SealKeys,
+    units: &mut Units,
+    aside: &mut Vec<u8>,
+    packet: &mut [u8],
+) -> Option<()> {
+    let (head, rest) = packet.split_first_chunk_mut::<HEADER>()?;
+    let h = &plan.header;
+    h.encode(head);
+    let aad = Header::aad(head);
+    let key = keys.key();
+    let payload = match &plan.body {
+        PlanBody::Frames(frames) => frames.as_slice(),
+        PlanBody::Unit => {
+            let (at, len) = (h.offset as usize, usize::from(h.payload_len));
+            let unit = units.get(h.unit)?;
+            if let Some(bytes) = in_memory(unit, at, len) {
+                bytes
+            } else {
+                aside.resize(len, 0);
+                from_file(unit, at, aside);
+                aside.as_slice()
+            }
+        }
+    };
+    if !h.clear {
+        return key.seal(h.packet_number, &aad, payload, rest).ok();
+    }
+    let (body, tag) = rest.split_at_mut_checked(payload.len())?;
+    body.copy_from_slice(payload);
+    (tag.len() == TAG).then_some(())?;
+    tag.copy_from_slice(&key.seal_header(h.packet_number, &aad).ok()?);
+    Some(())
+}
