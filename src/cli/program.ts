@@ -1,4 +1,4 @@
-import { Command, type CommanderError } from "commander";
+import { Command, type CommanderError, type Option } from "commander";
 import { PbError } from "../model/error.ts";
 import { clientsCommand } from "./commands/clients.ts";
 import { completeCommand, completionCommand } from "./commands/completion.ts";
@@ -50,10 +50,15 @@ export function createProgram(host: CommandHost, terminal: Terminal): Command {
     for (const command of commands) program.addCommand(command.helpGroup(group));
   }
   program.addCommand(completeCommand(host), { hidden: true });
-  program.helpCommand("help [command]", "show the help of a command").helpOption("--help", "show this help");
+  program.addHelpCommand(
+    new Command("help").argument("[command]").description("show the help of a command").helpGroup("Help:"),
+  );
   addGlobals(program);
   everyCommand(program, (command) => {
     if (command !== program && command.commands.length === 0) addGlobals(command);
+    // ls -h is --human.
+    if (command.name() !== "list") command.helpOption("-h, --help", "show this help");
+    command.configureHelp({ subcommandTerm, optionDescription });
     command.exitOverride().configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       writeErr: (text) => terminal.stderr.write(text),
@@ -70,9 +75,26 @@ function everyCommand(command: Command, visit: (command: Command) => void): void
   for (const child of command.commands) everyCommand(child, visit);
 }
 
+/** `list, ls [location...]` */
+function subcommandTerm(command: Command): string {
+  const names = [command.name(), ...command.aliases()].join(", ");
+  const words = command.registeredArguments.map((argument) => {
+    const name = argument.name() + (argument.variadic ? "..." : "");
+    return argument.required ? `<${name}>` : `[${name}]`;
+  });
+  return [names, ...words].join(" ");
+}
+
+/** The words that an option takes after what it is for, without quotes. */
+function optionDescription(option: Option): string {
+  const { description, argChoices, flags } = option;
+  return argChoices && !flags.includes("|") ? `${argChoices.join(", ")}; ${description}` : description;
+}
+
 /** Commander's refusal of a command line as our error. */
 export function usageError(error: CommanderError): PbError {
-  const message = error.message.replace(/^error: /, "");
-  const hint = "pb --help lists the commands, pb COMMAND --help its options.";
+  // A guess ("(Did you mean list?)") is on a line of its own.
+  const [message = "", guess] = error.message.replace(/^error: /, "").split("\n");
+  const hint = guess?.replace(/[()]/g, "") ?? "pb --help lists the commands, pb COMMAND --help its options.";
   return new PbError("usage", message, { hint, cause: error });
 }

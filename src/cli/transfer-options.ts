@@ -30,7 +30,7 @@ export interface TransferFlags {
   readonly memory?: number;
   readonly seal?: boolean;
   readonly fsync?: boolean;
-  readonly perms: boolean;
+  readonly perms?: boolean;
   readonly owner?: boolean;
   readonly follow?: boolean;
   readonly controller?: "bbr" | "cubic";
@@ -103,13 +103,13 @@ function whatOptions(): Option[] {
 
 function howOptions(): Option[] {
   return [
-    new Option("--overwrite <when>", "default: if-different, in size or time")
+    new Option("--overwrite <when>", "default: if-different (in size or time)")
       .choices(keys(OVERWRITE))
       .argParser((text) => OVERWRITE[parseChoice(text, "--overwrite", keys(OVERWRITE))]),
-    new Option("--perms", "keep permission bits; the default").default(true, "on"),
+    new Option("--perms", "keep permission bits; the default"),
     new Option("--no-perms", "new files get the default mode of the place"),
     new Option("--owner", "keep user and group ids, where the receiver may set them"),
-    new Option("--fsync <on|off>", "off: do not wait until files are on disk; a power cut may take them")
+    new Option("--fsync <on|off>", "off does not wait until files are on disk: a power cut may take them")
       .choices(SWITCH)
       .argParser((text) => parseSwitch(text, "--fsync")),
     new Option("--manifest <file>", "write a line of JSON for each file: path, size, BLAKE3"),
@@ -119,10 +119,10 @@ function howOptions(): Option[] {
 function wireOptions(): Option[] {
   const count = (flag: string, max: number) => (text: string) => parseCount(text, flag, { min: 1, max });
   return [
-    new Option("--transport <how>", "default: auto, UDP where it passes")
+    new Option("--transport <how>", "default: auto (UDP where it passes)")
       .choices(keys(TRANSPORT))
       .argParser((text) => TRANSPORT[parseChoice(text, "--transport", keys(TRANSPORT))]),
-    new Option("--seal <on|off>", "off: data in clear on the wire, still verified; for private wires")
+    new Option("--seal <on|off>", "off sends data in clear, still verified: for private wires")
       .choices(SWITCH)
       .argParser((text) => parseSwitch(text, "--seal")),
     new Option("--limit <rate>", "at most so many bytes a second").argParser((text) =>
@@ -173,7 +173,7 @@ export function protoOptions(flags: TransferFlags) {
     ...(flags.maxAge !== undefined && { maxAge: BigInt(flags.maxAge) }),
     overwrite: flags.overwrite ?? Overwrite.IF_DIFFERENT,
     follow: flags.follow === true,
-    permsOff: !flags.perms,
+    permsOff: flags.perms === false,
     owner: flags.owner === true,
     fsyncOff: flags.fsync === false,
     ...wireFields(flags),

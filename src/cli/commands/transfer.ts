@@ -34,7 +34,7 @@ export function transferCommand(host: CommandHost): Command {
     )
     .usage("[options] <source...> <destination>");
   return addTransferOptions(command)
-    .addHelpText("after", DESTINATION_HELP + EXAMPLES)
+    .addHelpText("after", `${DESTINATION_HELP}\n${EXAMPLES}`)
     .action(async (words: string[], flags: TransferFlags, self: Command) => {
       const { sources, destination } = splitWords(words);
       const context = await host.context(self);
