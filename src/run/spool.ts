@@ -5,7 +5,7 @@ import { resolveOptions, type TransferOptions } from "../model/transfer.ts";
 import type { JobResult, SendEntry } from "../native/types.ts";
 import { onAbort } from "./abort.ts";
 import type { Compared } from "./compare.ts";
-import { type RunContext, receiveOptions, sendOptions } from "./context.ts";
+import { type RunContext, sendOptions } from "./context.ts";
 import { awaitFarEnd, type FarCall, watchFar } from "./far.ts";
 import { belowRoot } from "./feed.ts";
 import { settled, startReceiveHalf } from "./halves.ts";
@@ -39,7 +39,7 @@ export async function downloadLeg(context: RunContext, source: SpoolEnd, round: 
   const both = AbortSignal.any([signal, stop.signal]);
   const half = startReceiveHalf({
     session: source.opened.session,
-    receive: spoolReceive(context, round, first),
+    receive: spoolReceive(round, first),
     onProgress: () => {},
     signal: both,
   });
@@ -76,11 +76,11 @@ function reporterOf({ reporter }: RunContext) {
   };
 }
 
-function spoolReceive(context: RunContext, round: Round, first: Compared) {
+function spoolReceive(round: Round, first: Compared) {
   const endpoint: Endpoint = { backend: round.local, path: round.folder, label: round.folder };
   const isOneFile = first.entry.path === "";
   return {
-    ...receiveOptions(context.request, { job: round.job, manifest: false }),
+    job: round.job,
     root: rootOf(endpoint),
     base: isOneFile ? joinPath(round.folder, SINGLE) : round.folder,
     exactName: isOneFile,
