@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
 import { PbError } from "../model/error.ts";
 import type { Shell } from "./context.ts";
@@ -13,9 +14,11 @@ export async function confirm(shell: Shell, question: string, flag: string): Pro
     throw new PbError("usage", `${question.replace(/\?$/, "")}: nobody to ask; add ${flag}`, { peer: flag });
   }
   const { stdin, stderr } = shell.terminal;
-  const reader = createInterface({ input: stdin, output: stderr, terminal: true });
+  // The terminal itself edits the line: Ctrl-C stays a signal.
+  const reader = createInterface({ input: stdin, output: stderr, terminal: false });
+  const end = once(reader, "close").then(() => "");
   try {
-    const answer = await reader.question(`${question} [y/N] `, { signal: shell.signal });
+    const answer = await Promise.race([reader.question(`${question} [y/N] `, { signal: shell.signal }), end]);
     if (/^y(es)?$/i.test(answer.trim())) return;
   } finally {
     reader.close();
