@@ -42,10 +42,14 @@ export interface ServeParts {
   readonly localBackend: (root: FileRoot) => Backend;
   /** What this host's engine can: "gso", "gro", "openat2", ... */
   readonly features: () => readonly string[];
-  /** Further services: data sessions. */
-  readonly services: (context: ServerContext) => (router: ConnectRouter) => void;
+  /** Further services: data sessions. Made once for a server and closed with it. */
+  readonly services: (context: ServerContext) => OfferedServices;
   /** From what the listener hands over to what TLS runs on; default: a socket on the descriptor. */
   readonly socketOf?: (fd: number) => Socket;
+}
+
+export interface OfferedServices extends AsyncDisposable {
+  readonly routes: (router: ConnectRouter) => void;
 }
 
 export interface ServeRequest {
@@ -72,6 +76,7 @@ export async function serve({ options, env, defaultState, parts }: ServeRequest)
   const listener = cleanup.use(await listen(settings, { ...parts, onStream: door.onStream }));
   const calls = countCalls();
   const gate = createGate({ authority: state.authority, clients });
+  const further = cleanup.use(parts.services({ version: parts.version, places, listener, live }));
   const server: Running = {
     settings,
     parts,
@@ -83,7 +88,7 @@ export async function serve({ options, env, defaultState, parts }: ServeRequest)
     live,
     gate,
     calls,
-    listener,
+    further,
   };
   const secure = createServer(server);
   cleanup.defer(() => secure.close());
@@ -132,7 +137,7 @@ interface Running {
   readonly live: LiveClients;
   readonly gate: Gate;
   readonly calls: Calls;
-  readonly listener: NativeListener;
+  readonly further: OfferedServices;
 }
 
 async function openPlaces(settings: ServeSettings, parts: ServeParts): Promise<Places> {
@@ -195,7 +200,7 @@ function createServer(server: Running): SecureServer {
     handler: createHandler({
       gate,
       calls,
-      routes: (router) => offer(router, server),
+      routes: routesOf(server),
       onFailure: (method, err) => logger[levelOf(err)]({ method, err }, "call failed"),
     }),
     onSecure(socket) {
@@ -218,37 +223,33 @@ function levelOf(error: unknown): "error" | "debug" {
     : "debug";
 }
 
-function offer(router: ConnectRouter, server: Running): void {
-  const { parts, places, listener, live, state, clients, invites, logger, settings } = server;
-  router.service(
-    AdminService,
-    createAdminService({
-      ca: state.ca,
-      clients,
-      invites,
-      version: parts.version,
-      roots: places.names,
-      features: parts.features(),
-      onEnrolled({ id, name, address, token }) {
-        logger.info({ client: id, name: displayPath(name), peer: address }, "enrolled");
-        forgetInvite(settings.state, token).catch((err: unknown) =>
-          logger.warn({ err }, "STATE/invite stays"),
-        );
-      },
-    }),
-  );
-  router.service(
-    FileService,
-    createFileService({
-      resolve: (location, context) => {
-        if (location.remote !== "") {
-          throw new PbError("unsupported", "a server reaches no further remotes", { peer: location.remote });
-        }
-        return places.spot(callerOf(context), pathText(location.path));
-      },
-    }),
-  );
-  parts.services({ version: parts.version, places, listener, live })(router);
+function routesOf(server: Running): (router: ConnectRouter) => void {
+  const { parts, places, state, clients, invites, logger, settings, further } = server;
+  const admin = createAdminService({
+    ca: state.ca,
+    clients,
+    invites,
+    version: parts.version,
+    roots: places.names,
+    features: parts.features(),
+    onEnrolled({ id, name, address, token }) {
+      logger.info({ client: id, name: displayPath(name), peer: address }, "enrolled");
+      forgetInvite(settings.state, token).catch((err: unknown) => logger.warn({ err }, "STATE/invite stays"));
+    },
+  });
+  const files = createFileService({
+    resolve: (location, context) => {
+      if (location.remote !== "") {
+        throw new PbError("unsupported", "a server reaches no further remotes", { peer: location.remote });
+      }
+      return places.spot(callerOf(context), pathText(location.path));
+    },
+  });
+  return (router) => {
+    router.service(AdminService, admin);
+    router.service(FileService, files);
+    further.routes(router);
+  };
 }
 
 /** Twice a day: the certificate is renewed two months before its end. */

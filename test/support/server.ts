@@ -55,9 +55,10 @@ export function testParts(): ServeParts {
     localBackend: (root) => createLocalBackend({ root }),
     features: () => ["openat2"],
     // Offered, so that the gate is asked, and not implemented.
-    services: () => (router) => {
-      router.service(SessionService, {});
-    },
+    services: () => ({
+      routes: (router) => router.service(SessionService, {}),
+      [Symbol.asyncDispose]: async () => {},
+    }),
     socketOf(id) {
       const socket = sockets.get(id);
       if (!socket) throw new PbError("internal", "no such socket");

@@ -69,7 +69,10 @@ export function connectPb(options: ConnectOptions): PbConnection {
         },
       },
     );
-    live = { manager, address };
+    // The address itself: a name may lead elsewhere the next time, and link-local ones need the zone that was given.
+    const { remoteAddress = "" } = socket;
+    const host = remoteAddress === "" || remoteAddress.startsWith("fe80:") ? address.host : remoteAddress;
+    live = { manager, address: { host, port: address.port } };
     return live;
   }
 
