@@ -119,6 +119,8 @@ export type NativeAccess =
  */
 export interface SessionPeer {
   readonly name: string;
+  /** Equal to this machine's (daemon/host-id.ts) when device and inode numbers mean the same at both; "" where not known. */
+  hostId(signal: AbortSignal): Promise<string>;
   openSession(options: OpenSessionOptions): Promise<PeerSession>;
   /** Copies within the peer, through its own engine; the last event is the receipt. Needs `serverSideCopy`. */
   copy(options: FarCopyOptions): AsyncIterable<StartResponse>;

@@ -53,6 +53,7 @@ const signal = new AbortController().signal;
 const error = (code: string) => expect.objectContaining({ code });
 const noPeer = {
   name: "",
+  hostId: async () => "",
   openSession: () => Promise.reject(new Error()),
   copy: () => (async function* () {})(),
 };

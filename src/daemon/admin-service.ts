@@ -6,6 +6,7 @@ import { CLIENT_AUTH, type Credential, checkRequest, issue } from "../credential
 import type { AdminService } from "../gen/packetboat/v1/admin_pb.ts";
 import { pathBytes } from "../model/path.ts";
 import { callerOf } from "./caller.ts";
+import { hostId } from "./host-id.ts";
 import { peerOf } from "./peer.ts";
 import { rateLimit } from "./rate-limit.ts";
 
@@ -92,6 +93,7 @@ export function createAdminService(options: AdminServiceOptions): ServiceImpl<ty
         path: pathBytes(path),
         protocolVersion: PROTOCOL_VERSION,
         features: [...options.features],
+        hostId: hostId(),
       };
     },
   };

@@ -15,6 +15,7 @@ import { type Endpoint, runTransfer } from "../run/transfer.ts";
 import { optionsFromWire } from "../wire/options.ts";
 import { callerOf } from "./caller.ts";
 import { type Spot, told } from "./file-service.ts";
+import { hostId } from "./host-id.ts";
 import { type JobEvents, jobEvents } from "./job-events.ts";
 import { pathFromWire } from "./paths.ts";
 import type { Places } from "./places.ts";
@@ -140,7 +141,7 @@ export async function* farCopy(
   const unused = async (): Promise<never> => {
     throw new PbError("internal", "a copy within one server needs no spool");
   };
-  const tools = { engine: jobs.engine, local: unused, spoolParent: tmpdir() };
+  const tools = { engine: jobs.engine, hostId: hostId(), local: unused, spoolParent: tmpdir() };
   const asked = {
     jobId: randomUUID(),
     sources: sources.map(({ endpoint }) => endpoint),

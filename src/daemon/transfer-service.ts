@@ -13,6 +13,7 @@ import { pathText } from "../model/path.ts";
 import type { NativeEngine } from "../native/types.ts";
 import { type Endpoint, runTransfer } from "../run/transfer.ts";
 import { optionsFromWire } from "../wire/options.ts";
+import { hostId } from "./host-id.ts";
 
 export interface TransferServiceOptions {
   readonly backends: Pick<Backends, "open">;
@@ -46,7 +47,7 @@ async function* start(
     ...(manifestFile === "" ? {} : { manifestFile }),
   };
   const local = () => backends.open("", signal);
-  yield* runTransfer(transfer, { engine, local, spoolParent }, signal);
+  yield* runTransfer(transfer, { engine, hostId: hostId(), local, spoolParent }, signal);
 }
 
 async function endpointsOf(

@@ -9,6 +9,8 @@ export interface RunContext {
   readonly request: ResolvedRequest;
   readonly tools: RunTools;
   readonly reporter: Reporter;
+  /** Do device and inode numbers mean the same at both ends? */
+  readonly oneHost: boolean;
   readonly signal: AbortSignal;
   /** From here on an error is part of the receipt; before it the transfer has not begun. */
   readonly begin: () => void;

@@ -33,6 +33,8 @@ export interface TransferRequest {
 
 export interface RunTools {
   readonly engine: NativeEngine;
+  /** See SessionPeer.hostId. */
+  readonly hostId: string;
   /** This machine, for copies from server to server that are kept here on their way. */
   readonly local: () => Promise<Backend>;
   /** Folder of this machine for that. */

@@ -1,5 +1,4 @@
 import { create } from "@bufbuild/protobuf";
-import type { Backend } from "../backend/backend.ts";
 import { type Receipt, type StartResponse, StartResponseSchema } from "../gen/packetboat/v1/transfer_pb.ts";
 import { PbError } from "../model/error.ts";
 import { throwIfAborted } from "./abort.ts";
@@ -7,9 +6,10 @@ import type { RunContext, Strategy } from "./context.ts";
 import { dryRun } from "./dry-run.ts";
 import { makeReceipt, type Outcome, stateOf } from "./receipt.ts";
 import { Reporter } from "./report.ts";
-import type { ResolvedRequest, RunTools, TransferRequest } from "./request.ts";
+import type { RunTools, TransferRequest } from "./request.ts";
 import { resolveRequest } from "./resolve.ts";
 import { refuseSameThing } from "./same-file.ts";
+import { isOnePlace, isWithinHost } from "./same-host.ts";
 import { kindOf, peerOf } from "./strategy/peer.ts";
 import { rootToRoot } from "./strategy/root-to-root.ts";
 import { rootToSession } from "./strategy/root-to-session.ts";
@@ -39,8 +39,9 @@ export async function* runTransfer(
   throwIfAborted(signal);
   demandOnePlace(request);
   const resolved = await resolveRequest(request, signal);
-  if (isWithinHost(resolved)) await refuseSameThing(resolved, signal);
-  const context = { request: resolved, tools, signal };
+  const oneHost = await isWithinHost(resolved, { hostId: tools.hostId, signal });
+  if (oneHost) await refuseSameThing(resolved, signal);
+  const context = { request: resolved, tools, oneHost, signal };
   if (request.dryRun) yield* plan(context);
   else if (isWithinPeer(request)) yield* sessionCopy(context);
   else yield* execute(context, strategyFor(request));
@@ -55,17 +56,6 @@ function demandOnePlace({ sources }: TransferRequest): void {
   throw new PbError("invalid_argument", `${first.label} and ${other.label} are at different places`, {
     hint: "transfer from one place at a time",
   });
-}
-
-function isOnePlace(a: Backend, b: Backend): boolean {
-  if (a.native.kind === "session" && b.native.kind === "session") return a.native.peer === b.native.peer;
-  return a.native.kind === b.native.kind;
-}
-
-/** Do device and inode mean the same at both ends? */
-function isWithinHost({ sources, destination }: ResolvedRequest): boolean {
-  const streams = [...sources, destination].some(({ fd }) => fd !== undefined);
-  return !streams && sources.every(({ backend }) => isOnePlace(backend, destination.backend));
 }
 
 function isWithinPeer({ sources, destination }: TransferRequest): boolean {

@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { type Client, createClient } from "@connectrpc/connect";
+import { AdminService } from "../../gen/packetboat/v1/admin_pb.ts";
 import { type OpenResponse, SessionService } from "../../gen/packetboat/v1/session_pb.ts";
 import { PbError } from "../../model/error.ts";
 import { pathBytes } from "../../model/path.ts";
@@ -30,8 +31,16 @@ export interface SessionPeerOptions {
 export function createSessionPeer({ connection, engine }: SessionPeerOptions): SessionPeer {
   const name = connection.peer;
   const client = createClient(SessionService, connection.transport);
+  const admin = createClient(AdminService, connection.transport);
   return {
     name,
+    async hostId(signal) {
+      try {
+        return (await admin.info({}, { signal })).hostId;
+      } catch (error) {
+        throw failure(error, name, signal);
+      }
+    },
     async openSession(options) {
       refuseAborted(options.signal);
       const clientRandom = randomBytes(RANDOM_BYTES);

@@ -7,10 +7,9 @@ const JOB = 1;
 
 /** Within this machine: two ends of one engine in this process. */
 export const rootToRoot: Strategy = async (context) => {
-  const { request, tools, reporter, signal } = context;
+  const { request, tools, reporter, oneHost, signal } = context;
   const { memoryBytes, limitBytesPerSecond } = request.options;
-  const toFile = request.destination.fd === undefined && request.resolved[0]?.endpoint.fd === undefined;
-  const guard = toFile ? await folderGuard(request, signal) : undefined;
+  const guard = oneHost ? await folderGuard(request, signal) : undefined;
   const [sender, receiver] = tools.engine.pair({ memoryBytes, limitBytesPerSecond });
   try {
     reporter.watchLanes(() => sender.samples());

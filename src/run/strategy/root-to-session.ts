@@ -3,6 +3,7 @@ import { type RunContext, reportSession, type Strategy, sessionOptions } from ".
 import { awaitFarEnd, type FarCall, watchFar } from "../far.ts";
 import { runSendHalf } from "../halves.ts";
 import type { Outcome } from "../receipt.ts";
+import { folderGuard } from "../same-file.ts";
 import { peerOf } from "./peer.ts";
 
 const JOB = 1;
@@ -37,13 +38,15 @@ export const rootToSession: Strategy = async (context) => {
 };
 
 async function send(
-  { request, reporter, signal }: RunContext,
+  { request, reporter, oneHost, signal }: RunContext,
   open: { peer: SessionPeer; far: FarCall; session: Parameters<typeof runSendHalf>[0]["session"] },
 ): Promise<Outcome> {
   const { peer, far, session } = open;
   reporter.watchLanes(() => session.samples());
+  const guard = oneHost ? await folderGuard(request, signal) : undefined;
   const sent = await runSendHalf({
     session,
+    guard,
     job: JOB,
     request,
     report: reporter,

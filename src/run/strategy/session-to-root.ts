@@ -4,6 +4,7 @@ import { type RunContext, receiveOptions, reportSession, type Strategy, sessionO
 import { awaitFarEnd, watchFar } from "../far.ts";
 import { startReceiveHalf } from "../halves.ts";
 import type { Outcome } from "../receipt.ts";
+import { refuseSharedParts } from "../shared-parts.ts";
 import { peerOf } from "./peer.ts";
 
 const JOB = 1;
@@ -14,6 +15,7 @@ export const sessionToRoot: Strategy = async (context) => {
   const [first] = request.sources;
   if (first === undefined) throw new TypeError("a resolved request has sources");
   const peer = peerOf(first);
+  await refuseSharedParts(context);
   const { transport, chunkBytes } = request.options;
   const opened = await peer.openSession({ ...sessionOptions(request), transport, chunkBytes, signal });
   const stop = new AbortController();

@@ -9,6 +9,7 @@ import { type Compared, compareWithDestination } from "../compare.ts";
 import { type RunContext, reportSession, type Strategy, sessionOptions } from "../context.ts";
 import { pruneFolders } from "../prune.ts";
 import type { Outcome } from "../receipt.ts";
+import { refuseSharedParts } from "../shared-parts.ts";
 import { downloadLeg, removeMoved, type SpoolEnd, uploadLeg } from "../spool.ts";
 import { NO_COUNTS } from "../tally.ts";
 import { peerOf } from "./peer.ts";
@@ -22,6 +23,7 @@ export const sessionToSession: Strategy = async (context) => {
   const [first] = request.sources;
   if (first === undefined) throw new TypeError("a resolved request has sources");
   const [from, to] = [peerOf(first), peerOf(request.destination)];
+  await refuseSharedParts(context);
   const local = await tools.local();
   const { transport, chunkBytes } = request.options;
   const options = { ...sessionOptions(request), transport, chunkBytes, signal };

@@ -1,0 +1,24 @@
+import type { Backend } from "../backend/backend.ts";
+import type { ResolvedRequest } from "./request.ts";
+
+/** Descriptors of this process, or one peer: then a single session or none does. */
+export function isOnePlace(a: Backend, b: Backend): boolean {
+  if (a.native.kind === "session" && b.native.kind === "session") return a.native.peer === b.native.peer;
+  return a.native.kind === b.native.kind;
+}
+
+/**
+ * Do device and inode numbers mean the same at both ends? A server may run on this very machine, or two on one, and serve
+ * the folder that is the other end.
+ */
+export async function isWithinHost(
+  { sources, destination }: Pick<ResolvedRequest, "sources" | "destination">,
+  { hostId, signal }: { readonly hostId: string; readonly signal: AbortSignal },
+): Promise<boolean> {
+  const [first] = sources;
+  if (first === undefined || first.fd !== undefined || destination.fd !== undefined) return false;
+  if (isOnePlace(first.backend, destination.backend)) return true;
+  const idOf = async ({ native }: Backend) => (native.kind === "root" ? hostId : native.peer.hostId(signal));
+  const [one, two] = await Promise.all([idOf(first.backend), idOf(destination.backend)]);
+  return one !== "" && one === two;
+}
