@@ -1,5 +1,4 @@
 import { arch, cpus, release } from "node:os";
-import Table from "cli-table3";
 import type { PeerRuns } from "./measure.ts";
 import type { Scenario, Work } from "./scenario.ts";
 
@@ -64,20 +63,39 @@ export function figures(seconds: readonly number[], work: Pick<Work, "bytes" | "
 /** The last column: how many times as fast as this peer the first one was. */
 export function table(report: Report): string {
   const { unit } = report.work;
-  const head = ["peer", "median s", "min s", "max s", unit, "runs", "first is … × as fast"];
-  const out = new Table({ head, style: { head: [], border: [] } });
   const first = report.runs.find((run) => run.medianSeconds !== undefined)?.medianSeconds;
+  const rows = [["", "median s", "min s", "max s", unit, "runs", "first is × as fast"]];
   for (const run of report.runs) {
     if (run.medianSeconds === undefined || first === undefined) {
-      out.push([run.title, { colSpan: 6, content: `SKIPPED: ${run.skipped ?? "no runs"}` }]);
+      rows.push([run.title, `SKIPPED: ${run.skipped ?? "no runs"}`]);
       continue;
     }
     const seconds = [run.medianSeconds, run.minSeconds ?? 0, run.maxSeconds ?? 0].map((value) =>
       value.toFixed(3),
     );
     const rate = (run.rate ?? 0).toFixed(unit === "Gbit/s" ? 2 : 0);
-    out.push([run.title, ...seconds, rate, run.seconds.length, (run.medianSeconds / first).toFixed(2)]);
+    rows.push([
+      run.title,
+      ...seconds,
+      rate,
+      String(run.seconds.length),
+      (run.medianSeconds / first).toFixed(2),
+    ]);
   }
   const { cpus: count, model, kernel, node } = report.machine;
-  return `${report.title}\n${count} × ${model}, Linux ${kernel}, Node ${node}\n${out.toString()}`;
+  const head = `${report.title}\n${count} × ${model}, Linux ${kernel}, Node ${node}`;
+  return `${head}\n${aligned(rows)}`;
+}
+
+/** Names to the left, numbers to the right. */
+function aligned(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, at) =>
+    Math.max(...rows.filter((row) => row.length > 2).map((row) => row[at]?.length ?? 0)),
+  );
+  const names = Math.max(...rows.map((row) => row[0]?.length ?? 0));
+  const line = (row: readonly string[]) =>
+    row.map((cell, at) =>
+      at === 0 ? cell.padEnd(names) : cell.padStart(row.length > 2 ? (widths[at] ?? 0) : 0),
+    );
+  return rows.map((row) => line(row).join("  ").trimEnd()).join("\n");
 }

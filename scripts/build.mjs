@@ -14,7 +14,11 @@ const sources = filesBelow("src", "scripts", "package.json", "package-lock.json"
 );
 const hash = hashFiles(sources);
 if (!process.argv.includes("--if-changed") || !isFresh("dist", hash) || !existsSync(join(DIST, "main.js"))) {
-  await build();
+  await build().catch((error) => {
+    // esbuild has said what is wrong and where.
+    if (!Array.isArray(error?.errors)) throw error;
+    process.exit(1);
+  });
   setFresh("dist", hash);
 }
 
