@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest";
 import { ERROR_CODES, PbError } from "../model/error.ts";
 import { exitCodeOf } from "../model/exit.ts";
 import { toConnectError } from "../wire/connect.ts";
+import { COMMANDS } from "./commands.ts";
+import type { CommandHost } from "./context.ts";
 import { type CliSetup, cli } from "./testing/cli.ts";
 import { fakeFiles } from "./testing/services.ts";
 
@@ -226,4 +228,12 @@ describe("servers and remotes", () => {
     expect(stdout).toMatch(/fail {5}udp .* no answer\n +do: Open UDP port 7373\./);
     expect(JSON.parse((await cli(["doctor", "--json"], { checks })).stdout)).toEqual(checks);
   });
+});
+
+test("every command is found by the names that it says it has", async () => {
+  const host = {} as CommandHost;
+  for (const { names, load } of COMMANDS) {
+    const command = (await load())(host);
+    expect([command.name(), ...command.aliases()]).toEqual(names);
+  }
 });

@@ -1,21 +1,6 @@
 import { Command, type CommanderError, type Option } from "commander";
 import { PbError } from "../model/error.ts";
-import { clientsCommand } from "./commands/clients.ts";
-import { completeCommand, completionCommand } from "./commands/completion.ts";
-import { demoCommand } from "./commands/demo.ts";
-import { doctorCommand } from "./commands/doctor.ts";
-import { inviteCommand } from "./commands/invite.ts";
-import { listCommand } from "./commands/list.ts";
-import { mkdirCommand } from "./commands/mkdir.ts";
-import { moveCommand } from "./commands/move.ts";
-import { remoteCommand } from "./commands/remote.ts";
-import { renameCommand } from "./commands/rename.ts";
-import { rmCommand } from "./commands/rm.ts";
-import { serveCommand } from "./commands/serve.ts";
-import { statCommand } from "./commands/stat.ts";
-import { touchCommand } from "./commands/touch.ts";
-import { transferCommand } from "./commands/transfer.ts";
-import { versionCommand } from "./commands/version.ts";
+import { commandsFor } from "./commands.ts";
 import type { CommandHost } from "./context.ts";
 import { addGlobals } from "./globals.ts";
 import type { Terminal } from "./terminal.ts";
@@ -29,27 +14,19 @@ Exit codes: 0 ok, 1 general, 2 usage, 3 not found, 4 authentication, 5 temporary
 
 Start here: pb demo`;
 
-/** The whole command tree. A new command: one file, one line here. */
-export function createProgram(host: CommandHost, terminal: Terminal): Command {
+/** The command tree, or of it what a command line needs. */
+export async function createProgram(
+  host: CommandHost,
+  { args, terminal }: { readonly args: readonly string[]; readonly terminal: Terminal },
+): Promise<Command> {
   const program = new Command("pb")
     .description("Moves files and trees between machines: fast, sealed, verified.")
     .enablePositionalOptions()
     .addHelpText("after", NOTES);
-  const groups: readonly (readonly [string, readonly Command[]])[] = [
-    ["Transfers:", [transferCommand(host), moveCommand(host)]],
-    [
-      "Files:",
-      [listCommand, statCommand, mkdirCommand, touchCommand, renameCommand, rmCommand].map((make) =>
-        make(host),
-      ),
-    ],
-    ["Servers:", [serveCommand, inviteCommand, clientsCommand, remoteCommand].map((make) => make(host))],
-    ["Help:", [doctorCommand, demoCommand, completionCommand, versionCommand].map((make) => make(host))],
-  ];
-  for (const [group, commands] of groups) {
-    for (const command of commands) program.addCommand(command.helpGroup(group));
+  for (const { group, load } of commandsFor(args)) {
+    const make = await load();
+    program.addCommand(make(host).helpGroup(group), { hidden: group === "" });
   }
-  program.addCommand(completeCommand(host), { hidden: true });
   program.addHelpCommand(
     new Command("help").argument("[command]").description("show the help of a command").helpGroup("Help:"),
   );

@@ -8,7 +8,6 @@ import { Log } from "./log.ts";
 import { Output, ReaderGone } from "./output.ts";
 import { createProgram, usageError } from "./program.ts";
 import { reportError } from "./report.ts";
-import { toPbError } from "./rpc-error.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface Running extends Services {
@@ -31,7 +30,7 @@ export interface CliOptions {
 export async function runCli(options: CliOptions): Promise<ExitCode> {
   const session = new Session(options);
   try {
-    const program = createProgram(session, options.terminal);
+    const program = await createProgram(session, options);
     await program.parseAsync([...options.args], { from: "user" });
     return await session.finish();
   } catch (error) {
@@ -88,16 +87,16 @@ class Session implements CommandHost {
   }
 
   async fail(error: unknown): Promise<ExitCode> {
-    const code = this.#report(error);
+    const code = await this.#report(error);
     try {
       await this.#close();
     } catch (closing) {
-      this.#report(closing);
+      await this.#report(closing);
     }
     return code;
   }
 
-  #report(error: unknown): ExitCode {
+  async #report(error: unknown): Promise<ExitCode> {
     // Nobody reads: not an error, and the exit code of what was done until then.
     if (error instanceof ReaderGone) return this.#exitCode;
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
@@ -105,7 +104,7 @@ class Session implements CommandHost {
     if (error instanceof CommanderError && error.code === "commander.help") return EXIT.usage;
     const { terminal, args, signal } = this.#options;
     const known =
-      error instanceof CommanderError ? usageError(error) : interruption(toPbError(error), signal);
+      error instanceof CommanderError ? usageError(error) : interruption(await asPbError(error), signal);
     const json = this.#globals === undefined ? asksForJson(args) : this.#globals.format.startsWith("json");
     return reportError(known, { terminal, json, debug: this.#globals?.logLevel === "debug" });
   }
@@ -115,6 +114,12 @@ class Session implements CommandHost {
     await running?.close();
     this.#shell?.log.close();
   }
+}
+
+/** The RPC library is loaded already where an error can be of it. */
+async function asPbError(error: unknown): Promise<PbError> {
+  if (error instanceof PbError) return error;
+  return (await import("./rpc-error.ts")).toPbError(error);
 }
 
 /** Only the services, not what closes them. */

@@ -38,8 +38,8 @@ export function frameLines(options: FrameOptions): string[] {
   if (!progress) return [title, colors.dim(`connecting   ${formatClock(options.elapsedSeconds)}`)];
   return [
     title,
-    barLine(progress, columns, colors),
-    ...wrapParts("", countParts(progress, options.elapsedSeconds, colors), columns),
+    barLine(options, progress),
+    ...wrapParts("", countParts(progress, colors), columns),
     ...networkLines(heading, progress, columns, colors),
   ];
 }
@@ -53,10 +53,10 @@ function headingLine({ source, destination }: Heading, columns: number, colors: 
   return `${colors.bold(left)}${colors.dim(ARROW)}${colors.bold(right)}`;
 }
 
-function barLine(progress: Progress, columns: number, colors: Colors): string {
+function barLine({ elapsedSeconds, columns, colors }: FrameOptions, progress: Progress): string {
   const [bytes, total] = [Number(progress.bytes), Number(progress.totalBytes)];
   const percent = donePercent(progress);
-  const end = ` ${String(percent).padStart(3)}%`;
+  const end = ` ${String(percent).padStart(3)}%   ${formatClock(elapsedSeconds)}`;
   const width = columns - end.length;
   const full = total > 0 ? Math.min(width, Math.floor((bytes / total) * width)) : percent === 100 ? width : 0;
   return colors.green("━".repeat(full)) + colors.dim("─".repeat(width - full)) + end;
@@ -68,7 +68,7 @@ export function donePercent(progress: Progress): number {
   return percentOf(Number(progress.bytes), Number(progress.totalBytes));
 }
 
-function countParts(progress: Progress, elapsedSeconds: number, colors: Colors): string[] {
+function countParts(progress: Progress, colors: Colors): string[] {
   const [bytes, total] = [Number(progress.bytes), Number(progress.totalBytes)];
   const more = progress.listingDone ? "" : "+";
   const parts = [
@@ -79,7 +79,6 @@ function countParts(progress: Progress, elapsedSeconds: number, colors: Colors):
   ];
   if (progress.skippedFiles > 0n) parts.push(`${formatCount(Number(progress.skippedFiles))} skipped`);
   if (progress.errors > 0n) parts.push(colors.red(errorCount(progress)));
-  parts.push(colors.dim(formatClock(elapsedSeconds)));
   return parts;
 }
 
