@@ -257,6 +257,7 @@ fn main() {
     let accepted = listener
         .register(&keys, &options, server.clone())
         .expect("registered");
+    let start = Instant::now();
     let connected = connect(
         listener.local_addr(),
         &keys,
@@ -265,6 +266,10 @@ fn main() {
         client.clone(),
     )
     .expect("connected");
+    println!(
+        "  connect took {:.1} ms",
+        start.elapsed().as_secs_f64() * 1e3
+    );
     std::thread::sleep(Duration::from_millis(300));
     let (start, cpu0, bytes0) = (
         Instant::now(),
@@ -307,6 +312,15 @@ fn main() {
             s.limited
         );
     }
+    std::thread::sleep(Duration::from_millis(500));
+    let cpu0 = self::cpu();
+    std::thread::sleep(Duration::from_secs(1));
+    println!("  idle: cpu {:.2} %", 100.0 * (self::cpu() - cpu0));
+    let start = Instant::now();
     connected.lanes.finish(Duration::from_secs(5));
+    println!(
+        "  finish took {:.1} ms",
+        start.elapsed().as_secs_f64() * 1e3
+    );
     accepted.finish(Duration::from_secs(1));
 }

@@ -60,20 +60,22 @@ impl Datagrams {
             route.push(from, datagram);
             return Some(());
         }
-        let genuine =
-            header.kind == Kind::Hello && udp::verify_hello(&registered.session, &header, datagram);
+        let session = &registered.session;
+        let genuine = header.kind == Kind::Hello && udp::verify_hello(session, &header, datagram);
         if !genuine || !registered.take(Medium::Udp, header.lane) {
             return None;
         }
-        let route = udp::start_server(
-            &registered.session,
-            self.local_for(from, meta.to),
-            from,
-            header.lane,
-        )
-        .ok()?;
-        route.push(from, datagram);
-        registered.set_route(header.lane, &route);
+        let local = self.local_for(from, meta.to);
+        let started = udp::start_server(session, local, from, header.lane).ok()?;
+        started.route.push(from, datagram);
+        registered.set_route(header.lane, &started.route);
+        for (from, stray) in started.strays {
+            let meta = Meta {
+                from: Some(from),
+                ..*meta
+            };
+            self.take(registry, &stray, &meta);
+        }
         Some(())
     }
 

@@ -275,4 +275,33 @@ mod tests {
         let (_, meta) = batch.messages().next().unwrap();
         assert_eq!(meta.from, Some(a.local_addr().unwrap()));
     }
+
+    #[test]
+    fn a_congestion_mark_is_seen() {
+        for (bind, level, option, receive) in [
+            (
+                "127.0.0.1:0",
+                libc::IPPROTO_IP,
+                libc::IP_TOS,
+                libc::IP_RECVTOS,
+            ),
+            (
+                "[::1]:0",
+                libc::IPPROTO_IPV6,
+                libc::IPV6_TCLASS,
+                libc::IPV6_RECVTCLASS,
+            ),
+        ] {
+            let a = UdpSocket::bind(bind).unwrap();
+            let b = UdpSocket::bind(bind).unwrap();
+            sockopt::set(b.as_raw_fd(), level, receive, 1).unwrap();
+            let mut batch = Batch::new(1);
+            for mark in [0b10, 0b11] {
+                sockopt::set(a.as_raw_fd(), level, option, mark).unwrap();
+                a.send_to(&[1], b.local_addr().unwrap()).unwrap();
+                while batch.receive(b.as_fd(), false).is_err() {}
+                assert_eq!(batch.messages().next().unwrap().1.ce, mark == 0b11);
+            }
+        }
+    }
 }

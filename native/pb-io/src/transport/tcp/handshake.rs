@@ -16,6 +16,7 @@ use crate::transport::TransportError;
 use crate::transport::crypto::{Medium, Sealed};
 use crate::transport::fault::Fault;
 use crate::transport::session::Session;
+use crate::transport::sys::random::random;
 
 /// A connection whose peer is authenticated and whose next record is the first of the lane.
 pub(crate) struct Established {
@@ -53,9 +54,7 @@ pub(crate) fn dial(
     );
     let keys = session.open_keys(Medium::Tcp, lane);
     let mut inbound = Inbound::new(keys, session.connection_id, lane, !session.options.seal);
-    let mut challenge = [0u8; 8];
-    aws_lc_rs::rand::fill(&mut challenge)
-        .map_err(|_| unreachable("no randomness from the system"))?;
+    let challenge = random();
     let announced = session.host.grant();
     let hello = Hello {
         challenge,

@@ -8,16 +8,17 @@ use pb_proto::time::{Instant, MS, Nanos, SECOND, US};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::Verdict;
 use super::core::Core;
 use super::path::Path;
 use super::route::Route;
 use super::socket::Sent;
 use super::train::{TRAIN, TRAIN_PACKETS, Train};
 use super::units::{HostFeed, Units};
-use super::{Verdict, random};
 use crate::transport::clock;
 use crate::transport::control::{Entered, Order};
 use crate::transport::fault::Fault;
+use crate::transport::sys::random::random;
 use crate::transport::sys::udp::Batch;
 
 /// Messages of one receive call: 512 KiB of buffers, which stay in a core's second-level cache.
@@ -31,6 +32,8 @@ const SINGLES: usize = 16;
 const SPIN: Nanos = 30 * US;
 /// Least time between samples: 20 a second.
 const SAMPLE_EVERY: Nanos = 50 * MS;
+/// A lane ends when its peer's port was unreachable, and nothing was heard, for so long.
+const REFUSED: Nanos = 3 * SECOND;
 /// Longest sleep, so that an idle lane's samples stay fresh.
 const NAP: Nanos = SECOND;
 
@@ -49,6 +52,7 @@ pub(super) struct Driver {
     closing: bool,
     last_sample: Instant,
     why: Option<Fault>,
+    refused_since: Option<Instant>,
 }
 
 impl Driver {
@@ -73,6 +77,7 @@ impl Driver {
             closing: false,
             last_sample: clock::now(),
             why: None,
+            refused_since: None,
         }
     }
 
@@ -140,10 +145,15 @@ impl Driver {
             match self.batch.receive(self.path.fd(), false) {
                 Ok(0) | Err(Errno::AGAIN) => break,
                 Ok(_) => {}
-                // An ICMP error to something we sent: recovery will notice what is missing.
+                Err(Errno::CONNREFUSED) => {
+                    self.refused();
+                    continue;
+                }
+                // Another ICMP error to something we sent: recovery will notice what is missing.
                 Err(_) => continue,
             }
             let now = clock::now();
+            self.refused_since = None;
             if let Err(fault) = self.core.batch(now, &self.batch) {
                 return self.violated(now, fault);
             }
@@ -155,6 +165,22 @@ impl Driver {
         }
         self.forwarded();
         self.batch.was_full()
+    }
+
+    /// The peer's host says that nobody has the port. Anyone on the path can say so: it counts only when nothing
+    /// genuine was heard for as long as the peer would need to be heard.
+    fn refused(&mut self) {
+        let now = clock::now();
+        let first = *self.refused_since.get_or_insert(now);
+        if self.up && now.since(first) >= REFUSED {
+            let peer = self.path.peer();
+            self.why.get_or_insert(Fault::lost(format!(
+                "nobody listens at {peer} (UDP) any more"
+            )));
+            self.core
+                .lane
+                .close(now, close::INTERNAL, "port unreachable");
+        }
     }
 
     /// Takes what came to the listening socket, from where the client is now.

@@ -20,6 +20,7 @@ pub(crate) use route::Route;
 use self::core::Core;
 use super::crypto::{Medium, Sealed};
 use super::session::Session;
+use super::sys::random::random;
 use super::{TransportError, Waker, clock};
 use crate::error::Code;
 use driver::Driver;
@@ -62,13 +63,20 @@ pub(crate) fn start_client(
     spawn(session, socket, lane, waker, None, verdict)
 }
 
+/// A server's lane that was started.
+pub(crate) struct Started {
+    pub route: Arc<Route>,
+    /// Datagrams, of any peer, that the kernel gave to the lane's socket before it was connected: the listener's.
+    pub strays: Vec<(SocketAddr, Vec<u8>)>,
+}
+
 /// Starts a server's lane for a client whose HELLO was verified, on the local address to which it came.
 pub(crate) fn start_server(
     session: &Session,
     local: SocketAddr,
     peer: SocketAddr,
     lane: u8,
-) -> Result<Arc<Route>, TransportError> {
+) -> Result<Started, TransportError> {
     let socket = Socket::server(local, peer, &session.options).map_err(|e| {
         TransportError::new(
             Code::IoError,
@@ -78,10 +86,11 @@ pub(crate) fn start_server(
             ),
         )
     })?;
+    let strays = socket.strays();
     let waker = waker()?;
     let route = Arc::new(Route::new(waker.clone()));
     spawn(session, socket, lane, waker, Some(route.clone()), None)?;
-    Ok(route)
+    Ok(Started { route, strays })
 }
 
 /// Whether a datagram is a genuine HELLO of this session.
@@ -149,11 +158,4 @@ fn config(session: &Session, socket: &Socket, lane: u8) -> LaneConfig {
         lanes: session.options.lanes,
         ..LaneConfig::new(session.client, lane, session.connection_id, seed)
     }
-}
-
-/// Bytes that nobody can guess.
-fn random() -> [u8; 8] {
-    let mut bytes = [0u8; 8];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the system's random generator works");
-    bytes
 }

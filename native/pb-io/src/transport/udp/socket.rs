@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_
 
 use crate::transport::LaneOptions;
 use crate::transport::sys::sockopt::set;
-use crate::transport::sys::udp::send;
+use crate::transport::sys::udp::{Batch, send};
 
 /// ECT(0): this path's packets may be marked instead of dropped (RFC 3168).
 const ECT_0: u8 = 0b10;
@@ -67,6 +67,19 @@ impl Socket {
             peer,
             segmentation: options.segmentation,
         })
+    }
+
+    /// Takes what is in the socket's queue, with its senders.
+    pub(super) fn strays(&self) -> Vec<(SocketAddr, Vec<u8>)> {
+        let mut batch = Batch::new(1);
+        let mut strays = Vec::new();
+        while batch.receive(self.fd.as_fd(), true).is_ok_and(|n| n > 0) {
+            for (bytes, meta) in batch.messages() {
+                let Some(from) = meta.from else { continue };
+                strays.extend(bytes.chunks(meta.segment).map(|d| (from, d.to_vec())));
+            }
+        }
+        strays
     }
 
     /// Sends to another address from now on. What the path could do is to be found out again.
@@ -204,5 +217,46 @@ fn buffers(fd: &OwnedFd, bytes: usize) {
     }
     if sockopt::set_socket_send_buffer_size_force(fd, bytes).is_err() {
         let _ = sockopt::set_socket_send_buffer_size(fd, bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_refused_train_leaves_as_single_datagrams_and_that_is_remembered() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        receiver
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        let peer = receiver.local_addr().unwrap();
+        let mut socket = Socket::client(peer, &LaneOptions::default()).unwrap();
+        // More segments than any kernel takes at once: EINVAL.
+        let train: Vec<u8> = (0..200u8).flat_map(|i| [i; 100]).collect();
+        assert!(socket.takes_trains());
+        assert_eq!(socket.send(&train, 100), Sent::Gone);
+        assert!(!socket.takes_trains());
+        for i in 0..200u8 {
+            let mut datagram = [0; 200];
+            assert_eq!(receiver.recv(&mut datagram).unwrap(), 100);
+            assert_eq!(datagram[..100], [i; 100]);
+        }
+    }
+
+    #[test]
+    fn a_datagram_beyond_the_mtu_is_refused_and_not_cut() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let peer = receiver.local_addr().unwrap();
+        let mut socket = Socket::client(peer, &LaneOptions::default()).unwrap();
+        assert_eq!(socket.send(&[0; 65_530], 65_530), Sent::TooLarge);
+        let most = socket.max_datagram(&LaneOptions::default());
+        assert_eq!(
+            socket.send(&vec![0; usize::from(most)], usize::from(most)),
+            Sent::Gone
+        );
     }
 }
