@@ -151,6 +151,7 @@ impl Control {
         Entered {
             control: self.clone(),
             waker,
+            left: false,
         }
     }
 
@@ -169,6 +170,7 @@ impl Control {
 pub(crate) struct Entered {
     control: Arc<Control>,
     waker: Arc<Waker>,
+    left: bool,
 }
 
 impl Entered {
@@ -178,15 +180,23 @@ impl Entered {
     pub(crate) fn control(&self) -> &Arc<Control> {
         &self.control
     }
-}
 
-impl Drop for Entered {
-    fn drop(&mut self) {
+    /// Counts the thread out before its end: what it still does concerns nobody here.
+    pub(crate) fn leave(&mut self) {
+        if std::mem::replace(&mut self.left, true) {
+            return;
+        }
         let mut state = self.control.state.lock();
         state.alive -= 1;
         state.wakers.retain(|w| !Arc::ptr_eq(w, &self.waker));
         drop(state);
         self.control.changed.notify_all();
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

@@ -212,6 +212,12 @@ impl Lane {
         self.control.is_closed()
     }
 
+    /// Both sides have said LANE_DONE, and ours was acknowledged: nothing can be missing any more. The lane stays for a
+    /// few probe timeouts to answer a peer that has not heard.
+    pub fn is_done(&self) -> bool {
+        self.control.linger_until.is_some()
+    }
+
     /// The handshake is over.
     pub fn is_up(&self) -> bool {
         self.handshake.is_up()

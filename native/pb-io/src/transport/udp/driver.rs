@@ -37,6 +37,16 @@ const REFUSED: Nanos = 3 * SECOND;
 /// Longest sleep, so that an idle lane's samples stay fresh.
 const NAP: Nanos = SECOND;
 
+/// How far a lane is, as its session sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The session has not heard of it.
+    Starting,
+    Up,
+    /// The session has been told of its end; it stays a little to answer a peer that has not heard.
+    Over,
+}
+
 /// A lane and its socket.
 pub(super) struct Driver {
     pub core: Core,
@@ -48,7 +58,9 @@ pub(super) struct Driver {
     batch: Batch,
     train: Train,
     plans: Vec<PacketPlan>,
-    up: bool,
+    stage: Stage,
+    /// The peer has said LANE_DONE.
+    peer_done: bool,
     closing: bool,
     last_sample: Instant,
     why: Option<Fault>,
@@ -73,7 +85,8 @@ impl Driver {
             batch: Batch::new(BATCH),
             train: Train::new(),
             plans: Vec::with_capacity(TRAIN_PACKETS),
-            up: false,
+            stage: Stage::Starting,
+            peer_done: false,
             closing: false,
             last_sample: clock::now(),
             why: None,
@@ -89,13 +102,14 @@ impl Driver {
             if !self.turn() {
                 return;
             }
+            if self.core.lane.is_done() {
+                self.down();
+            }
         }
         if let (Some(verdict), Some(why)) = (self.verdict.take(), &self.why) {
             verdict.failed(why.error().clone());
         }
-        if self.up {
-            self.down();
-        }
+        self.down();
     }
 
     /// One turn. False when the lane is to vanish without a word: it lost a race, or was never used.
@@ -110,9 +124,11 @@ impl Driver {
         if !self.events() {
             return false;
         }
-        self.core.lane.set_grant(self.core.session.host.grant());
+        if self.stage != Stage::Over {
+            self.core.lane.set_grant(self.core.session.host.grant());
+        }
         let busy = self.transmit();
-        if self.up && now.since(self.last_sample) >= SAMPLE_EVERY {
+        if self.stage == Stage::Up && now.since(self.last_sample) >= SAMPLE_EVERY {
             self.last_sample = now;
             self.core
                 .session
@@ -127,8 +143,9 @@ impl Driver {
 
     fn obey(&mut self) -> bool {
         match self.entered.control().current() {
+            Order::Finish | Order::Close { .. } if self.stage == Stage::Starting => return false,
+            _ if self.stage == Stage::Over => {}
             Order::Run => {}
-            Order::Finish | Order::Close { .. } if !self.up => return false,
             Order::Finish => self.core.lane.finish(),
             Order::Close { code, reason } if !self.closing => {
                 self.closing = true;
@@ -172,7 +189,9 @@ impl Driver {
     fn refused(&mut self) {
         let now = clock::now();
         let first = *self.refused_since.get_or_insert(now);
-        if self.up && now.since(first) >= REFUSED {
+        if self.stage == Stage::Over || self.nothing_left() {
+            self.core.lane.close(now, close::DONE, "");
+        } else if self.stage == Stage::Up && now.since(first) >= REFUSED {
             let peer = self.path.peer();
             self.why.get_or_insert(Fault::lost(format!(
                 "nobody listens at {peer} (UDP) any more"
@@ -236,7 +255,10 @@ impl Driver {
                 Event::HandshakeDone | Event::PeerHello { .. } => {}
                 Event::PathValidated => self.path.proven(),
                 Event::PathAbandoned => self.path.back(&session.options),
-                Event::LaneDone => self.core.lane.finish(),
+                Event::LaneDone => {
+                    self.peer_done = true;
+                    self.core.lane.finish();
+                }
                 Event::RotateSendKey { phase } => self.core.seal.rotate_to(phase),
                 Event::Closed { code, reason } => self.ended(code, &reason),
             }
@@ -248,7 +270,8 @@ impl Driver {
     }
 
     fn come_up(&mut self) {
-        if !std::mem::replace(&mut self.up, true) {
+        if self.stage == Stage::Starting {
+            self.stage = Stage::Up;
             self.core
                 .session
                 .host
@@ -283,7 +306,7 @@ impl Driver {
                 host: &*session.host,
                 lane: self.core.lane_id,
                 seal: session.options.seal,
-                open: self.up && !self.closing,
+                open: self.stage == Stage::Up && !self.closing,
                 units: &mut self.units,
             };
             self.core
@@ -327,18 +350,24 @@ impl Driver {
         let _ = poll(&mut fds, Some(&timeout));
     }
 
-    /// Tells the session that the lane has ended, and gives back what is unfinished.
-    fn down(mut self) {
-        let session = &self.core.session;
-        session
-            .host
-            .sample(self.core.lane_id, self.core.lane.sample(clock::now()));
-        if let Some(Fault::Violation(e) | Fault::ClosedByPeer(e)) = &self.why {
-            session.host.session_closed(e.clone());
+    /// The peer sends no more, and everything of ours has arrived: silence is no failure now.
+    fn nothing_left(&self) -> bool {
+        self.peer_done && self.units.is_empty()
+    }
+
+    /// Tells the session, once, that the lane has ended, and gives back what is unfinished.
+    fn down(&mut self) {
+        if std::mem::replace(&mut self.stage, Stage::Over) != Stage::Up {
+            return;
         }
-        let why = self.why.as_ref().map(|w| w.error().clone());
-        session
-            .host
-            .lane_down(self.core.lane_id, self.units.drain(), why);
+        let (host, lane) = (self.core.session.host.clone(), self.core.lane_id);
+        host.sample(lane, self.core.lane.sample(clock::now()));
+        let quiet = self.nothing_left() && matches!(self.why, Some(Fault::Lost(_)));
+        let why = self.why.as_ref().filter(|_| !quiet);
+        if let Some(Fault::Violation(e) | Fault::ClosedByPeer(e)) = why {
+            host.session_closed(e.clone());
+        }
+        host.lane_down(lane, self.units.drain(), why.map(|w| w.error().clone()));
+        self.entered.leave();
     }
 }

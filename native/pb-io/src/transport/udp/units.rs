@@ -30,6 +30,10 @@ impl Units {
         self.by_id.remove(&id)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
     /// Everything that is left, in the order of ids.
     pub(super) fn drain(&mut self) -> Vec<Arc<OutUnit>> {
         self.last = None;
