@@ -7,6 +7,21 @@ export declare class NativeCancel {
   cancel(): void
 }
 
+/** A bound port. */
+export declare class NativeListener {
+  get host(): string
+  get port(): number
+  /** Prepares a session whose lanes the peer opens. */
+  register(connectionId: bigint, clientRandom: Uint8Array, serverRandom: Uint8Array, options: NativeSessionOptions): NativeSession
+  /** Stops accepting. Idempotent. */
+  close(): void
+}
+
+/** A receiving job. */
+export declare class NativeReceiveJob {
+  abort(reason: string): void
+}
+
 /** A directory below which everything happens. Paths are bytes, relative, '/'-separated; empty is the root. */
 export declare class NativeRoot {
   /** Opens a directory of this host. `beneath`: no link leads out; else links lead where they lead. */
@@ -29,6 +44,32 @@ export declare class NativeRoot {
   close(): void
 }
 
+/** A sending job. */
+export declare class NativeSendJob {
+  /** Queues a packed batch (see pack.rs); how many entries wait now. */
+  push(packed: Uint8Array): number
+  /** No more entries come. */
+  finish(): void
+  abort(reason: string): void
+}
+
+/** One end of a session. */
+export declare class NativeSession {
+  /** "udp", "tcp", "memory"; `null` on a server, where the client chooses. */
+  get transport(): string | null
+  get note(): string | null
+  /** The newest sample of each lane. */
+  samples(): Array<NativeSample>
+  /** Starts a sending job; `listener` hears of it at most ten times a second, and of its end. */
+  send(options: NativeSendOptions, roots: Array<NativeRoot>, listener: (arg: NativeUpdate) => void): NativeSendJob
+  /** Starts a receiving job below `root`. */
+  receive(options: NativeReceiveOptions, root: NativeRoot, listener: (arg: NativeUpdate) => void): NativeReceiveJob
+  /** `listener` hears once why the session ended: `{code, message}`, or both null after `close()`. */
+  onClose(listener: (arg: NativeClosed) => void): void
+  /** Lets what is queued leave, then ends the session. Idempotent. */
+  close(): Promise<void>
+}
+
 /** A listing under way. */
 export declare class NativeWalker {
   /** Up to `max` records (layout: see src/native/entries.ts), null at the end. After `close()` rejects with `aborted`. */
@@ -37,10 +78,99 @@ export declare class NativeWalker {
   close(): void
 }
 
+/** Opens the lanes of a session to a server; `address` is IP:PORT. `transport`: "auto", "udp", "tcp". */
+export declare function connectSession(address: string, connectionId: bigint, clientRandom: Uint8Array, serverRandom: Uint8Array, options: NativeSessionOptions): Promise<NativeSession>
+
+/** Binds IP:PORT for UDP and TCP; TCP connections that are no lanes go to `on_stream(fd, peer)`, which owns the descriptor. */
+export declare function listenSessions(address: string, onStream: (arg0: number, arg1: string) => void): NativeListener
+
+/** Why a session ended; nothing when it was closed from here. */
+export interface NativeClosed {
+  code?: string
+  message?: string
+}
+
+export interface NativeFileHash {
+  path: Uint8Array
+  size: number
+  blake3: Uint8Array
+}
+
+export interface NativeJobError {
+  code: string
+  path: Uint8Array
+  message: string
+}
+
+/** See `ReceiveJobOptions`. */
+export interface NativeReceiveOptions {
+  job: number
+  base: Uint8Array
+  exactName: boolean
+  /** "always", "if-newer", "if-different", "never" */
+  overwrite: string
+  fsync: boolean
+  perms: boolean
+  owner: boolean
+  manifestFile?: string
+  destinationFd?: number
+}
+
 /** What a removal removed. */
 export interface NativeRemoved {
   files: number
   directories: number
+}
+
+/** See `LaneSample` in src/native/types.ts. */
+export interface NativeSample {
+  lane: number
+  minRttNs: number
+  smoothedRttNs: number
+  deliveryRate: number
+  pacingRate: number
+  bytesInFlight: number
+  congestionWindow: number
+  packetsSent: number
+  packetsReceived: number
+  packetsLost: number
+  packetsSpuriouslyLost: number
+  packetsReordered: number
+  bytesSent: number
+  bytesReceived: number
+  bytesRetransmitted: number
+  peerSocketDrops: number
+  ecnCe: number
+  datagramSize: number
+  limitedBy: string
+  applicationNs: number
+  congestionNs: number
+  receiverNs: number
+  pacingNs: number
+}
+
+/** See `SendJobOptions`. */
+export interface NativeSendOptions {
+  job: number
+  chunkBytes: number
+  parallelFiles: number
+  follow: boolean
+  removeSources: boolean
+  manifestFile?: string
+}
+
+/** See `SessionOptions` in src/native/types.ts. */
+export interface NativeSessionOptions {
+  seal: boolean
+  lanes: number
+  memoryBytes: number
+  limitBytesPerSecond: number
+  /** "", "bbr", "cubic" */
+  controller: string
+  /** "auto", "udp", "tcp" */
+  transport: string
+  /** 1 AES-128-GCM, 2 ChaCha20-Poly1305 */
+  suite: number
 }
 
 /** Bytes. */
@@ -48,6 +178,33 @@ export interface NativeSpace {
   available: number
   total: number
 }
+
+/** See `JobProgress` in src/native/types.ts; `kind` is "progress", "room" or "ended". */
+export interface NativeUpdate {
+  kind: string
+  bytes: number
+  totalBytes: number
+  files: number
+  totalFiles: number
+  directories: number
+  symlinks: number
+  skippedFiles: number
+  skippedBytes: number
+  failedFiles: number
+  chunksRefetched: number
+  removedSources: number
+  /** New since the last update. */
+  errors: Array<NativeJobError>
+  /** At the end: all of them, at most 1,000. */
+  allErrors: Array<NativeJobError>
+  /** At the end: "done", "partial", "failed", "aborted". */
+  state?: string
+  /** At the end: the first 1,000 files. */
+  hashes: Array<NativeFileHash>
+}
+
+/** Two ends within this process. */
+export declare function pairSessions(options: NativeSessionOptions): Array<NativeSession>
 
 /** The addon's version, equal to the npm package's. */
 export declare function version(): string

@@ -49,7 +49,7 @@ fn status() -> Ended {
     let status = Status::new(
         None,
         Box::new(move |_, update| {
-            if let Update::Ended(state) = update {
+            if let Update::Ended(state, _) = update {
                 let _ = tell.lock().unwrap().send(state);
             }
         }),
@@ -121,28 +121,44 @@ fn copy(from: &Path, to: &Path, how: &Copy) -> (State, Ended, Ended) {
     send_entries(root, list, to, how)
 }
 
-fn send_entries(root: Root, list: Vec<Entry>, to: &Path, how: &Copy) -> (State, Ended, Ended) {
-    let (a, b) = sessions(how.memory);
-    let (sent, received) = (status(), status());
-    let recv = RecvOptions {
+fn recv_options(root: Root, base: Vec<u8>) -> RecvOptions {
+    RecvOptions {
         job: 1,
-        root: Root::open(to, Resolve::Beneath, true).unwrap(),
-        base: Vec::new(),
+        root,
+        base,
         exact_name: false,
-        overwrite: how.overwrite,
+        overwrite: Overwrite::IfDifferent,
         fsync: true,
         perms: true,
         owner: false,
         stream: None,
+    }
+}
+
+fn send_options(root: Root) -> SendOptions {
+    SendOptions {
+        job: 1,
+        roots: vec![root],
+        chunk_bytes: 64 << 10,
+        parallel_files: 4,
+        follow: false,
+        remove_sources: false,
+    }
+}
+
+fn send_entries(root: Root, list: Vec<Entry>, to: &Path, how: &Copy) -> (State, Ended, Ended) {
+    let (a, b) = sessions(how.memory);
+    let (sent, received) = (status(), status());
+    let root_to = Root::open(to, Resolve::Beneath, true).unwrap();
+    let recv = RecvOptions {
+        overwrite: how.overwrite,
+        ..recv_options(root_to, Vec::new())
     };
     RecvJob::start(&b, recv, Arc::clone(&received.status)).unwrap();
     let send = SendOptions {
-        job: 1,
-        roots: vec![root],
         chunk_bytes: how.chunk,
-        parallel_files: 4,
-        follow: false,
         remove_sources: how.move_sources,
+        ..send_options(root)
     };
     let job = SendJob::start(&a, send, Arc::clone(&sent.status)).unwrap();
     job.push(list);
@@ -369,6 +385,48 @@ fn names_that_lead_out_are_refused_and_nothing_is_written() {
 }
 
 #[test]
+fn a_link_that_was_sent_is_no_way_out_of_a_folder_of_the_host() {
+    let s = Scratch::new();
+    fs::create_dir(s.path("out")).unwrap();
+    fs::write(s.path("a/x"), b"x").unwrap();
+    let root = Root::open(&s.path("a"), Resolve::Beneath, true).unwrap();
+    let mut list = entries(&root);
+    list[0].target = b"way/x".to_vec();
+    for first in [true, false] {
+        fs::remove_dir_all(s.path("b")).unwrap();
+        fs::create_dir(s.path("b")).unwrap();
+        if first {
+            symlink(s.path("out"), s.path("b/way")).unwrap();
+        }
+        let (a, b) = sessions(16 << 20);
+        let (sent, received) = (status(), status());
+        let host = Root::open(Path::new("/"), Resolve::Host, true).unwrap();
+        let base = s
+            .path("b")
+            .to_str()
+            .unwrap()
+            .trim_start_matches('/')
+            .as_bytes()
+            .to_vec();
+        RecvJob::start(&b, recv_options(host, base), Arc::clone(&received.status)).unwrap();
+        let job = SendJob::start(&a, send_options(root.clone()), Arc::clone(&sent.status)).unwrap();
+        let mut link = entries(&root).remove(0);
+        (link.kind, link.target, link.link_target) =
+            (Kind::Symlink, b"way".to_vec(), b"../out".to_vec());
+        job.push(vec![link]);
+        let mut file = entries(&root).remove(0);
+        file.target = b"way/x".to_vec();
+        job.push(vec![file]);
+        job.finish();
+        sent.wait();
+        received.wait();
+        a.end(None);
+        b.end(None);
+        assert_eq!(fs::read_dir(s.path("out")).unwrap().count(), 0, "{first}");
+    }
+}
+
+#[test]
 fn a_pipe_is_sent_to_its_end() {
     let s = Scratch::new();
     let content = bytes(1_000_003, 3);
@@ -422,26 +480,13 @@ fn an_aborted_job_leaves_no_temporary_names() {
     let (a, b) = sessions(4 << 20);
     let (sent, received) = (status(), status());
     let root = Root::open(&s.path("a"), Resolve::Beneath, true).unwrap();
-    let recv = RecvOptions {
-        job: 1,
-        root: Root::open(&s.path("b"), Resolve::Beneath, true).unwrap(),
-        base: b"new".to_vec(),
-        exact_name: false,
-        overwrite: Overwrite::Always,
-        fsync: true,
-        perms: true,
-        owner: false,
-        stream: None,
-    };
+    let root_b = Root::open(&s.path("b"), Resolve::Beneath, true).unwrap();
+    let recv = recv_options(root_b, b"new".to_vec());
     let receiver = RecvJob::start(&b, recv, Arc::clone(&received.status)).unwrap();
     let list = entries(&root);
     let send = SendOptions {
-        job: 1,
-        roots: vec![root],
-        chunk_bytes: 1 << 16,
-        parallel_files: 1,
-        follow: false,
         remove_sources: true,
+        ..send_options(root)
     };
     let job = SendJob::start(&a, send, Arc::clone(&sent.status)).unwrap();
     job.push(list);

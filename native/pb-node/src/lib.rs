@@ -3,6 +3,7 @@
 
 mod error;
 pub mod fs;
+pub mod session;
 mod work;
 
 use napi_derive::napi;

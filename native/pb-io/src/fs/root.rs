@@ -74,6 +74,25 @@ impl Root {
         Ok(Root(Arc::new(inner)))
     }
 
+    /// The same directory with [`Resolve::Beneath`]: for what others send, who may send links too.
+    pub fn confined(&self) -> Result<Root, FsError> {
+        let dir = self.0.dir.try_clone().map_err(|e| {
+            let errno = rustix::io::Errno::from_io_error(&e).unwrap_or(rustix::io::Errno::IO);
+            FsError::os("open", b"", errno)
+        })?;
+        let engine = if resolve::has_openat2(dir.as_fd()) {
+            Engine::Openat2
+        } else {
+            Engine::Walk
+        };
+        let writable = self.0.writable;
+        Ok(Root(Arc::new(Inner {
+            dir,
+            engine,
+            writable,
+        })))
+    }
+
     /// Whether anything may be changed through this root.
     pub fn is_writable(&self) -> bool {
         self.0.writable

@@ -77,17 +77,18 @@ pub enum Update {
     Progress(Vec<JobError>),
     /// The queue of a sender has room again.
     Room,
-    /// The end; nothing follows.
-    Ended(State),
+    /// The end, with the errors since the last call; nothing follows.
+    Ended(State, Vec<JobError>),
 }
 
-type Listener = Box<dyn Fn(&Status, Update) + Send + Sync>;
+/// Hears of a job. Dropped when the job has ended.
+pub type Listener = Box<dyn Fn(&Status, Update) + Send + Sync>;
 
 /// A job's public face. Shared with the ticker.
 pub struct Status {
     pub counters: Counters,
     inner: Mutex<Inner>,
-    listener: Listener,
+    listener: Mutex<Option<Listener>>,
     manifest: Option<Manifest>,
 }
 
@@ -105,7 +106,7 @@ impl Status {
         let status = Arc::new(Status {
             counters: Counters::default(),
             inner: Mutex::default(),
-            listener,
+            listener: Mutex::new(Some(listener)),
             manifest,
         });
         ticker::watch(&status);
@@ -145,7 +146,7 @@ impl Status {
     }
 
     pub fn room(&self) {
-        (self.listener)(self, Update::Room);
+        self.tell(Update::Room);
     }
 
     /// Ends the job once; later calls change nothing. `Done` becomes `Partial` when entries failed.
@@ -161,11 +162,15 @@ impl Status {
             state
         };
         inner.ended = Some(state);
+        let fresh = std::mem::take(&mut inner.fresh);
         drop(inner);
         if let Some(manifest) = &self.manifest {
             manifest.finish();
         }
-        (self.listener)(self, Update::Ended(state));
+        let listener = self.listener.lock().take();
+        if let Some(listener) = listener {
+            listener(self, Update::Ended(state, fresh));
+        }
     }
 
     pub fn has_ended(&self) -> bool {
@@ -180,6 +185,12 @@ impl Status {
         self.inner.lock().hashes.clone()
     }
 
+    fn tell(&self, update: Update) {
+        if let Some(listener) = self.listener.lock().as_ref() {
+            listener(self, update);
+        }
+    }
+
     /// Called by the ticker.
     fn tick(&self) {
         let mut inner = self.inner.lock();
@@ -187,6 +198,7 @@ impl Status {
             return;
         }
         let fresh = std::mem::take(&mut inner.fresh);
-        (self.listener)(self, Update::Progress(fresh));
+        drop(inner);
+        self.tell(Update::Progress(fresh));
     }
 }

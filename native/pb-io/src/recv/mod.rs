@@ -338,7 +338,9 @@ fn open_base(options: &RecvOptions) -> Result<(Root, Vec<u8>), JobError> {
     if !folder.is_empty() {
         options.root.mkdir(&folder, true, 0).map_err(at)?;
     }
-    Ok((options.root.sub(&folder, true).map_err(at)?, name))
+    // What is sent may hold links: from here on none leads out.
+    let base = options.root.sub(&folder, true).and_then(|r| r.confined());
+    Ok((base.map_err(at)?, name))
 }
 
 /// For messages: a path as the user may know it.

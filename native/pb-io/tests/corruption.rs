@@ -1,0 +1,203 @@
+//! Bytes that change between the sender's hash and the receiver's disk: found, fetched again, never published.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pb_io::error::Code;
+use pb_io::fs::{Kind, Resolve, Root};
+use pb_io::job::{State, Status, Update, get};
+use pb_io::recv::{Overwrite, RecvJob, RecvOptions};
+use pb_io::send::{Entry, SendJob, SendOptions};
+use pb_io::session::{Session, SessionOptions};
+use pb_io::transport::{LaneHost, Next, OutBody, Place};
+use pb_proto::message::{Parsed, parse};
+
+/// What the wire does to the bytes of a unit.
+type Damage = Box<dyn FnMut(&mut [u8]) + Send>;
+
+/// Carries units from one session to another until told to stop.
+fn carry(
+    from: &Arc<Session>,
+    to: &Arc<Session>,
+    mut damage: Damage,
+    stop: &Arc<AtomicBool>,
+) -> std::thread::JoinHandle<()> {
+    let (from, to, stop) = (Arc::clone(from), Arc::clone(to), Arc::clone(stop));
+    std::thread::spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            from.peer_grant(to.grant());
+            let Next::Unit(unit) = from.next_unit(0) else {
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            };
+            let OutBody::Memory(bytes) = &unit.body else {
+                panic!("no sendfile here")
+            };
+            let Ok(Place::Into(place)) = to.place(unit.id, unit.len) else {
+                panic!("a place")
+            };
+            {
+                let mut state = place.state.lock();
+                let buffer = state.buffer.as_mut().expect("a buffer").as_mut_slice();
+                buffer.copy_from_slice(bytes.as_slice());
+                damage(buffer);
+            }
+            to.unit_complete(0, place);
+        }
+    })
+}
+
+fn status() -> (Arc<Status>, std::sync::mpsc::Receiver<State>) {
+    let (tell, end) = channel();
+    let tell = Mutex::new(tell);
+    let listener = move |_: &Status, update: Update| {
+        if let Update::Ended(state, _) = update {
+            let _ = tell.lock().expect("not poisoned").send(state);
+        }
+    };
+    (Status::new(None, Box::new(listener)), end)
+}
+
+struct Outcome {
+    state: State,
+    sent: Arc<Status>,
+    dir: PathBuf,
+    original: Vec<u8>,
+}
+
+/// Sends one file of `size` bytes over a wire that does `damage`.
+fn send(name: &str, size: usize, damage: Damage) -> Outcome {
+    let dir = std::env::temp_dir().join(format!("pb-corrupt-{}-{name}", std::process::id()));
+    fs::create_dir_all(dir.join("a")).expect("a scratch folder");
+    fs::create_dir_all(dir.join("b")).expect("a scratch folder");
+    let original: Vec<u8> = (0..size).map(|i| (i * 7 + i / 251) as u8).collect();
+    fs::write(dir.join("a/f"), &original).expect("a source");
+    let options = SessionOptions {
+        memory: 16 << 20,
+        limit: 0,
+        seal: true,
+    };
+    let (a, b) = (
+        Session::new(options).expect("a session"),
+        Session::new(options).expect("a session"),
+    );
+    let stop = Arc::new(AtomicBool::new(false));
+    let lanes = [
+        carry(&a, &b, damage, &stop),
+        carry(&b, &a, Box::new(|_| {}), &stop),
+    ];
+    let (received, received_end) = status();
+    let recv = RecvOptions {
+        job: 1,
+        root: Root::open(&dir.join("b"), Resolve::Beneath, true).expect("a root"),
+        base: Vec::new(),
+        exact_name: false,
+        overwrite: Overwrite::Always,
+        fsync: true,
+        perms: true,
+        owner: false,
+        stream: None,
+    };
+    RecvJob::start(&b, recv, received).expect("a job");
+    let (sent, sent_end) = status();
+    let options = SendOptions {
+        job: 1,
+        roots: vec![Root::open(&dir.join("a"), Resolve::Beneath, true).expect("a root")],
+        chunk_bytes: 64 << 10,
+        parallel_files: 1,
+        follow: false,
+        remove_sources: true,
+    };
+    let job = SendJob::start(&a, options, Arc::clone(&sent)).expect("a job");
+    job.push(vec![Entry {
+        root: 0,
+        source: b"f".to_vec(),
+        target: b"f".to_vec(),
+        kind: Kind::File,
+        size: size as u64,
+        mtime_ns: 0,
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        link_target: Vec::new(),
+        pipe: None,
+    }]);
+    job.finish();
+    let state = sent_end
+        .recv_timeout(Duration::from_secs(30))
+        .expect("the job ends");
+    received_end
+        .recv_timeout(Duration::from_secs(30))
+        .expect("the job ends");
+    stop.store(true, Ordering::Relaxed);
+    for lane in lanes {
+        lane.join().expect("the wire");
+    }
+    Outcome {
+        state,
+        sent,
+        dir,
+        original,
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Flips one bit of the data of the chunk at `offset`, the first `times` times that it passes.
+fn flip(offset: u64, mut times: u32) -> Damage {
+    Box::new(move |unit| {
+        let hit =
+            matches!(parse(unit), Ok(Parsed::Chunk { trailer, .. }) if trailer.offset == offset);
+        if hit && times > 0 {
+            times -= 1;
+            unit[12_345] ^= 0x10;
+        }
+    })
+}
+
+#[test]
+fn a_corrupted_chunk_is_fetched_again() {
+    let o = send("once", 400_000, flip(65_536, 2));
+    assert_eq!((o.state, o.sent.errors()), (State::Done, vec![]));
+    assert_eq!(get(&o.sent.counters.chunks_refetched), 2);
+    assert!(fs::read(o.dir.join("b/f")).expect("a copy") == o.original);
+}
+
+#[test]
+fn a_chunk_that_never_verifies_fails_its_file_and_keeps_the_source() {
+    let o = send("always", 400_000, flip(131_072, u32::MAX));
+    assert_eq!(o.state, State::Partial);
+    assert_eq!(o.sent.errors()[0].code, Code::VerificationFailed);
+    assert_eq!(
+        fs::read_dir(o.dir.join("b")).expect("the folder").count(),
+        0
+    );
+    assert!(o.dir.join("a/f").exists());
+}
+
+#[test]
+fn a_corrupted_small_file_is_not_published() {
+    let damage: Damage = Box::new(|unit| {
+        if unit.len() > 5_000 {
+            unit[4_000] ^= 1;
+        }
+    });
+    let o = send("small", 6_000, damage);
+    assert_eq!(
+        (o.state, o.sent.errors()[0].code),
+        (State::Partial, Code::VerificationFailed)
+    );
+    assert_eq!(
+        fs::read_dir(o.dir.join("b")).expect("the folder").count(),
+        0
+    );
+    assert!(o.dir.join("a/f").exists());
+}

@@ -1,0 +1,155 @@
+//! Jobs as JavaScript holds them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use napi::Env;
+use napi::bindgen_prelude::Uint8Array;
+use napi_derive::napi;
+use pb_io::error::Code;
+use pb_io::fs::Root;
+use pb_io::job::{JobError, Listener, Manifest, Status};
+use pb_io::recv::{Overwrite, RecvJob, RecvOptions};
+use pb_io::send::{SendJob, SendOptions};
+use pb_io::session::Session;
+
+use super::options::{NativeReceiveOptions, NativeSendOptions};
+use super::pack;
+use crate::error::Failure;
+
+/// Chunk unless told otherwise: large enough that a disk and an AEAD run at full speed, small enough for a core's cache.
+const CHUNK: u32 = 1 << 20;
+/// Large files in flight unless told otherwise.
+const PARALLEL_FILES: u32 = 4;
+
+/// A sending job.
+#[napi]
+pub struct NativeSendJob {
+    job: Arc<SendJob>,
+}
+
+/// A receiving job.
+#[napi]
+pub struct NativeReceiveJob {
+    job: Arc<RecvJob>,
+}
+
+impl From<JobError> for Failure {
+    fn from(e: JobError) -> Failure {
+        let mut failure = Failure::new(e.code, e.message);
+        failure.path = (!e.path.is_empty()).then_some(e.path);
+        failure
+    }
+}
+
+fn manifest(path: Option<&String>) -> Result<Option<Manifest>, Failure> {
+    let Some(path) = path.filter(|p| !p.is_empty()) else {
+        return Ok(None);
+    };
+    let made = Manifest::create(Path::new(path));
+    made.map(Some).map_err(|e| {
+        Failure::new(
+            Code::IoError,
+            format!("the manifest {path} can't be written: {e}"),
+        )
+    })
+}
+
+pub fn start_send(
+    session: &Arc<Session>,
+    options: NativeSendOptions,
+    roots: Vec<Root>,
+    listener: Listener,
+) -> Result<NativeSendJob, Failure> {
+    let chunk_bytes = if options.chunk_bytes == 0 {
+        CHUNK
+    } else {
+        options.chunk_bytes
+    };
+    if !chunk_bytes.is_power_of_two() || !(64 << 10..=1 << 20).contains(&chunk_bytes) {
+        let text =
+            format!("a chunk is a power of two from 64 KiB to 1 MiB, not {chunk_bytes} bytes");
+        return Err(Failure::new(Code::InvalidArgument, text));
+    }
+    let parallel = if options.parallel_files == 0 {
+        PARALLEL_FILES
+    } else {
+        options.parallel_files
+    };
+    let send = SendOptions {
+        job: options.job,
+        roots,
+        chunk_bytes,
+        parallel_files: parallel as usize,
+        follow: options.follow,
+        remove_sources: options.remove_sources,
+    };
+    let status = Status::new(manifest(options.manifest_file.as_ref())?, listener);
+    Ok(NativeSendJob {
+        job: SendJob::start(session, send, status)?,
+    })
+}
+
+pub fn start_receive(
+    session: &Arc<Session>,
+    options: NativeReceiveOptions,
+    root: Root,
+    listener: Listener,
+) -> Result<NativeReceiveJob, Failure> {
+    let overwrite = match options.overwrite.as_str() {
+        "always" => Overwrite::Always,
+        "if-newer" => Overwrite::IfNewer,
+        "if-different" => Overwrite::IfDifferent,
+        "never" => Overwrite::Never,
+        other => {
+            return Err(Failure::new(
+                Code::InvalidArgument,
+                format!("unknown overwrite policy \"{other}\""),
+            ));
+        }
+    };
+    let receive = RecvOptions {
+        job: options.job,
+        root,
+        base: options.base.to_vec(),
+        exact_name: options.exact_name,
+        overwrite,
+        fsync: options.fsync,
+        perms: options.perms,
+        owner: options.owner,
+        stream: options.destination_fd.map(pack::duplicate).transpose()?,
+    };
+    let status = Status::new(manifest(options.manifest_file.as_ref())?, listener);
+    Ok(NativeReceiveJob {
+        job: RecvJob::start(session, receive, status)?,
+    })
+}
+
+#[napi]
+impl NativeSendJob {
+    /// Queues a packed batch (see pack.rs); how many entries wait now.
+    #[napi]
+    pub fn push(&self, env: Env, packed: Uint8Array) -> napi::Result<u32> {
+        let entries = pack::entries(&packed).map_err(|e| e.into_js(&env))?;
+        Ok(u32::try_from(self.job.push(entries)).unwrap_or(u32::MAX))
+    }
+
+    /// No more entries come.
+    #[napi]
+    pub fn finish(&self) {
+        self.job.finish();
+    }
+
+    #[napi]
+    pub fn abort(&self, reason: String) {
+        self.job.abort(&reason);
+    }
+}
+
+#[napi]
+impl NativeReceiveJob {
+    #[napi]
+    pub fn abort(&self, reason: String) {
+        self.job.abort(&reason);
+    }
+}

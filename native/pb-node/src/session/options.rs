@@ -1,0 +1,104 @@
+//! Options as JavaScript gives them.
+
+use napi::bindgen_prelude::BigInt;
+use napi_derive::napi;
+use pb_io::error::Code;
+use pb_io::transport::crypto::{SessionKeys, Suite};
+use pb_io::transport::{Choice, LaneOptions};
+use pb_proto::cc::ControllerKind;
+
+use crate::error::Failure;
+
+/// See `SessionOptions` in src/native/types.ts.
+#[napi(object)]
+pub struct NativeSessionOptions {
+    pub seal: bool,
+    pub lanes: u32,
+    pub memory_bytes: f64,
+    pub limit_bytes_per_second: f64,
+    /// "", "bbr", "cubic"
+    pub controller: String,
+    /// "auto", "udp", "tcp"
+    pub transport: String,
+    /// 1 AES-128-GCM, 2 ChaCha20-Poly1305
+    pub suite: u32,
+}
+
+/// See `SendJobOptions`.
+#[napi(object)]
+pub struct NativeSendOptions {
+    pub job: u32,
+    pub chunk_bytes: u32,
+    pub parallel_files: u32,
+    pub follow: bool,
+    pub remove_sources: bool,
+    pub manifest_file: Option<String>,
+}
+
+/// See `ReceiveJobOptions`.
+#[napi(object, object_to_js = false)]
+pub struct NativeReceiveOptions {
+    pub job: u32,
+    pub base: napi::bindgen_prelude::Uint8Array,
+    pub exact_name: bool,
+    /// "always", "if-newer", "if-different", "never"
+    pub overwrite: String,
+    pub fsync: bool,
+    pub perms: bool,
+    pub owner: bool,
+    pub manifest_file: Option<String>,
+    pub destination_fd: Option<i32>,
+}
+
+fn invalid(message: String) -> Failure {
+    Failure::new(Code::InvalidArgument, message)
+}
+
+pub fn keys(id: &BigInt, client: &[u8], server: &[u8], suite: u32) -> Result<SessionKeys, Failure> {
+    let random = |bytes: &[u8]| {
+        <[u8; 32]>::try_from(bytes).map_err(|_| invalid("random values have 32 bytes".into()))
+    };
+    let suite = match suite {
+        1 => Suite::Aes128Gcm,
+        2 => Suite::ChaCha20Poly1305,
+        other => return Err(invalid(format!("unknown AEAD suite {other}"))),
+    };
+    Ok(SessionKeys {
+        connection_id: id.get_u64().1,
+        client_random: random(client)?,
+        server_random: random(server)?,
+        suite,
+    })
+}
+
+pub fn lanes(options: &NativeSessionOptions) -> Result<LaneOptions, Failure> {
+    let controller = match options.controller.as_str() {
+        "" => ControllerKind::default(),
+        "bbr" => ControllerKind::Bbr,
+        "cubic" => ControllerKind::Cubic,
+        other => {
+            return Err(invalid(format!(
+                "unknown congestion controller \"{other}\": use bbr or cubic"
+            )));
+        }
+    };
+    let lanes = u8::try_from(options.lanes)
+        .map_err(|_| invalid(format!("{} lanes are too many", options.lanes)))?;
+    Ok(LaneOptions {
+        seal: options.seal,
+        lanes,
+        controller,
+        ..LaneOptions::default()
+    })
+}
+
+pub fn choice(text: &str) -> Result<Choice, Failure> {
+    match text {
+        "auto" => Ok(Choice::Auto),
+        "udp" => Ok(Choice::Udp),
+        "tcp" => Ok(Choice::Tcp),
+        other => Err(invalid(format!(
+            "unknown transport \"{other}\": use auto, udp or tcp"
+        ))),
+    }
+}

@@ -1,0 +1,73 @@
+import type { PbError } from "../model/error.ts";
+import { pathText } from "../model/path.ts";
+import type { Addon } from "./addon.ts";
+import { fromNative, nativeFailure } from "./errors.ts";
+import type { JobProgress, JobResult } from "./types.ts";
+
+/** Entries that may wait in the engine before `push` holds its caller back; QUEUE_HIGH of native/pb-io/src/send. */
+const QUEUE_HIGH = 16_384;
+
+/** What a job of either side has in common: progress, the wait for room, the end. */
+export class Job {
+  readonly done: Promise<JobResult>;
+  readonly #onProgress: (progress: JobProgress) => void;
+  readonly #end: (result: JobResult) => void;
+  #ended = false;
+  /** Wakes callers of `push`. */
+  #room: (() => void)[] = [];
+
+  constructor(onProgress: (progress: JobProgress) => void) {
+    this.#onProgress = onProgress;
+    let end: (result: JobResult) => void = () => {};
+    this.done = new Promise((resolve) => {
+      end = resolve;
+    });
+    this.#end = end;
+  }
+
+  /** For the addon. */
+  readonly listener = (update: Addon.NativeUpdate): void => {
+    if (update.kind === "room") {
+      this.#wake();
+      return;
+    }
+    const progress = { ...counters(update), errors: update.errors.map(jobError) };
+    this.#onProgress(progress);
+    if (update.kind !== "ended") return;
+    this.#ended = true;
+    this.#wake();
+    const hashes = update.hashes.map((h) => ({ path: pathText(h.path), size: h.size, blake3: h.blake3 }));
+    const state = (update.state ?? "failed") as JobResult["state"];
+    this.#end({ ...progress, state, hashes, allErrors: update.allErrors.map(jobError) });
+  };
+
+  /** Runs a push that says how many entries wait, and holds on while those are too many. */
+  async push(run: () => number): Promise<void> {
+    if (this.#ended) return;
+    let waiting: number;
+    try {
+      waiting = run();
+    } catch (error) {
+      throw fromNative(error);
+    }
+    if (waiting > QUEUE_HIGH) await new Promise<void>((resolve) => this.#room.push(resolve));
+  }
+
+  #wake(): void {
+    const waiting = this.#room;
+    this.#room = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+function counters(u: Addon.NativeUpdate): Omit<JobProgress, "errors"> {
+  const { bytes, totalBytes, files, totalFiles, directories, symlinks } = u;
+  const { skippedFiles, skippedBytes, failedFiles, chunksRefetched, removedSources } = u;
+  const seen = { bytes, totalBytes, files, totalFiles, directories, symlinks };
+  return { ...seen, skippedFiles, skippedBytes, failedFiles, chunksRefetched, removedSources };
+}
+
+function jobError(e: Addon.NativeJobError): PbError {
+  const path = e.path.length > 0 ? { path: e.path } : {};
+  return nativeFailure({ code: e.code, message: e.message, ...path });
+}

@@ -1,0 +1,134 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { connect as connectTcp, Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { openRoot } from "./root.ts";
+import { engine } from "./session.ts";
+import type { JobResult, NativeSession, SendEntry, SendJobOptions } from "./types.ts";
+
+let scratch: string;
+
+beforeEach(async () => {
+  scratch = await mkdtemp(join(tmpdir(), "pb-session-"));
+  await mkdir(join(scratch, "a"));
+  await mkdir(join(scratch, "b"));
+});
+
+afterEach(() => rm(scratch, { recursive: true, force: true }));
+
+const FILE: SendEntry = {
+  root: 0,
+  source: "f",
+  target: "sub/f",
+  kind: "file",
+  size: 0,
+  mtimeNs: 1_600_000_000_123_456_789n,
+  mode: 0o640,
+  uid: 0,
+  gid: 0,
+};
+
+async function copy(from: NativeSession, to: NativeSession, job = 1): Promise<JobResult> {
+  const [source, target] = await Promise.all(
+    ["a", "b"].map((name) =>
+      openRoot({ directory: join(scratch, name), resolve: "beneath", writable: true }),
+    ),
+  );
+  if (!source || !target) throw new Error("no roots");
+  const common = { job, onProgress: () => {} };
+  const receive = {
+    base: "",
+    exactName: false,
+    overwrite: "always",
+    fsync: true,
+    perms: true,
+    owner: false,
+  } as const;
+  const receiving = to.receive({ ...common, ...receive, root: target });
+  const send: SendJobOptions = {
+    ...common,
+    roots: [source],
+    chunkBytes: 0,
+    parallelFiles: 0,
+    follow: false,
+    removeSources: false,
+  };
+  const sending = from.send(send);
+  await sending.push([FILE]);
+  sending.finish();
+  const [result] = await Promise.all([sending.done, receiving.done]);
+  source.close();
+  target.close();
+  return result;
+}
+
+const KEYS = { connectionId: 7n, clientRandom: randomBytes(32), serverRandom: randomBytes(32), suite: 1 };
+const OPTIONS = {
+  seal: true,
+  lanes: 2,
+  memoryBytes: 32 << 20,
+  limitBytesPerSecond: 0,
+  controller: "",
+} as const;
+
+test("a pair of sessions copies within the process", async () => {
+  await writeFile(join(scratch, "a/f"), "hello");
+  const [a, b] = engine.pair({ memoryBytes: 32 << 20, limitBytesPerSecond: 0 });
+  const result = await copy(a, b);
+  expect(result).toMatchObject({ state: "done", files: 1, bytes: 5 });
+  expect(result.hashes.map((h) => [h.path, h.size])).toEqual([["sub/f", 5]]);
+  expect(await readFile(join(scratch, "b/sub/f"), "utf8")).toBe("hello");
+  await Promise.all([a.close(), b.close()]);
+  expect(await a.closed).toBeUndefined();
+});
+
+for (const transport of ["udp", "tcp"] as const) {
+  for (const seal of [true, false]) {
+    test(`over ${transport}, ${seal ? "sealed" : "in clear"}, both ways through one session`, async () => {
+      const content = randomBytes(5_000_001);
+      await writeFile(join(scratch, "a/f"), content);
+      await using listener = await engine.listen({ host: "127.0.0.1", port: 0, onStream: () => {} });
+      const keys = { ...KEYS, clientRandom: randomBytes(32) };
+      const far = listener.register({ ...OPTIONS, seal, keys });
+      const connect = { ...OPTIONS, seal, keys, transport, host: "localhost", port: listener.port };
+      const near = await engine.connect({ ...connect, host: "127.0.0.1" }, AbortSignal.timeout(10_000));
+      expect(near.transport).toBe(transport);
+      expect(await copy(near, far)).toMatchObject({ state: "done", bytes: content.length });
+      expect((await readFile(join(scratch, "b/sub/f"))).equals(content)).toBe(true);
+      await rm(join(scratch, "b/sub"), { recursive: true });
+      expect(await copy(far, near, 2)).toMatchObject({ state: "done", files: 1 });
+      expect((await readFile(join(scratch, "b/sub/f"))).equals(content)).toBe(true);
+      const samples = near.samples();
+      expect(samples.length).toBeGreaterThan(0);
+      expect(samples.reduce((sum, s) => sum + s.bytesSent, 0)).toBeGreaterThan(content.length);
+      await near.close();
+      await far.close();
+    });
+  }
+}
+
+test("a connection that is no lane is handed out untouched", async () => {
+  const handed = new Promise<string>((resolve) => {
+    void engine
+      .listen({
+        host: "127.0.0.1",
+        port: 0,
+        onStream: (fd) => {
+          const socket = new Socket({ fd });
+          socket.once("data", (data) => {
+            resolve(data.toString());
+            socket.destroy();
+          });
+        },
+      })
+      .then((listener) =>
+        connectTcp(listener.port, "127.0.0.1", function (this: Socket) {
+          this.end("GET / HTTP/1.0\r\n");
+          this.once("close", () => listener.close());
+        }),
+      );
+  });
+  expect(await handed).toBe("GET / HTTP/1.0\r\n");
+});

@@ -1,0 +1,182 @@
+/** Sessions, jobs and the port they come in by: native/pb-node/src/session, as promises and `PbError`s. */
+
+import { lookup } from "node:dns/promises";
+import { isIPv6 } from "node:net";
+import { PbError } from "../model/error.ts";
+import { pathBytes } from "../model/path.ts";
+import { type Addon, addon } from "./addon.ts";
+import { fromNative, nativeFailure } from "./errors.ts";
+import { Job } from "./job.ts";
+import { packEntries } from "./pack.ts";
+import { rootHandle } from "./root.ts";
+import type {
+  ConnectOptions,
+  LaneSample,
+  ListenOptions,
+  NativeEngine,
+  NativeListener,
+  NativeSession,
+  ReceiveJob,
+  ReceiveJobOptions,
+  RegisterOptions,
+  SendEntry,
+  SendJob,
+  SendJobOptions,
+  SessionOptions,
+} from "./types.ts";
+
+/** The engine of this process. Loads the addon at the first call. */
+export const engine: NativeEngine = { listen, connect, pair };
+
+async function listen(options: ListenOptions): Promise<NativeListener> {
+  const address = await resolve(options.host, options.port);
+  return mapped(() => new Listener(addon().listenSessions(address, options.onStream)));
+}
+
+async function connect(options: ConnectOptions, signal: AbortSignal): Promise<NativeSession> {
+  signal.throwIfAborted();
+  const address = await resolve(options.host, options.port);
+  const { keys } = options;
+  const native = { ...nativeOptions(options), transport: options.transport, suite: keys.suite };
+  try {
+    const handle = await addon().connectSession(
+      address,
+      keys.connectionId,
+      keys.clientRandom,
+      keys.serverRandom,
+      native,
+    );
+    const session = new Session(handle);
+    if (signal.aborted) await session.close();
+    signal.throwIfAborted();
+    return session;
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+function pair(options: { readonly memoryBytes: number; readonly limitBytesPerSecond: number }) {
+  const native = { ...nativeOptions({ ...options, seal: false, lanes: 1, controller: "" }) };
+  const [a, b] = mapped(() => addon().pairSessions(native));
+  if (a === undefined || b === undefined)
+    throw new PbError("internal", "the engine gave no pair of sessions");
+  return [new Session(a), new Session(b)] as const;
+}
+
+function nativeOptions(options: SessionOptions) {
+  const { seal, lanes, memoryBytes, limitBytesPerSecond, controller } = options;
+  return { seal, lanes, memoryBytes, limitBytesPerSecond, controller, transport: "auto", suite: 1 };
+}
+
+function mapped<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+/** IP:PORT of a host name or address. */
+async function resolve(host: string, port: number): Promise<string> {
+  const bare = host.replace(/^\[(.*)\]$/, "$1");
+  let address: string;
+  try {
+    ({ address } = await lookup(bare));
+  } catch (error) {
+    throw new PbError("unreachable", `the name ${bare} can't be resolved`, { peer: bare, cause: error });
+  }
+  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+class Listener implements NativeListener {
+  readonly #handle: Addon.NativeListener;
+
+  constructor(handle: Addon.NativeListener) {
+    this.#handle = handle;
+  }
+
+  get host(): string {
+    return this.#handle.host;
+  }
+
+  get port(): number {
+    return this.#handle.port;
+  }
+
+  register(options: RegisterOptions): NativeSession {
+    const { connectionId, clientRandom, serverRandom, suite } = options.keys;
+    const native = { ...nativeOptions(options), suite };
+    return new Session(mapped(() => this.#handle.register(connectionId, clientRandom, serverRandom, native)));
+  }
+
+  async close(): Promise<void> {
+    this.#handle.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+class Session implements NativeSession {
+  readonly closed: Promise<PbError | undefined>;
+  readonly #handle: Addon.NativeSession;
+
+  constructor(handle: Addon.NativeSession) {
+    this.#handle = handle;
+    this.closed = new Promise((resolve) => handle.onClose((why) => resolve(reason(why))));
+  }
+
+  get transport(): NativeSession["transport"] {
+    return (this.#handle.transport ?? undefined) as NativeSession["transport"];
+  }
+
+  get note(): string | undefined {
+    return this.#handle.note ?? undefined;
+  }
+
+  send(options: SendJobOptions): SendJob {
+    const { job, chunkBytes, parallelFiles, follow, removeSources, manifestFile } = options;
+    const native = { job, chunkBytes, parallelFiles, follow, removeSources, ...manifest(manifestFile) };
+    const roots = options.roots.map(rootHandle);
+    const common = new Job(options.onProgress);
+    const handle = mapped(() => this.#handle.send(native, roots, common.listener));
+    return {
+      push: (entries: readonly SendEntry[]) => common.push(() => handle.push(packEntries(entries))),
+      finish: () => handle.finish(),
+      abort: (why: string) => handle.abort(why),
+      done: common.done,
+    };
+  }
+
+  receive(options: ReceiveJobOptions): ReceiveJob {
+    const { job, exactName, overwrite, fsync, perms, owner, manifestFile, destinationFd } = options;
+    const fd = destinationFd === undefined ? {} : { destinationFd };
+    const base = pathBytes(options.base.replace(/^\/+/, ""));
+    const native = { job, base, exactName, overwrite, fsync, perms, owner, ...fd, ...manifest(manifestFile) };
+    const common = new Job(options.onProgress);
+    const handle = mapped(() => this.#handle.receive(native, rootHandle(options.root), common.listener));
+    return { abort: (why: string) => handle.abort(why), done: common.done };
+  }
+
+  samples(): LaneSample[] {
+    return this.#handle.samples() as LaneSample[];
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function manifest(file: string | undefined): { manifestFile?: string } {
+  return file === undefined || file === "" ? {} : { manifestFile: file };
+}
+
+function reason(why: Addon.NativeClosed): PbError | undefined {
+  if (why.code === undefined || why.code === null) return undefined;
+  return nativeFailure({ code: why.code, message: why.message ?? "" });
+}
