@@ -1,0 +1,107 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { LaneSample } from "../native/types.ts";
+import { summarizeLanes } from "./lanes.ts";
+import { limitTimes, longest, Window } from "./window.ts";
+
+const lane = (values: Partial<LaneSample>): LaneSample => ({
+  lane: 0,
+  minRttNs: 0,
+  smoothedRttNs: 0,
+  deliveryRate: 0,
+  pacingRate: 0,
+  bytesInFlight: 0,
+  congestionWindow: 0,
+  packetsSent: 0,
+  packetsReceived: 0,
+  packetsLost: 0,
+  packetsSpuriouslyLost: 0,
+  packetsReordered: 0,
+  bytesSent: 0,
+  bytesReceived: 0,
+  bytesRetransmitted: 0,
+  peerSocketDrops: 0,
+  ecnCe: 0,
+  datagramSize: 1408,
+  limitedBy: "application",
+  applicationNs: 0,
+  congestionNs: 0,
+  receiverNs: 0,
+  pacingNs: 0,
+  ...values,
+});
+
+describe("Window", () => {
+  it("gives the rate of the last two seconds, not of the whole", () => {
+    const window = new Window(0);
+    for (let ms = 0; ms <= 10_000; ms += 100) window.add(ms, ms * 1_000, []);
+    expect(window.bytesPerSecond()).toBe(1_000_000);
+    for (let ms = 10_100; ms <= 13_000; ms += 100) window.add(ms, 10_000_000, []);
+    expect(window.bytesPerSecond()).toBe(0);
+  });
+
+  it("is never negative and never above what was seen, however the points come", () => {
+    const steps = fc.array(fc.record({ ms: fc.integer({ min: 0, max: 3_000 }), bytes: fc.nat() }));
+    fc.assert(
+      fc.property(steps, (given) => {
+        const window = new Window(0);
+        let [atMs, bytes, fastest] = [0, 0, 0];
+        window.add(0, 0, []);
+        for (const step of given) {
+          atMs += step.ms;
+          bytes += step.bytes;
+          fastest = Math.max(
+            fastest,
+            step.ms === 0 ? Number.POSITIVE_INFINITY : (step.bytes / step.ms) * 1_000,
+          );
+          window.add(atMs, bytes, []);
+          const rate = window.bytesPerSecond();
+          expect(rate).toBeGreaterThanOrEqual(0);
+          expect(rate).toBeLessThanOrEqual(fastest * 1.000_001);
+        }
+      }),
+    );
+  });
+
+  it("names what held the lanes up in the window, whatever did before", () => {
+    const window = new Window(0);
+    window.add(0, 0, [lane({})]);
+    window.add(1_000, 1, [lane({ congestionNs: 9e9 })]);
+    expect(window.limitedBy()).toBe("congestion");
+    window.add(4_000, 2, [lane({ congestionNs: 9e9, receiverNs: 1e9 })]);
+    window.add(6_500, 3, [lane({ congestionNs: 9e9, receiverNs: 2e9, applicationNs: 5e8 })]);
+    expect(window.limitedBy()).toBe("receiver");
+  });
+
+  it("says limit when the rate is at the limit that was set", () => {
+    const at = new Window(1_000_000);
+    at.add(0, 0, []);
+    at.add(1_000, 950_000, [lane({ pacingNs: 1e9 })]);
+    expect(at.limitedBy()).toBe("limit");
+    const below = new Window(1_000_000);
+    below.add(0, 0, []);
+    below.add(1_000, 300_000, [lane({ pacingNs: 1e9 })]);
+    expect(below.limitedBy()).toBe("pacing");
+  });
+
+  it("without lanes blames the application", () => {
+    expect(longest(limitTimes([]))).toBe("application");
+  });
+});
+
+describe("summarizeLanes", () => {
+  it("weighs round trips by packets and counts only lost ones that were lost", () => {
+    const lanes = [
+      lane({ smoothedRttNs: 10, minRttNs: 5, packetsSent: 300, packetsLost: 8, packetsSpuriouslyLost: 4 }),
+      lane({ smoothedRttNs: 30, minRttNs: 9, packetsSent: 100, bytesRetransmitted: 7 }),
+      lane({}),
+    ];
+    expect(summarizeLanes(lanes)).toMatchObject({
+      smoothedRttNs: 15,
+      minRttNs: 5,
+      lossRate: 0.01,
+      bytesRetransmitted: 7,
+    });
+    expect(summarizeLanes([])).toMatchObject({ smoothedRttNs: 0, minRttNs: 0, lossRate: 0 });
+  });
+});
