@@ -1,3 +1,4 @@
+import { PassThrough } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { ERROR_CODES, PbError } from "../model/error.ts";
@@ -5,7 +6,8 @@ import { exitCodeOf } from "../model/exit.ts";
 import { toConnectError } from "../wire/connect.ts";
 import { COMMANDS } from "./commands.ts";
 import type { CommandHost } from "./context.ts";
-import { type CliSetup, cli } from "./testing/cli.ts";
+import { Output } from "./output.ts";
+import { type CliSetup, cli, sink } from "./testing/cli.ts";
 import { fakeFiles } from "./testing/services.ts";
 
 const tree = {
@@ -136,6 +138,8 @@ describe("errors", () => {
 });
 
 describe("output", () => {
+  const terminal = { stdin: new PassThrough(), stdout: sink(), stderr: sink(), env: {} };
+
   test("colours only where asked for or on a terminal; NO_COLOR wins", async () => {
     const run = async (env: Record<string, string>) =>
       (await cli(["ls", "box:/d/sub", "box:/d"], { ...withTree, env })).stdout;
@@ -149,6 +153,22 @@ describe("output", () => {
     const stdoutError = Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
     const { code, stderr } = await cli(["ls", "-R", "box:/d"], { ...withTree, stdoutError });
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  });
+
+  test("a slow reader is waited for, and no listener is left behind", async () => {
+    const out = new PassThrough({ highWaterMark: 1 });
+    const listeners = () => ["drain", "close", "error"].map((name) => out.listenerCount(name));
+    const output = new Output({ terminal: { ...terminal, stdout: out }, format: "table" });
+    const before = listeners();
+    const read: string[] = [];
+    const writing = (async () => {
+      for (let at = 0; at < 50; at += 1) await output.write(`${at}\n`);
+    })();
+    setTimeout(() => out.on("data", (chunk) => read.push(String(chunk))), 20);
+    await writing;
+    out.removeAllListeners("data");
+    expect(read.join("").split("\n").length).toBeGreaterThan(45);
+    expect(listeners()).toEqual(before);
   });
 
   test("version and help need no services", async () => {

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { createColors } from "picocolors";
 import { type Terminal, wantsColor } from "./terminal.ts";
 
@@ -37,10 +36,20 @@ export class Output {
   async write(text: string): Promise<void> {
     if (this.#gone) throw new ReaderGone("nobody reads standard output");
     if (this.#stdout.write(text)) return;
-    await Promise.race([once(this.#stdout, "drain"), once(this.#stdout, "close")]).catch(() => {
-      this.#gone = true;
-    });
+    await this.#drained();
     if (this.#gone) throw new ReaderGone("nobody reads standard output");
+  }
+
+  #drained(): Promise<void> {
+    const stdout = this.#stdout;
+    const ends = ["drain", "close", "error"] as const;
+    return new Promise((resolve) => {
+      const done = () => {
+        for (const end of ends) stdout.off(end, done);
+        resolve();
+      };
+      for (const end of ends) stdout.once(end, done);
+    });
   }
 
   /** One result: an object for programs, `text` for people ("": nothing). */
