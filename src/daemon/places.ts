@@ -56,7 +56,7 @@ export function createPlaces({ roots, backend }: PlacesOptions): Places {
     const base = whole.get(name);
     if (!base) throw noSuchRoot(name);
     if (folder === "" && writable) return base.backend;
-    const now = await base.root.stat(folder, { follow: false });
+    const now = await base.root.stat(folder, { follow: true });
     const key = `${name}\0${folder}\0${writable}`;
     const known = narrowed.get(key);
     if (known && known.inode === now.inode && known.device === now.device) return known.backend;

@@ -33,8 +33,8 @@ export interface SecureServer {
   accept(connection: number | Socket, peer: string): void;
   /** For new connections. */
   setCredential(credential: Credential): void;
-  /** Tells every connection that no new calls are taken, and ends those that are idle. */
-  goAway(): void;
+  /** Tells every connection that no new calls are taken; resolves when all have ended, or the time is over. */
+  goAway(timeoutMs: number): Promise<void>;
   /** Idempotent. Ends every connection. */
   close(): void;
 }
@@ -72,7 +72,8 @@ export function createSecure(options: SecureServerOptions): SecureServer {
     maxHeaderListPairs: 64,
     settings: { maxConcurrentStreams: MAX_STREAMS, maxHeaderListSize: MAX_HEADER_BYTES, enablePush: false },
   });
-  const sockets = new Set<Socket>();
+  /** By `idOf`. */
+  const sockets = new Map<string, Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const handshakes = new Map<string, NodeJS.Timeout>();
   let closed = false;
@@ -89,7 +90,7 @@ export function createSecure(options: SecureServerOptions): SecureServer {
       socket.destroy();
       return;
     }
-    sockets.add(socket);
+    sockets.set(id, socket);
     // The time bounds the whole handshake; Node's own starts again with every byte.
     const late = setTimeout(() => {
       onProblem("dropped: no handshake in time", peer);
@@ -97,7 +98,7 @@ export function createSecure(options: SecureServerOptions): SecureServer {
     }, HANDSHAKE_MS);
     handshakes.set(id, late);
     socket.once("close", () => {
-      sockets.delete(socket);
+      if (sockets.get(id) === socket) sockets.delete(id);
       if (handshakes.get(id) === late) endHandshake(id);
     });
     socket.setNoDelay(true);
@@ -118,7 +119,12 @@ export function createSecure(options: SecureServerOptions): SecureServer {
     session.on("error", (error) =>
       onProblem("connection failed", session.socket?.remoteAddress ?? "", error),
     );
-    guardResets(session);
+    const id = session.socket ? idOf(session.socket) : "";
+    guardResets(session, () => {
+      onProblem("dropped: too many cancelled calls", id);
+      // Ending the session alone would wait for a peer that need not do anything.
+      sockets.get(id)?.destroy();
+    });
   });
   server.on("request", handler);
 
@@ -134,14 +140,20 @@ export function createSecure(options: SecureServerOptions): SecureServer {
       }
     },
     setCredential: (credential) => server.setSecureContext(contextOf(credential)),
-    goAway() {
-      for (const session of sessions) session.close();
+    async goAway(timeoutMs) {
+      const ended = [...sessions].map((session) => new Promise<void>((resolve) => session.close(resolve)));
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, timeoutMs);
+      });
+      await Promise.race([Promise.all(ended), late]);
+      clearTimeout(timer);
     },
     close() {
       closed = true;
       for (const timer of handshakes.values()) clearTimeout(timer);
       for (const session of sessions) session.destroy();
-      for (const socket of sockets) socket.destroy();
+      for (const socket of sockets.values()) socket.destroy();
     },
   };
 }
@@ -152,7 +164,7 @@ function idOf(socket: Socket): string {
 }
 
 /** A peer that opens calls only to cancel them is cut off (T13). */
-function guardResets(session: ServerHttp2Session): void {
+function guardResets(session: ServerHttp2Session, cut: () => void): void {
   let level = RESET_BURST;
   let at = performance.now();
   session.on("stream", (stream) => {
@@ -161,7 +173,7 @@ function guardResets(session: ServerHttp2Session): void {
       const now = performance.now();
       level = Math.min(RESET_BURST, level + ((now - at) / 1000) * RESETS_PER_SECOND) - 1;
       at = now;
-      if (level < 0) session.destroy(undefined, http2.NGHTTP2_ENHANCE_YOUR_CALM);
+      if (level < 0) cut();
     });
   });
 }

@@ -121,10 +121,15 @@ export async function serve({ options, env, defaultState, parts }: ServeRequest)
   });
   await aborted(options.signal);
   logger.info({ calls: calls.running, drainSeconds: settings.drainSeconds }, "draining");
+  const deadline = performance.now() + settings.drainSeconds * 1000;
   await calls.drain(settings.drainSeconds * 1000);
-  secure.goAway();
+  // Their last bytes may still be on the way out.
+  await secure.goAway(Math.max(LAST_BYTES_MS, deadline - performance.now()));
   logger.info("stopped");
 }
+
+/** What a server that is to stop at once still waits for connections to close. */
+const LAST_BYTES_MS = 1000;
 
 interface Running {
   readonly settings: ServeSettings;
