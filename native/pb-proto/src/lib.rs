@@ -13,6 +13,8 @@ mod pacer;
 pub mod range_set;
 pub mod rng;
 pub mod sample;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod time;
 pub mod units;
 pub mod wire;

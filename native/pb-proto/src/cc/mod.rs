@@ -2,7 +2,7 @@
 
 use crate::time::{Instant, Nanos};
 
-pub mod bbr;
+mod bbr;
 mod cubic;
 mod fixed;
 mod hystart;

@@ -1,1 +1,0 @@
-pub use super::cubic::Cubic as Bbr;

@@ -1,0 +1,212 @@
+//! BBRv3 (draft-ietf-ccwg-bbr-03): a model of the path's bandwidth, round trip and how much it holds without losing
+//! more than 2 %, probed in turns. Names follow the draft.
+
+mod control;
+mod filter;
+mod model;
+mod probe_bw;
+mod probe_rtt;
+
+use super::{
+    AckInfo, Controller, LostPacket, RateSample, Start, bytes_in, initial_window, rate_of,
+};
+use crate::rng::Rng;
+use crate::time::{Instant, MS, Nanos};
+use control::Control;
+use model::Model;
+use probe_bw::Cycle;
+use probe_rtt::MinRtt;
+
+/// 4 ln 2: doubles the delivery rate each round.
+const STARTUP_GAIN: f64 = 2.773;
+const DRAIN_GAIN: f64 = 0.5;
+const DOWN_GAIN: f64 = 0.9;
+const UP_GAIN: f64 = 1.25;
+const CWND_GAIN: f64 = 2.0;
+const UP_CWND_GAIN: f64 = 2.25;
+const PROBE_RTT_GAIN: f64 = 0.5;
+/// Loss in one round trip that is too much.
+const LOSS_THRESH: f64 = 0.02;
+/// What is kept of a bound that was too high.
+const BETA: f64 = 0.7;
+/// Left free for others while cruising.
+const HEADROOM: f64 = 0.15;
+/// Below the estimated rate, so that queues drain.
+const PACING_MARGIN: f64 = 0.99;
+/// Packets in flight that keep the ACK clock going.
+const MIN_PIPE: u64 = 4;
+/// Round trip assumed until one is known.
+const NO_RTT: Nanos = MS;
+
+/// Where in the probing the sender is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Startup,
+    Drain,
+    Down,
+    Cruise,
+    Refill,
+    Up,
+    ProbeRtt,
+}
+
+impl State {
+    fn is_probe_bw(self) -> bool {
+        matches!(
+            self,
+            State::Down | State::Cruise | State::Refill | State::Up
+        )
+    }
+
+    /// More than the path is known to carry is being sent on purpose.
+    fn is_probing(self) -> bool {
+        matches!(self, State::Startup | State::Refill | State::Up)
+    }
+
+    fn pacing_gain(self) -> f64 {
+        match self {
+            State::Startup => STARTUP_GAIN,
+            State::Drain => DRAIN_GAIN,
+            State::Down => DOWN_GAIN,
+            State::Up => UP_GAIN,
+            State::Cruise | State::Refill | State::ProbeRtt => 1.0,
+        }
+    }
+
+    fn cwnd_gain(self) -> f64 {
+        match self {
+            State::Up => UP_CWND_GAIN,
+            State::ProbeRtt => PROBE_RTT_GAIN,
+            _ => CWND_GAIN,
+        }
+    }
+}
+
+/// The controller.
+#[derive(Debug)]
+pub struct Bbr {
+    state: State,
+    datagram: u64,
+    model: Model,
+    cycle: Cycle,
+    min_rtt: MinRtt,
+    control: Control,
+    rng: Rng,
+    idle_restart: bool,
+}
+
+impl Bbr {
+    pub fn new(start: Start) -> Bbr {
+        let rtt = start.min_rtt.unwrap_or(NO_RTT).max(1);
+        let cold = initial_window(start.datagram);
+        // Half of what the path carried before: a warm start must not flood a path that has changed.
+        let warm = start
+            .min_rtt
+            .and(start.rate)
+            .map_or(0, |rate| bytes_in(rate, rtt) / 2);
+        let window = cold.max(warm);
+        Bbr {
+            state: State::Startup,
+            datagram: start.datagram,
+            model: Model::default(),
+            cycle: Cycle::default(),
+            min_rtt: MinRtt::new(start.now),
+            control: Control::new(window, (rate_of(window, rtt) as f64 * STARTUP_GAIN) as u64),
+            rng: Rng::new(start.seed),
+            idle_restart: false,
+        }
+    }
+
+    fn min_pipe(&self) -> u64 {
+        MIN_PIPE * self.datagram
+    }
+
+    fn enter(&mut self, state: State) {
+        self.state = state;
+    }
+
+    /// Startup ends when the rate stops growing, or when it loses too much (model.rs).
+    fn check_startup_done(&mut self) {
+        if self.state == State::Startup && self.model.full_bw_reached {
+            self.enter(State::Drain);
+        }
+    }
+
+    fn check_drain_done(&mut self, ack: &AckInfo) {
+        if self.state == State::Drain && ack.in_flight <= self.inflight(1.0) {
+            self.start_down(ack);
+        }
+    }
+
+    fn update_model(&mut self, ack: &AckInfo, rs: &RateSample) {
+        self.model.update_latest(ack, rs);
+        let probing = self.state.is_probing();
+        self.model
+            .update_congestion(rs, probing, self.control.window);
+        self.update_ack_aggregation(ack);
+        self.model.check_full_bw(rs);
+        self.check_startup_loss(rs);
+        self.check_startup_done();
+        self.check_drain_done(ack);
+        self.update_cycle(ack, rs);
+        self.check_probe_rtt(ack, rs);
+        self.model.advance_latest(rs);
+    }
+}
+
+impl Controller for Bbr {
+    fn on_sent(&mut self, now: Instant, bytes: u64, in_flight: u64, app_limited: bool) {
+        if in_flight == bytes && app_limited {
+            self.restart_from_idle(now);
+        }
+        self.control.on_sent(in_flight, self.datagram);
+    }
+
+    fn on_ack(&mut self, ack: &AckInfo) {
+        if let Some(rs) = ack.sample {
+            self.update_model(ack, &rs);
+        }
+        self.set_pacing_rate();
+        self.set_window(ack);
+    }
+
+    fn on_lost(&mut self, now: Instant, packet: &LostPacket) {
+        self.model.note_loss(packet.number);
+        if !self.cycle.samples {
+            return;
+        }
+        let lost = packet.lost_since;
+        if !is_too_much(lost, packet.tx_in_flight) {
+            return;
+        }
+        let inflight = model::inflight_at_loss(packet);
+        self.on_inflight_too_high(now, inflight, packet.app_limited);
+    }
+
+    fn on_ecn_ce(&mut self, _: Instant, largest_acked: u64, _: u64) {
+        self.model.note_loss(largest_acked);
+    }
+
+    /// Nothing came through: start again from a small window. The model is kept, so it grows back within few rounds.
+    fn on_persistent_congestion(&mut self, _: Instant) {
+        self.control.window = self.min_pipe();
+    }
+
+    fn set_datagram(&mut self, bytes: u64) {
+        self.datagram = bytes;
+        self.control.window = self.control.window.max(self.min_pipe());
+    }
+
+    fn window(&self) -> u64 {
+        self.control.window
+    }
+
+    fn pacing_rate(&self) -> u64 {
+        self.control.pacing_rate
+    }
+}
+
+/// IsInflightTooHigh.
+fn is_too_much(lost: u64, in_flight: u64) -> bool {
+    lost as f64 > in_flight as f64 * LOSS_THRESH
+}

@@ -1,0 +1,183 @@
+//! What the path is believed to carry: rounds, bandwidth, and bounds learnt from loss.
+
+use super::super::{AckInfo, LostPacket, RateSample};
+use super::filter::CycleMax;
+use super::{BETA, Bbr, LOSS_THRESH, State, is_too_much};
+
+/// Growth of the rate that shows that the pipe is not full, and the rounds without it that show that it is.
+const FULL_BW_GROWTH: f64 = 1.25;
+const FULL_BW_ROUNDS: u32 = 3;
+/// Separate losses in a round of Startup that count (BBRStartupFullLossCnt).
+const STARTUP_LOSSES: u32 = 6;
+
+#[derive(Debug)]
+pub struct Model {
+    pub max_bw: CycleMax,
+    /// Short-term bounds; `None` is no bound.
+    pub bw_lo: Option<u64>,
+    pub inflight_lo: Option<u64>,
+    /// Long-term bound on what may be in flight.
+    pub inflight_hi: Option<u64>,
+    pub round: u64,
+    pub round_start: bool,
+    next_round_delivered: u64,
+    delivered: u64,
+    bw_latest: u64,
+    inflight_latest: u64,
+    loss_round_start: bool,
+    loss_round_delivered: u64,
+    loss_in_round: bool,
+    loss_events: u32,
+    last_lost: u64,
+    pub full_bw_reached: bool,
+    pub full_bw_now: bool,
+    full_bw: u64,
+    full_bw_count: u32,
+}
+
+impl Default for Model {
+    fn default() -> Model {
+        Model {
+            max_bw: CycleMax::default(),
+            bw_lo: None,
+            inflight_lo: None,
+            inflight_hi: None,
+            round: 0,
+            round_start: false,
+            next_round_delivered: 0,
+            delivered: 0,
+            bw_latest: 0,
+            inflight_latest: 0,
+            loss_round_start: false,
+            loss_round_delivered: 0,
+            loss_in_round: false,
+            loss_events: 0,
+            last_lost: u64::MAX - 1,
+            full_bw_reached: false,
+            full_bw_now: false,
+            full_bw: 0,
+            full_bw_count: 0,
+        }
+    }
+}
+
+impl Model {
+    /// The bandwidth to pace by: the long-term maximum under the short-term bound.
+    pub fn bw(&self) -> u64 {
+        self.max_bw.get().min(self.bw_lo.unwrap_or(u64::MAX))
+    }
+
+    /// BBRUpdateRound and BBRUpdateLatestDeliverySignals.
+    pub fn update_latest(&mut self, ack: &AckInfo, rs: &RateSample) {
+        self.delivered = ack.delivered;
+        self.round_start = rs.prior_delivered >= self.next_round_delivered;
+        if self.round_start {
+            self.start_round();
+            self.round += 1;
+        }
+        self.bw_latest = self.bw_latest.max(rs.rate);
+        self.inflight_latest = self.inflight_latest.max(rs.delivered);
+        self.loss_round_start = rs.prior_delivered >= self.loss_round_delivered;
+        if self.loss_round_start {
+            self.loss_round_delivered = self.delivered;
+        }
+    }
+
+    /// The round ends when something sent from now on is delivered.
+    pub fn start_round(&mut self) {
+        self.next_round_delivered = self.delivered;
+    }
+
+    pub fn advance_latest(&mut self, rs: &RateSample) {
+        if self.loss_round_start {
+            self.bw_latest = rs.rate;
+            self.inflight_latest = rs.delivered;
+        }
+    }
+
+    /// BBRUpdateCongestionSignals. Samples that the application or the receiver limited raise the maximum only.
+    pub fn update_congestion(&mut self, rs: &RateSample, probing: bool, window: u64) {
+        if rs.rate >= self.max_bw.get() || !rs.app_limited {
+            self.max_bw.update(rs.rate);
+        }
+        if !self.loss_round_start {
+            return;
+        }
+        if self.loss_in_round && !probing && self.is_lossy_round(rs) {
+            let bw = self.bw_lo.unwrap_or(self.max_bw.get());
+            self.bw_lo = Some(self.bw_latest.max((bw as f64 * BETA) as u64));
+            let inflight = self.inflight_lo.unwrap_or(window);
+            self.inflight_lo = Some(self.inflight_latest.max((inflight as f64 * BETA) as u64));
+        }
+    }
+
+    /// More was lost since the newest delivered packet left than a path may lose at random. The draft takes any loss,
+    /// and gives up 2 % of the rate in each round of a path that loses 1 % whatever one sends (tests/sim/rates.rs).
+    fn is_lossy_round(&self, rs: &RateSample) -> bool {
+        is_too_much(rs.lost, rs.tx_in_flight)
+    }
+
+    pub fn reset_lower_bounds(&mut self) {
+        self.bw_lo = None;
+        self.inflight_lo = None;
+    }
+
+    pub fn reset_congestion_signals(&mut self) {
+        self.loss_in_round = false;
+        self.bw_latest = 0;
+        self.inflight_latest = 0;
+    }
+
+    pub fn note_loss(&mut self, number: u64) {
+        if !self.loss_in_round {
+            self.loss_round_delivered = self.delivered;
+        }
+        self.loss_in_round = true;
+        if number != self.last_lost + 1 {
+            self.loss_events += 1;
+        }
+        self.last_lost = number;
+    }
+
+    /// BBRResetFullBW.
+    pub fn reset_full_bw(&mut self, bw: u64) {
+        (self.full_bw, self.full_bw_count, self.full_bw_now) = (bw, 0, false);
+    }
+
+    pub fn check_full_bw(&mut self, rs: &RateSample) {
+        if self.full_bw_now || !self.round_start || rs.app_limited || rs.rate == 0 {
+            return;
+        }
+        if rs.rate as f64 >= self.full_bw as f64 * FULL_BW_GROWTH {
+            return self.reset_full_bw(rs.rate);
+        }
+        self.full_bw_count += 1;
+        self.full_bw_now = self.full_bw_count >= FULL_BW_ROUNDS;
+        self.full_bw_reached |= self.full_bw_now;
+    }
+}
+
+impl Bbr {
+    /// BBRCheckStartupHighLoss, and the end of a loss round.
+    pub(super) fn check_startup_loss(&mut self, rs: &RateSample) {
+        if !self.model.loss_round_start {
+            return;
+        }
+        let many =
+            self.model.loss_events >= STARTUP_LOSSES && is_too_much(rs.lost, rs.tx_in_flight);
+        if self.state == State::Startup && many && self.model.loss_in_round && !rs.app_limited {
+            self.model.full_bw_reached = true;
+            self.model.inflight_hi = Some(self.bdp(1.0).max(self.model.inflight_latest));
+        }
+        self.model.loss_in_round = false;
+        self.model.loss_events = 0;
+    }
+}
+
+/// BBRInflightAtLoss: how much was in flight when the loss passed the threshold.
+pub fn inflight_at_loss(packet: &LostPacket) -> u64 {
+    let before = packet.tx_in_flight.saturating_sub(packet.size) as f64;
+    let lost_before = packet.lost_since.saturating_sub(packet.size) as f64;
+    let prefix = (LOSS_THRESH * before - lost_before) / (1.0 - LOSS_THRESH);
+    (before + prefix).max(0.0) as u64
+}

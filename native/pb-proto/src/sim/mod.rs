@@ -1,0 +1,58 @@
+//! A seeded virtual network with two ends of some lanes, on a virtual clock: the same seed gives the same run, event
+//! for event.
+
+mod link;
+mod session;
+mod world;
+
+pub use link::{Bursts, Fates, Path};
+pub use session::Load;
+
+use crate::cc::ControllerKind;
+use crate::sample::PathSample;
+use crate::time::{Instant, Nanos};
+
+/// A network, what moves over it, and what happens meanwhile.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    pub seed: u64,
+    pub lanes: u8,
+    /// One for each lane, the last one for those behind it.
+    pub controllers: Vec<ControllerKind>,
+    /// Client to server, server to client. All lanes share them.
+    pub paths: [Path; 2],
+    /// Of the client and the server.
+    pub loads: [Load; 2],
+    /// Largest datagram that both ends try.
+    pub max_datagram: u16,
+    pub rekey_after: Option<u64>,
+    /// The client's address changes.
+    pub rebind_at: Option<Instant>,
+    /// Everything must be done by then.
+    pub deadline: Nanos,
+    /// Ends the run early, done or not: for measuring rates.
+    pub stop_at: Option<Instant>,
+}
+
+/// A broken promise: what, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure(pub String);
+
+/// How a run went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Of every event, in order.
+    pub hash: u64,
+    /// When every unit was acknowledged and had arrived.
+    pub done_at: Instant,
+    /// Bytes of units that arrived at the server, by lane.
+    pub delivered: Vec<u64>,
+    pub fates: [Fates; 2],
+    /// The client's lanes at the end.
+    pub samples: Vec<PathSample>,
+}
+
+/// Runs a scenario to its end.
+pub fn run(scenario: &Scenario) -> Result<Outcome, Failure> {
+    world::World::new(scenario).run()
+}
