@@ -1,0 +1,64 @@
+import { readFileSync } from "node:fs";
+import { PbError } from "../model/error.ts";
+import { EXIT } from "../model/exit.ts";
+import { pathText } from "../model/path.ts";
+import { type Running, runCli } from "./run.ts";
+
+/** Put in by the bundler, from package.json. */
+declare const __PB_VERSION__: string;
+
+/** The first signal asks for a clean end (abort, or drain), the second ends at once. */
+function abortOnSignals(): AbortSignal {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(EXIT.interrupted);
+    controller.abort(new PbError("aborted", "interrupted"));
+  };
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, stop);
+  return controller.signal;
+}
+
+/** Node decodes arguments as UTF-8 and loses other bytes; the kernel has them. */
+function readArguments(): string[] {
+  const given = process.argv.slice(2);
+  if (!given.some((word) => word.includes("\ufffd"))) return given;
+  const raw = readFileSync("/proc/self/cmdline");
+  const words: string[] = [];
+  for (let at = 0; at < raw.length; ) {
+    const end = raw.indexOf(0, at);
+    words.push(pathText(raw.subarray(at, end)));
+    at = end + 1;
+  }
+  return words.slice(-given.length);
+}
+
+/** Loaded only now: the daemon and all that it brings are not needed to show help. */
+async function loadServices(): Promise<Running> {
+  const [{ createClient }, { FileService }, { TransferService }, { openDaemon }] = await Promise.all([
+    import("@connectrpc/connect"),
+    import("../gen/packetboat/v1/file_pb.ts"),
+    import("../gen/packetboat/v1/transfer_pb.ts"),
+    import("../daemon/daemon.ts"),
+  ]);
+  const { transport, remotes, server, doctor, close } = openDaemon({ version: __PB_VERSION__ });
+  const files = createClient(FileService, transport);
+  const transfers = createClient(TransferService, transport);
+  return { files, transfers, remotes, server, doctor, close };
+}
+
+for (const stream of [process.stdout, process.stderr]) {
+  // A reader that went away is noticed where something is written.
+  stream.on("error", () => undefined);
+}
+
+const code = await runCli({
+  args: readArguments(),
+  terminal: { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env },
+  cwd: process.cwd(),
+  version: __PB_VERSION__,
+  self: [process.execPath, process.argv[1] ?? ""],
+  signal: abortOnSignals(),
+  loadServices,
+});
+// Whatever still holds the event loop (a socket that drains, a prompt's stream) has no say any more.
+process.stdout.write("", () => process.exit(code));
