@@ -157,12 +157,11 @@ impl SendJob {
         let (file, before) = match n.entry.pipe.take() {
             Some(pipe) => (pipe, None),
             None => {
-                let file = self.open_source(&n.entry).map_err(|e| match e.code {
+                let opened = self.open_source(&n.entry).map_err(|e| match e.code {
                     Code::NotFound => ReadError(Code::SourceVanished, e.to_string()),
                     code => ReadError(code, e.to_string()),
-                })?;
-                let meta = stat_fd(file.as_fd())
-                    .map_err(|e| ReadError(Code::from_errno(e), e.to_string()))?;
+                });
+                let (file, meta) = opened?;
                 n.entry.size = meta.size;
                 n.entry.mtime_ns = meta.mtime_ns;
                 (file, Some(meta))

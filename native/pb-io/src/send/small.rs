@@ -113,7 +113,7 @@ impl SendJob {
     fn read_whole(&self, entry: &Entry, scratch: &mut Vec<u8>) -> Read1 {
         for _ in 0..3 {
             let read = match self.open_source(entry) {
-                Ok(file) => read_once(&file, scratch),
+                Ok((file, meta)) => read_once(&file, meta, scratch),
                 Err(e) => return failed(&e),
             };
             match read {
@@ -129,17 +129,20 @@ impl SendJob {
     }
 
     /// Opens the source of an entry.
-    pub(super) fn open_source(&self, entry: &Entry) -> Result<File, FsError> {
+    pub(super) fn open_source(&self, entry: &Entry) -> Result<(File, Meta), FsError> {
         let root = self.options.roots.get(entry.root);
         let root =
             root.ok_or_else(|| FsError::refused("open", &entry.source, Code::InvalidArgument))?;
-        root.open_file(&entry.source, self.options.follow)
+        root.open_listed(&entry.source, self.options.follow)
     }
 }
 
 /// `None`: it changed while it was read.
-fn read_once(mut file: &File, scratch: &mut Vec<u8>) -> std::io::Result<Option<Read1>> {
-    let before = stat_fd(file.as_fd())?;
+fn read_once(
+    mut file: &File,
+    before: Meta,
+    scratch: &mut Vec<u8>,
+) -> std::io::Result<Option<Read1>> {
     if before.size > INLINE_MAX {
         return Ok(Some(Read1::Grown(before.size)));
     }
