@@ -18,7 +18,7 @@ use pb_io::transport::crypto::{SessionKeys, Suite};
 use pb_io::transport::listener::Listener;
 use pb_io::transport::{
     Choice, InState, InUnit, LaneHost, LaneId, LaneOptions, Next, OutBody, OutUnit, Place,
-    TransportError, Waker,
+    TransportError, TransportKind, Waker,
 };
 use pb_proto::cc::ControllerKind;
 use pb_proto::sample::PathSample;
@@ -73,7 +73,7 @@ impl Host {
 }
 
 impl LaneHost for Host {
-    fn lane_up(&self, _lane: LaneId, waker: Arc<Waker>) {
+    fn lane_up(&self, _lane: LaneId, _: TransportKind, waker: Arc<Waker>) {
         self.wakers.lock().push(waker);
     }
 

@@ -1,15 +1,21 @@
 //! The session as its lanes see it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use pb_proto::sample::PathSample;
 
 use super::{Session, error};
 use crate::error::Code;
-use crate::transport::{InUnit, LaneHost, LaneId, Next, OutUnit, Place, TransportError, Waker};
+use crate::transport::{
+    InUnit, LaneHost, LaneId, Next, OutUnit, Place, TransportError, TransportKind, Waker,
+};
 
 impl LaneHost for Session {
-    fn lane_up(&self, lane: LaneId, waker: Arc<Waker>) {
+    fn lane_up(&self, lane: LaneId, transport: TransportKind, waker: Arc<Waker>) {
+        // Over TCP in clear, chunks are sent straight from the page cache.
+        let zero_copy = transport == TransportKind::Tcp && !self.options.seal;
+        self.zero_copy.store(zero_copy, Ordering::Release);
         let mut lanes = self.lanes.lock();
         lanes.up.push(lane);
         lanes.ever_up = true;

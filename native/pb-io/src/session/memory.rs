@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::Session;
-use crate::transport::{InUnit, LaneHost, Next, OutBody, OutUnit, Place, Waker};
+use crate::transport::{InUnit, LaneHost, Next, OutBody, OutUnit, Place, TransportKind, Waker};
 
 /// The only lane.
 const LANE: u8 = 0;
@@ -12,8 +12,8 @@ const LANE: u8 = 0;
 /// Joins `a` and `b`; each direction has a thread until either session ends.
 pub fn join(a: &Arc<Session>, b: &Arc<Session>) -> std::io::Result<()> {
     let (wake_a, wake_b) = (Arc::new(Waker::new()?), Arc::new(Waker::new()?));
-    a.lane_up(LANE, Arc::clone(&wake_a));
-    b.lane_up(LANE, Arc::clone(&wake_b));
+    a.lane_up(LANE, TransportKind::Memory, Arc::clone(&wake_a));
+    b.lane_up(LANE, TransportKind::Memory, Arc::clone(&wake_b));
     a.peer_grant(b.grant());
     b.peer_grant(a.grant());
     spawn(Arc::clone(a), Arc::clone(b), wake_a)?;

@@ -100,11 +100,6 @@ impl Session {
         &self.options
     }
 
-    /// Says that data leaves over TCP; with the seal off chunks are then sent straight from the page cache.
-    pub fn set_tcp(&self) {
-        self.zero_copy.store(!self.options.seal, Ordering::Release);
-    }
-
     pub(crate) fn zero_copy(&self) -> bool {
         self.zero_copy.load(Ordering::Acquire)
     }

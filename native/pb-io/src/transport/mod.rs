@@ -102,7 +102,7 @@ impl TransportError {
 /// What a lane driver may ask of its session, and tell it.
 pub trait LaneHost: Send + Sync {
     /// The lane is established; `waker` interrupts its sleep when there is something to send or grant.
-    fn lane_up(&self, lane: LaneId, waker: Arc<Waker>);
+    fn lane_up(&self, lane: LaneId, transport: TransportKind, waker: Arc<Waker>);
     /// The next unit to put on the wire, with its credit already taken.
     fn next_unit(&self, lane: LaneId) -> Next;
     /// The peer's transport holds every byte of this unit.

@@ -107,9 +107,6 @@ pub fn connect_session(
             note,
             lanes,
         } = connected.inspect_err(|_| session.end(None))?;
-        if transport == TransportKind::Tcp {
-            session.set_tcp();
-        }
         let mut native = NativeSession::new(session, Some(lanes), Some(transport));
         native.note = note;
         Ok(native)

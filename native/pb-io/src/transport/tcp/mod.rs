@@ -17,7 +17,7 @@ pub(crate) use record::{MAX_HELLO, PREAMBLE, PREFIX};
 
 use super::control::Entered;
 use super::session::Session;
-use super::{TransportError, Waker};
+use super::{TransportError, TransportKind, Waker};
 use crate::error::Code;
 use lane::{State, TcpLane};
 
@@ -50,9 +50,11 @@ pub(crate) fn start_client(
 ) -> Result<(), TransportError> {
     let entered = enter(session)?;
     spawn(session.clone(), entered, move |session, entered| {
-        session
-            .host
-            .lane_up(established.lane, entered.waker().clone());
+        session.host.lane_up(
+            established.lane,
+            TransportKind::Tcp,
+            entered.waker().clone(),
+        );
         lane(session, entered, established).run();
     })
 }
@@ -68,7 +70,9 @@ pub(crate) fn start_dialling(
     let entered = enter(session)?;
     spawn(session.clone(), entered, move |session, entered| {
         if let Ok(established) = dial(&session, peer, lane_id, deadline) {
-            session.host.lane_up(lane_id, entered.waker().clone());
+            session
+                .host
+                .lane_up(lane_id, TransportKind::Tcp, entered.waker().clone());
             lane(session, entered, established).run();
         }
     })
@@ -84,9 +88,11 @@ pub(crate) fn start_server(
     let entered = enter(session)?;
     spawn(session.clone(), entered, move |session, entered| {
         if let Ok(established) = handshake::answer(&session, stream, claim) {
-            session
-                .host
-                .lane_up(established.lane, entered.waker().clone());
+            session.host.lane_up(
+                established.lane,
+                TransportKind::Tcp,
+                entered.waker().clone(),
+            );
             lane(session, entered, established).run();
         }
     })

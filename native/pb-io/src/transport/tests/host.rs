@@ -11,6 +11,7 @@ use pb_proto::units::Assembly;
 
 use crate::buffer::Budget;
 use crate::error::Code;
+use crate::transport::TransportKind;
 use crate::transport::{
     InState, InUnit, LaneHost, LaneId, Next, OutBody, OutUnit, Place, TransportError, Waker,
 };
@@ -208,7 +209,7 @@ fn file_body(sent: &Sent, trailer: usize) -> OutBody {
 }
 
 impl LaneHost for TestHost {
-    fn lane_up(&self, lane: LaneId, waker: Arc<Waker>) {
+    fn lane_up(&self, lane: LaneId, _: TransportKind, waker: Arc<Waker>) {
         let mut inner = self.inner.lock();
         inner.ups += 1;
         inner.wakers.push((lane, waker));

@@ -15,6 +15,7 @@ use super::route::Route;
 use super::socket::Sent;
 use super::train::{TRAIN, TRAIN_PACKETS, Train};
 use super::units::{HostFeed, Units};
+use crate::transport::TransportKind;
 use crate::transport::clock;
 use crate::transport::control::{Entered, Order};
 use crate::transport::fault::Fault;
@@ -272,10 +273,11 @@ impl Driver {
     fn come_up(&mut self) {
         if self.stage == Stage::Starting {
             self.stage = Stage::Up;
-            self.core
-                .session
-                .host
-                .lane_up(self.core.lane_id, self.entered.waker().clone());
+            self.core.session.host.lane_up(
+                self.core.lane_id,
+                TransportKind::Udp,
+                self.entered.waker().clone(),
+            );
         }
     }
 
