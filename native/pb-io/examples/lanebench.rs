@@ -1,12 +1,16 @@
 //! Throughput of the transports alone: units from memory to a host that discards them, over loopback, one process.
 //!
-//! `lanebench [udp|tcp] [sealed|clear|file] [--lanes N] [--seconds S] [--datagram BYTES] [--controller cubic|bbr]`
+//! `lanebench [udp|tcp|auto] [sealed|clear|file] [--lanes N] [--seconds S] [--datagram BYTES] [--controller cubic|bbr]`
+//!
+//! Between two machines or network namespaces: `--serve ADDRESS:PORT` on one side (it takes one session and ends after
+//! `--seconds`), `--to ADDRESS:PORT` on the other, with the same other words. The keys are fixed: never for real data.
 //!
 //! Prints gigabits a second of unit bytes, and the processor time of sender and receiver threads, so that figures from
 //! a machine that does other things as well can be compared.
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -170,6 +174,8 @@ impl LaneHost for Host {
 }
 
 struct Arguments {
+    serve: Option<SocketAddr>,
+    to: Option<SocketAddr>,
     choice: Choice,
     seal: bool,
     file: bool,
@@ -201,8 +207,16 @@ fn arguments() -> Arguments {
         controller,
         ..LaneOptions::default()
     };
-    let choice = if has("tcp") { Choice::Tcp } else { Choice::Udp };
+    let choice = match () {
+        () if has("tcp") => Choice::Tcp,
+        () if has("auto") => Choice::Auto,
+        () => Choice::Udp,
+    };
+    let address = |name: &str| value(name).and_then(|v| v.parse().ok());
+    let (serve, to) = (address("--serve"), address("--to"));
     Arguments {
+        serve,
+        to,
         choice,
         seal,
         file: has("file"),
@@ -234,93 +248,118 @@ fn cpu() -> f64 {
     t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
 }
 
-fn main() {
-    let Arguments {
-        choice,
-        seal,
-        file,
-        seconds,
-        options,
-    } = arguments();
-    let keys = SessionKeys {
+fn keys() -> SessionKeys {
+    SessionKeys {
         connection_id: 1,
         client_random: [1; 32],
         server_random: [2; 32],
         suite: Suite::default(),
-    };
-    let listener = Listener::bind(
-        "127.0.0.1:0".parse().expect("an address"),
-        Box::new(|_, _| {}),
-    )
-    .expect("a free port");
-    let (client, server) = (Host::new(Some(source(file))), Host::new(None));
+    }
+}
+
+/// Takes one session at an address.
+fn serve(addr: SocketAddr, arguments: &Arguments) {
+    let listener = Listener::bind(addr, Box::new(|_, _| {})).expect("a free port");
+    let server = Host::new(None);
     let accepted = listener
-        .register(&keys, &options, server.clone())
+        .register(&keys(), &arguments.options, server.clone())
         .expect("registered");
+    std::thread::sleep(Duration::from_secs_f64(arguments.seconds));
+    println!(
+        "received {} MB",
+        server.received.load(Ordering::Relaxed) / 1_000_000
+    );
+    accepted.finish(Duration::from_secs(1));
+}
+
+/// What a client sent: units acknowledged, in bytes.
+fn sent(client: &Host) -> u64 {
+    let done =
+        u64::from(client.pulled.load(Ordering::Relaxed)) - client.in_flight.load(Ordering::Relaxed);
+    done * UNIT as u64
+}
+
+fn main() {
+    let arguments = arguments();
+    if let Some(addr) = arguments.serve {
+        return serve(addr, &arguments);
+    }
+    let local = arguments.to.is_none().then(|| {
+        let listener = Listener::bind(
+            "127.0.0.1:0".parse().expect("an address"),
+            Box::new(|_, _| {}),
+        );
+        let listener = listener.expect("a free port");
+        let set = listener.register(&keys(), &arguments.options, Host::new(None));
+        (listener, set.expect("registered"))
+    });
+    let peer = arguments
+        .to
+        .or(local.as_ref().map(|(l, _)| l.local_addr()))
+        .expect("a server");
+    let client = Host::new(Some(source(arguments.file)));
     let start = Instant::now();
     let connected = connect(
-        listener.local_addr(),
-        &keys,
-        &options,
-        choice,
+        peer,
+        &keys(),
+        &arguments.options,
+        arguments.choice,
         client.clone(),
     )
     .expect("connected");
     println!(
-        "  connect took {:.1} ms",
-        start.elapsed().as_secs_f64() * 1e3
+        "  connect took {:.1} ms; {:?}",
+        start.elapsed().as_secs_f64() * 1e3,
+        connected.note
     );
     std::thread::sleep(Duration::from_millis(300));
-    let (start, cpu0, bytes0) = (
-        Instant::now(),
-        cpu(),
-        server.received.load(Ordering::Relaxed),
-    );
-    std::thread::sleep(Duration::from_secs_f64(seconds));
-    let bytes = server.received.load(Ordering::Relaxed) - bytes0;
-    let (wall, cpu) = (start.elapsed().as_secs_f64(), cpu() - cpu0);
+    measure(&arguments, &client, connected.transport.as_str());
     client.stop.store(true, Ordering::Relaxed);
-    let gbits = bytes as f64 * 8.0 / 1e9;
-    println!(
-        "{choice:?} {} lanes={}: {:.2} Gbit/s, {:.2} Gbit per cpu-second (both sides), cpu {:.0} %",
-        if seal {
-            "sealed"
-        } else if file {
-            "file"
-        } else {
-            "clear"
-        },
-        options.lanes,
-        gbits / wall,
-        gbits / cpu,
-        100.0 * cpu / wall
-    );
-    if let Some(s) = *client.last.lock() {
-        println!(
-            "  rtt {} us (min {}), cwnd {} KiB, in flight {} KiB, datagram {}, lost {}, spurious {}, peer drops {}, rate {:.2} Gbit/s, pacing {:.2}, by {:?} {:?}",
-            s.smoothed_rtt_ns / 1000,
-            s.min_rtt_ns / 1000,
-            s.congestion_window >> 10,
-            s.bytes_in_flight >> 10,
-            s.datagram_size,
-            s.packets_lost,
-            s.packets_spuriously_lost,
-            s.peer_socket_drops,
-            s.delivery_rate as f64 * 8e-9,
-            s.pacing_rate as f64 * 8e-9,
-            s.limited_by,
-            s.limited
-        );
-    }
     std::thread::sleep(Duration::from_millis(500));
-    let cpu0 = self::cpu();
+    let cpu0 = cpu();
     std::thread::sleep(Duration::from_secs(1));
-    println!("  idle: cpu {:.2} %", 100.0 * (self::cpu() - cpu0));
+    println!("  idle: cpu {:.2} %", 100.0 * (cpu() - cpu0));
     let start = Instant::now();
     connected.lanes.finish(Duration::from_secs(5));
     println!(
         "  finish took {:.1} ms",
         start.elapsed().as_secs_f64() * 1e3
     );
-    accepted.finish(Duration::from_secs(1));
+}
+
+fn measure(arguments: &Arguments, client: &Host, transport: &str) {
+    let (start, cpu0, bytes0) = (Instant::now(), cpu(), sent(client));
+    std::thread::sleep(Duration::from_secs_f64(arguments.seconds));
+    let gbits = (sent(client) - bytes0) as f64 * 8.0 / 1e9;
+    let (wall, cpu) = (start.elapsed().as_secs_f64(), cpu() - cpu0);
+    println!(
+        "{transport} {} lanes={}: {:.2} Gbit/s, {:.2} Gbit per cpu-second of this process, cpu {:.0} %",
+        match (arguments.seal, arguments.file) {
+            (true, _) => "sealed",
+            (_, true) => "file",
+            _ => "clear",
+        },
+        arguments.options.lanes,
+        gbits / wall,
+        gbits / cpu,
+        100.0 * cpu / wall
+    );
+    let Some(s) = *client.last.lock() else { return };
+    println!(
+        "  rtt {} us (min {}), cwnd {} KiB, in flight {} KiB, datagram {}, lost {}, spurious {}, peer drops {}, ce {}, \
+         rate {:.2} Gbit/s, pacing {:.2}, by {:?} {:?}",
+        s.smoothed_rtt_ns / 1000,
+        s.min_rtt_ns / 1000,
+        s.congestion_window >> 10,
+        s.bytes_in_flight >> 10,
+        s.datagram_size,
+        s.packets_lost,
+        s.packets_spuriously_lost,
+        s.peer_socket_drops,
+        s.ecn_ce,
+        s.delivery_rate as f64 * 8e-9,
+        s.pacing_rate as f64 * 8e-9,
+        s.limited_by,
+        s.limited
+    );
 }

@@ -103,9 +103,6 @@ impl Driver {
             if !self.turn() {
                 return;
             }
-            if self.core.lane.is_done() {
-                self.down();
-            }
         }
         if let (Some(verdict), Some(why)) = (self.verdict.take(), &self.why) {
             verdict.failed(why.error().clone());
@@ -135,6 +132,9 @@ impl Driver {
                 .session
                 .host
                 .sample(self.core.lane_id, self.core.lane.sample(now));
+        }
+        if self.core.lane.is_done() {
+            self.down();
         }
         if !more && !busy && !self.core.lane.is_closed() {
             self.sleep();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use pb_proto::time::{Instant, MS, Nanos, SECOND};
+use pb_proto::time::{Instant, MS, Nanos};
 
 use super::socket::{Sent, Socket};
 use crate::transport::LaneOptions;
@@ -12,7 +12,7 @@ use crate::transport::session::Session;
 /// Least time between two moves of a peer: two senders of its packets must not make us flap.
 const MOVE_EVERY: Nanos = 100 * MS;
 /// Least time between two new sockets.
-const RENEW_EVERY: Nanos = SECOND;
+const RENEW_EVERY: Nanos = 200 * MS;
 
 /// A lane's socket and its peer's addresses.
 pub(super) struct Path {
