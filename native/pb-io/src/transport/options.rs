@@ -20,6 +20,8 @@ pub struct LaneOptions {
     pub path_hint: Option<PathHint>,
     /// Let the kernel or device cut trains of datagrams (UDP_SEGMENT). Off: one system call a datagram.
     pub segmentation: bool,
+    /// Packets or records of one key phase; `None`: as many as the protocol allows. Fewer only cost time.
+    pub rekey_after: Option<u64>,
 }
 
 /// UDP socket buffer asked for unless told otherwise: 13 ms at 10 Gbit/s.
@@ -35,6 +37,7 @@ impl Default for LaneOptions {
             socket_buffer: SOCKET_BUFFER,
             path_hint: None,
             segmentation: true,
+            rekey_after: None,
         }
     }
 }

@@ -47,11 +47,7 @@ pub(crate) fn dial(
 ) -> Result<Established, TransportError> {
     let stream = TcpStream::connect_timeout(&peer, left(deadline)?)
         .map_err(|e| unreachable(&format!("cannot connect to {peer} (TCP): {e}")))?;
-    let mut out = Outbound::new(
-        session.seal_keys(Medium::Tcp, lane),
-        session.connection_id,
-        lane,
-    );
+    let mut out = outbound(session, lane);
     let keys = session.open_keys(Medium::Tcp, lane);
     let mut inbound = Inbound::new(keys, session.connection_id, lane, !session.options.seal);
     let challenge = random();
@@ -139,11 +135,7 @@ pub(super) fn answer(
         hello,
         inbound,
     } = claim;
-    let mut out = Outbound::new(
-        session.seal_keys(Medium::Tcp, lane),
-        session.connection_id,
-        lane,
-    );
+    let mut out = outbound(session, lane);
     prepare(&stream)?;
     let announced = session.host.grant();
     let ours = Hello {
@@ -171,6 +163,16 @@ pub(super) fn answer(
         inbound,
         announced,
     })
+}
+
+fn outbound(session: &Session, lane: u8) -> Outbound {
+    let keys = session.seal_keys(Medium::Tcp, lane);
+    Outbound::new(
+        keys,
+        session.connection_id,
+        lane,
+        session.options.rekey_after,
+    )
 }
 
 fn prepare(stream: &TcpStream) -> Result<(), Fault> {

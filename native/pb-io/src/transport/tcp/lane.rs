@@ -201,6 +201,7 @@ impl TcpLane {
                 "the peer acknowledged a record that was never sent",
             ));
         }
+        self.out.acked = self.out.acked.max(Some(largest));
         let unacked = &mut self.state.unacked;
         let arrived = unacked.partition_point(|(number, _)| *number <= largest);
         for (_, unit) in unacked.drain(..arrived) {

@@ -28,7 +28,11 @@ pub struct Outbound {
     pub next: u64,
     /// Bytes given to the socket so far.
     pub written: u64,
+    /// The largest of our numbers that the peer acknowledged.
+    pub acked: Option<u64>,
     phase_start: u64,
+    /// Records of one key phase.
+    rekey_after: u64,
     head: Box<[u8]>,
     head_from: usize,
     head_to: usize,
@@ -53,7 +57,7 @@ enum Body {
 }
 
 impl Outbound {
-    pub fn new(keys: SealKeys, connection_id: u64, lane: u8) -> Outbound {
+    pub fn new(keys: SealKeys, connection_id: u64, lane: u8, rekey_after: Option<u64>) -> Outbound {
         let head = vec![0; CONTROL_ROOM + PREFIX + RECORD as usize + TAG].into_boxed_slice();
         let (head_from, head_to, tail_from) = (0, 0, 0);
         let (body, tail) = (Body::None, Vec::new());
@@ -63,7 +67,9 @@ impl Outbound {
             lane,
             next: 0,
             written: 0,
+            acked: None,
             phase_start: 0,
+            rekey_after: rekey_after.unwrap_or(REKEY_AFTER),
             head,
             head_from,
             head_to,
@@ -88,7 +94,8 @@ impl Outbound {
     }
 
     fn header(&mut self, kind: Kind) -> Header {
-        if self.next - self.phase_start >= REKEY_AFTER && kind != Kind::Hello {
+        let confirmed = self.acked.is_some_and(|n| n >= self.phase_start);
+        if confirmed && self.next - self.phase_start >= self.rekey_after {
             self.keys.rotate_to(self.keys.phase() + 1);
             self.phase_start = self.next;
         }

@@ -65,9 +65,34 @@ fn the_other_suite() {
 }
 
 #[test]
+fn keys_change_under_way() {
+    let options = LaneOptions {
+        rekey_after: Some(7),
+        ..options(true, 2)
+    };
+    Pair::open(Choice::Tcp, &options, BUDGET).exchange(units(13, 60), units(14, 60));
+}
+
+#[test]
+fn a_stream_in_odd_pieces() {
+    for seal in [true, false] {
+        let relay = Relay::in_pieces();
+        let pair = Pair::through(Choice::Tcp, &options(seal, 2), BUDGET, |addr| {
+            relay.to(addr)
+        });
+        pair.unwrap().exchange(units(15, 44), units(16, 44));
+    }
+}
+
+#[test]
 fn units_of_a_killed_lane_go_over_another() {
+    killed_lane(true);
+    killed_lane(false);
+}
+
+fn killed_lane(seal: bool) {
     let relay = Relay::new();
-    let pair = Pair::through(Choice::Tcp, &options(true, 3), BUDGET, |addr| {
+    let pair = Pair::through(Choice::Tcp, &options(seal, 3), BUDGET, |addr| {
         relay.to(addr)
     })
     .unwrap();
@@ -210,30 +235,47 @@ type Recorded = (Vec<TcpStream>, Vec<u8>);
 pub struct Relay {
     listener: std::net::TcpListener,
     state: Arc<Mutex<Recorded>>,
+    pieces: bool,
 }
 
 impl Relay {
     pub fn new() -> Relay {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         Relay {
-            listener: std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+            listener,
             state: Arc::default(),
+            pieces: false,
+        }
+    }
+
+    /// One that passes bytes on in pieces of odd sizes.
+    fn in_pieces() -> Relay {
+        Relay {
+            pieces: true,
+            ..Relay::new()
         }
     }
 
     pub fn to(&self, server: SocketAddr) -> SocketAddr {
-        let (listener, state) = (self.listener.try_clone().unwrap(), self.state.clone());
+        let (listener, state, pieces) = (
+            self.listener.try_clone().unwrap(),
+            self.state.clone(),
+            self.pieces,
+        );
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(server)) else {
                     return;
                 };
                 state.lock().0.push(client.try_clone().unwrap());
+                let record = Some(state.clone());
                 pump(
                     client.try_clone().unwrap(),
                     server.try_clone().unwrap(),
-                    Some(state.clone()),
+                    pieces,
+                    record,
                 );
-                pump(server, client, None);
+                pump(server, client, pieces, None);
             }
         });
         self.listener.local_addr().unwrap()
@@ -250,10 +292,17 @@ impl Relay {
     }
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream, record: Option<Arc<Mutex<Recorded>>>) {
+fn pump(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    pieces: bool,
+    record: Option<Arc<Mutex<Recorded>>>,
+) {
     std::thread::spawn(move || {
         let mut buffer = vec![0; 65_536];
-        while let Ok(n @ 1..) = from.read(&mut buffer) {
+        let _ = to.set_nodelay(true);
+        let mut size = buffer.len();
+        while let Ok(n @ 1..) = from.read(&mut buffer[..size]) {
             if let Some(state) = &record {
                 let first = &mut state.lock().1;
                 let room = RECORDED.saturating_sub(first.len()).min(n);
@@ -261,6 +310,9 @@ fn pump(mut from: TcpStream, mut to: TcpStream, record: Option<Arc<Mutex<Recorde
             }
             if to.write_all(&buffer[..n]).is_err() {
                 break;
+            }
+            if pieces {
+                size = size * 7 % 16_381 + 1;
             }
         }
         let _ = to.shutdown(std::net::Shutdown::Both);

@@ -76,6 +76,29 @@ fn loss_duplication_reordering_corruption() {
 }
 
 #[test]
+fn keys_change_under_way() {
+    for faults in [
+        Faults::default(),
+        Faults {
+            loss: 20,
+            reorder: 50,
+            duplicate: 50,
+            corrupt: 10,
+            seed: 3,
+        },
+    ] {
+        let relay = UdpRelay::new(faults);
+        let options = LaneOptions {
+            max_datagram: Some(1452),
+            rekey_after: Some(300),
+            ..options(true, 1)
+        };
+        let pair = Pair::through(Choice::Udp, &options, BUDGET, |addr| relay.to(addr)).unwrap();
+        pair.exchange(units(19, 40), units(20, 40));
+    }
+}
+
+#[test]
 fn replayed_and_garbage_datagrams_change_nothing() {
     let relay = UdpRelay::new(Faults {
         duplicate: 1000,

@@ -156,6 +156,7 @@ fn config(session: &Session, socket: &Socket, lane: u8) -> LaneConfig {
         controller: session.options.controller,
         path_hint: session.options.path_hint,
         lanes: session.options.lanes,
+        rekey_after: session.options.rekey_after,
         ..LaneConfig::new(session.client, lane, session.connection_id, seed)
     }
 }
