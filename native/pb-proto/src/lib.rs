@@ -6,6 +6,7 @@
 
 pub mod cc;
 pub mod error;
+pub mod fuzzing;
 pub mod lane;
 pub mod message;
 mod mtud;

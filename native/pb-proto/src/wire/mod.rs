@@ -3,6 +3,8 @@
 pub mod ack;
 pub mod frame;
 pub mod header;
+#[cfg(test)]
+mod tests;
 pub mod varint;
 
 /// Why bytes from the wire were not understood.
