@@ -192,6 +192,17 @@ fn other_connections_are_handed_out_untouched() {
 }
 
 #[test]
+fn finish_sends_what_is_queued() {
+    let pair = Pair::open(Choice::Tcp, &options(true, 2), BUDGET);
+    let up = units(21, 80);
+    pair.client.send_all(&up);
+    assert!(pair.connected.lanes.finish(Duration::from_secs(30)));
+    pair.server.compare(&up);
+    assert_eq!(pair.client.acked(), up.len());
+    assert_eq!(pair.client.failures(), Vec::<String>::new());
+}
+
+#[test]
 fn close_tells_the_peer() {
     let pair = Pair::open(Choice::Tcp, &options(true, 2), BUDGET);
     eventually("all lanes are up", || {

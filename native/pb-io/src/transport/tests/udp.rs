@@ -214,6 +214,17 @@ fn a_client_whose_address_changes_goes_on() {
 }
 
 #[test]
+fn finish_sends_what_is_queued() {
+    let pair = Pair::open(Choice::Udp, &options(true, 2), BUDGET);
+    let up = units(21, 80);
+    pair.client.send_all(&up);
+    assert!(pair.connected.lanes.finish(Duration::from_secs(30)));
+    pair.server.compare(&up);
+    assert_eq!(pair.client.acked(), up.len());
+    assert_eq!(pair.client.failures(), Vec::<String>::new());
+}
+
+#[test]
 fn close_tells_the_peer() {
     let pair = Pair::open(Choice::Udp, &options(true, 1), BUDGET);
     pair.client.send_all(&units(1, 3));

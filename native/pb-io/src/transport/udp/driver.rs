@@ -63,6 +63,8 @@ pub(super) struct Driver {
     /// The peer has said LANE_DONE.
     peer_done: bool,
     closing: bool,
+    /// To be done once the session has nothing more to send.
+    finishing: bool,
     last_sample: Instant,
     why: Option<Fault>,
     refused_since: Option<Instant>,
@@ -89,6 +91,7 @@ impl Driver {
             stage: Stage::Starting,
             peer_done: false,
             closing: false,
+            finishing: false,
             last_sample: clock::now(),
             why: None,
             refused_since: None,
@@ -125,7 +128,11 @@ impl Driver {
         if self.stage != Stage::Over {
             self.core.lane.set_grant(self.core.session.host.grant());
         }
-        let busy = self.transmit();
+        let mut busy = self.transmit();
+        if self.finishing && self.units.idle {
+            self.core.lane.finish();
+            busy |= self.transmit();
+        }
         if self.stage == Stage::Up && now.since(self.last_sample) >= SAMPLE_EVERY {
             self.last_sample = now;
             self.core
@@ -147,7 +154,7 @@ impl Driver {
             Order::Finish | Order::Close { .. } if self.stage == Stage::Starting => return false,
             _ if self.stage == Stage::Over => {}
             Order::Run => {}
-            Order::Finish => self.core.lane.finish(),
+            Order::Finish => self.finishing = true,
             Order::Close { code, reason } if !self.closing => {
                 self.closing = true;
                 self.core.lane.close(clock::now(), code, &reason);
@@ -258,7 +265,7 @@ impl Driver {
                 Event::PathAbandoned => self.path.back(&session.options),
                 Event::LaneDone => {
                     self.peer_done = true;
-                    self.core.lane.finish();
+                    self.finishing = true;
                 }
                 Event::RotateSendKey { phase } => self.core.seal.rotate_to(phase),
                 Event::Closed { code, reason } => self.ended(code, &reason),

@@ -111,7 +111,8 @@ impl Socket {
 
     /// Sends `bytes` as datagrams of `size` bytes, the last of which may be shorter.
     pub(super) fn send(&mut self, bytes: &[u8], size: usize) -> Sent {
-        if bytes.len() > size && self.segmentation {
+        let trains = self.segmentation;
+        if bytes.len() > size && trains {
             match self.send_once(bytes, Some(size as u16)) {
                 // The device has no checksum offload, IPsec is in the way, or the kernel is too old.
                 Err(Errno::IO | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOPROTOOPT) => {
@@ -126,6 +127,10 @@ impl Socket {
                 Sent::Gone => {}
                 bad => worst = bad,
             }
+        }
+        if worst == Sent::TooLarge {
+            // The size was at fault, not the train: some kernels say EINVAL to both.
+            self.segmentation = trains;
         }
         worst
     }

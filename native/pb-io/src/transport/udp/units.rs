@@ -13,6 +13,8 @@ use crate::transport::{LaneHost, LaneId, Next, OutBody, OutUnit};
 pub(super) struct Units {
     by_id: HashMap<u32, Arc<OutUnit>>,
     last: Option<Arc<OutUnit>>,
+    /// The session had nothing to send when it was asked last.
+    pub idle: bool,
 }
 
 impl Units {
@@ -58,7 +60,9 @@ impl Feed for HostFeed<'_> {
         if !self.open {
             return FeedNext::Idle;
         }
-        match self.host.next_unit(self.lane) {
+        let next = self.host.next_unit(self.lane);
+        self.units.idle = matches!(next, Next::Idle);
+        match next {
             Next::Unit(unit) => {
                 let (id, len, sealed) = (unit.id, unit.len, self.seal || unit.always_sealed);
                 self.units.by_id.insert(id, unit);
