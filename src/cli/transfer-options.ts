@@ -56,6 +56,8 @@ export function addTransferOptions(command: Command): Command {
   for (const option of whatOptions()) command.addOption(option.helpGroup("What is transferred:"));
   for (const option of howOptions()) command.addOption(option.helpGroup("How it is written:"));
   for (const option of wireOptions()) command.addOption(option.helpGroup("How it travels:"));
+  // Hands that know cp write -r; folders go whole anyway.
+  for (const flag of ["-r, --recursive", "-R"]) command.addOption(new Option(flag).hideHelp());
   return command.addHelpText(
     "after",
     `\n${SIZE_HELP}.\nRATE: as SIZE, a second (100M, 100MB/s), or bits, powers of 1000 (1Gbit, 100Mbps); off: no limit.\nAGE: 90s, 10m, 1h30m, 2d, 1w, 1M, 1y, or a date (2026-01-31).\nGLOB: without a slash it matches names at any depth, with one the path below the source; ** crosses folders.`,

@@ -78,6 +78,11 @@ describe("what is asked", () => {
     expect(request).toMatchObject({ several: false, move: false, dryRun: false, manifestFile: "" });
   });
 
+  test("-r changes nothing", async () => {
+    expect((await asked("cp", "-r", "a", "box:/")).several).toBe(false);
+    expect((await asked("cp", "-R", "a", "box:/")).sources).toHaveLength(1);
+  });
+
   test("several, and globs, arrive under their names", async () => {
     expect((await asked("cp", "a", "b", "box:/")).several).toBe(true);
     expect((await asked("cp", "box:/d/a*", ".")).several).toBe(true);

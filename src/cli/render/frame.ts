@@ -75,11 +75,17 @@ function countParts(progress: Progress, colors: Colors): string[] {
     `${formatBytesOf(bytes, total)}${more}`,
     colors.bold(formatRate(Number(progress.bytesPerSecond))),
     `ETA ${formatEta(progress)}`,
-    `${formatCount(Number(progress.files))} of ${formatCount(Number(progress.totalFiles))}${more} files`,
+    formatFiles(progress),
   ];
   if (progress.skippedFiles > 0n) parts.push(`${formatCount(Number(progress.skippedFiles))} skipped`);
   if (progress.errors > 0n) parts.push(colors.red(errorCount(progress)));
   return parts;
+}
+
+/** `1,204 of 18,332+ files` while the listing goes on. */
+export function formatFiles({ files, totalFiles, listingDone }: Progress): string {
+  const noun = totalFiles === 1n && listingDone ? "file" : "files";
+  return `${formatCount(Number(files))} of ${formatCount(Number(totalFiles))}${listingDone ? "" : "+"} ${noun}`;
 }
 
 function errorCount({ errors }: Progress): string {

@@ -1,6 +1,6 @@
 import { createColors } from "picocolors";
 import type { Progress } from "../../gen/packetboat/v1/transfer_pb.ts";
-import { donePercent, formatEta, type Heading, networkParts } from "./frame.ts";
+import { donePercent, formatEta, formatFiles, type Heading, networkParts } from "./frame.ts";
 import { formatBytesOf, formatClock, formatCount, formatRate } from "./units.ts";
 
 const colorless = createColors(false);
@@ -14,7 +14,7 @@ export function plainLine(heading: Heading, progress: Progress): string {
     `${donePercent(progress)}%`,
     formatRate(Number(progress.bytesPerSecond)),
     `ETA ${formatEta(progress)}`,
-    `${formatCount(Number(progress.files))} of ${formatCount(Number(progress.totalFiles))}${more} files`,
+    formatFiles(progress),
     `${formatCount(Number(progress.skippedFiles))} skipped`,
     `${formatCount(Number(progress.errors))} errors`,
   ];
