@@ -237,3 +237,138 @@ impl Cubic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Nanos = 50 * MS;
+    const DATAGRAM: u64 = 1000;
+
+    struct Flow {
+        cubic: Cubic,
+        now: Instant,
+        number: u64,
+    }
+
+    impl Flow {
+        fn new() -> Flow {
+            let now = Instant(SECOND);
+            let start = Start {
+                now,
+                datagram: DATAGRAM,
+                min_rtt: None,
+                rate: None,
+                seed: 0,
+            };
+            Flow {
+                cubic: Cubic::new(start),
+                now,
+                number: 0,
+            }
+        }
+
+        /// Sends `bytes` and has them acknowledged one round trip later.
+        fn round(&mut self, bytes: u64) {
+            for sent in 1..=bytes / DATAGRAM {
+                self.cubic
+                    .on_sent(self.now, DATAGRAM, sent * DATAGRAM, false);
+            }
+            self.now = self.now.after(RTT);
+            self.number += 1000;
+            self.cubic.on_ack(&AckInfo {
+                now: self.now,
+                acked: bytes,
+                smoothed_rtt: RTT,
+                rtt: Some(RTT),
+                largest_acked: self.number,
+                next_packet: self.number + 1,
+                ..AckInfo::default()
+            });
+        }
+
+        fn lose(&mut self) {
+            let packet = LostPacket {
+                sent_at: Instant(self.now.0 - 1),
+                size: DATAGRAM,
+                ..LostPacket::default()
+            };
+            self.cubic.on_lost(self.now, &packet);
+        }
+
+        fn grow_to(&mut self, window: u64) {
+            while self.cubic.window() < window {
+                self.round(self.cubic.window());
+            }
+        }
+    }
+
+    #[test]
+    fn slow_start_doubles_a_used_window_only() {
+        let mut flow = Flow::new();
+        let start = flow.cubic.window();
+        flow.round(start);
+        assert_eq!(flow.cubic.window(), 2 * start);
+        flow.round(2 * DATAGRAM);
+        assert_eq!(flow.cubic.window(), 2 * start);
+    }
+
+    #[test]
+    fn one_reduction_for_the_losses_of_one_round() {
+        let mut flow = Flow::new();
+        flow.grow_to(100_000);
+        let before = flow.cubic.window();
+        (0..20).for_each(|_| flow.lose());
+        assert_eq!(flow.cubic.window(), (before as f64 * BETA) as u64);
+    }
+
+    #[test]
+    fn a_reduction_for_nothing_is_taken_back() {
+        let mut flow = Flow::new();
+        flow.grow_to(100_000);
+        let before = flow.cubic.window();
+        flow.lose();
+        flow.cubic.on_spurious_loss();
+        assert_eq!(flow.cubic.window(), before);
+        assert!(flow.cubic.in_slow_start());
+    }
+
+    #[test]
+    fn the_old_maximum_is_reached_again_after_k_seconds() {
+        let mut flow = Flow::new();
+        flow.grow_to(800_000);
+        let maximum = flow.cubic.window();
+        flow.lose();
+        let lost_at = flow.now;
+        let k = (flow.cubic.segments(maximum) * (1.0 - BETA) / C).cbrt();
+        flow.grow_to(maximum * 99 / 100);
+        let took = flow.now.since(lost_at) as f64 / SECOND as f64;
+        assert!((k * 0.6..k * 1.1).contains(&took), "{took} s of {k} s");
+        let slow = flow.cubic.window();
+        flow.round(slow);
+        assert!(
+            flow.cubic.window() - slow < 5 * DATAGRAM,
+            "flat near the maximum"
+        );
+    }
+
+    #[test]
+    fn marks_reduce_once_a_round() {
+        let mut flow = Flow::new();
+        flow.grow_to(100_000);
+        let before = flow.cubic.window();
+        flow.cubic.on_ecn_ce(flow.now, 10, 50);
+        flow.cubic.on_ecn_ce(flow.now, 49, 60);
+        assert_eq!(flow.cubic.window(), (before as f64 * BETA) as u64);
+        flow.cubic.on_ecn_ce(flow.now, 50, 60);
+        assert!(flow.cubic.window() < (before as f64 * BETA) as u64);
+    }
+
+    #[test]
+    fn persistent_congestion_leaves_two_packets() {
+        let mut flow = Flow::new();
+        flow.grow_to(100_000);
+        flow.cubic.on_persistent_congestion(flow.now);
+        assert_eq!(flow.cubic.window(), 2 * DATAGRAM);
+    }
+}

@@ -47,3 +47,31 @@ impl RoundMax {
         self.before.max(self.now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cycles_forget_after_two() {
+        let mut max = CycleMax::default();
+        max.update(9);
+        max.advance();
+        max.update(5);
+        assert_eq!(max.get(), 9);
+        max.advance();
+        assert_eq!(max.get(), 5);
+        max.advance();
+        assert_eq!(max.get(), 5, "a cycle without samples teaches nothing");
+    }
+
+    #[test]
+    fn rounds_forget_after_ten() {
+        let mut max = RoundMax::default();
+        max.update(0, 9);
+        (1..10).for_each(|round| max.update(round, 1));
+        assert_eq!(max.get(), 9);
+        (10..15).for_each(|round| max.update(round, 1));
+        assert_eq!(max.get(), 1);
+    }
+}

@@ -184,7 +184,7 @@ impl Controller for Bbr {
     }
 
     fn on_ecn_ce(&mut self, _: Instant, largest_acked: u64, _: u64) {
-        self.model.note_loss(largest_acked);
+        self.model.note_mark(largest_acked);
     }
 
     /// Nothing came through: start again from a small window. The model is kept, so it grows back within few rounds.

@@ -27,6 +27,8 @@ pub struct Model {
     loss_round_start: bool,
     loss_round_delivered: u64,
     loss_in_round: bool,
+    /// CE marks came in this round: as good as too much loss.
+    marked: bool,
     loss_events: u32,
     last_lost: u64,
     pub full_bw_reached: bool,
@@ -51,6 +53,7 @@ impl Default for Model {
             loss_round_start: false,
             loss_round_delivered: 0,
             loss_in_round: false,
+            marked: false,
             loss_events: 0,
             last_lost: u64::MAX - 1,
             full_bw_reached: false,
@@ -114,7 +117,7 @@ impl Model {
     /// More was lost since the newest delivered packet left than a path may lose at random. The draft takes any loss,
     /// and gives up 2 % of the rate in each round of a path that loses 1 % whatever one sends (tests/sim/rates.rs).
     fn is_lossy_round(&self, rs: &RateSample) -> bool {
-        is_too_much(rs.lost, rs.tx_in_flight)
+        self.marked || is_too_much(rs.lost, rs.tx_in_flight)
     }
 
     pub fn reset_lower_bounds(&mut self) {
@@ -137,6 +140,12 @@ impl Model {
             self.loss_events += 1;
         }
         self.last_lost = number;
+    }
+
+    /// New CE marks.
+    pub fn note_mark(&mut self, number: u64) {
+        self.note_loss(number);
+        self.marked = true;
     }
 
     /// BBRResetFullBW.
@@ -169,7 +178,7 @@ impl Bbr {
             self.model.full_bw_reached = true;
             self.model.inflight_hi = Some(self.bdp(1.0).max(self.model.inflight_latest));
         }
-        self.model.loss_in_round = false;
+        (self.model.loss_in_round, self.model.marked) = (false, false);
         self.model.loss_events = 0;
     }
 }
@@ -180,4 +189,94 @@ pub fn inflight_at_loss(packet: &LostPacket) -> u64 {
     let lost_before = packet.lost_since.saturating_sub(packet.size) as f64;
     let prefix = (LOSS_THRESH * before - lost_before) / (1.0 - LOSS_THRESH);
     (before + prefix).max(0.0) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(rate: u64, lost: u64, app_limited: bool) -> RateSample {
+        RateSample {
+            rate,
+            delivered: 50_000,
+            prior_delivered: 0,
+            tx_in_flight: 100_000,
+            lost,
+            app_limited,
+        }
+    }
+
+    /// One round that delivers `delivered` bytes in all.
+    fn round(model: &mut Model, delivered: u64, rs: RateSample) {
+        let rs = RateSample {
+            prior_delivered: delivered - 50_000,
+            ..rs
+        };
+        let ack = AckInfo {
+            delivered,
+            ..AckInfo::default()
+        };
+        model.update_latest(&ack, &rs);
+        model.update_congestion(&rs, false, 200_000);
+        model.check_full_bw(&rs);
+        model.advance_latest(&rs);
+        model.loss_in_round = false;
+        model.marked = false;
+    }
+
+    #[test]
+    fn limited_samples_raise_the_bandwidth_and_never_lower_it() {
+        let mut model = Model::default();
+        round(&mut model, 50_000, sample(1000, 0, false));
+        model.max_bw.advance();
+        round(&mut model, 100_000, sample(10, 0, true));
+        model.max_bw.advance();
+        model.max_bw.advance();
+        assert_eq!(model.bw(), 1000);
+        round(&mut model, 150_000, sample(2000, 0, true));
+        assert_eq!(model.bw(), 2000);
+    }
+
+    #[test]
+    fn three_rounds_without_growth_are_a_full_pipe() {
+        let mut model = Model::default();
+        for (i, rate) in [1000, 2000, 4000, 4400, 4800, 4900].into_iter().enumerate() {
+            assert!(!model.full_bw_reached, "round {i}");
+            round(&mut model, (i as u64 + 1) * 50_000, sample(rate, 0, false));
+        }
+        assert!(model.full_bw_reached);
+    }
+
+    #[test]
+    fn only_lossy_or_marked_rounds_set_lower_bounds() {
+        let mut model = Model::default();
+        round(&mut model, 50_000, sample(1000, 0, false));
+        model.note_loss(1);
+        round(&mut model, 100_000, sample(990, 1000, false));
+        assert_eq!(model.bw(), 1000);
+        model.note_mark(2);
+        round(&mut model, 150_000, sample(500, 0, false));
+        assert_eq!(model.bw(), 990, "the best of the last round is kept");
+        model.note_loss(3);
+        round(&mut model, 200_000, sample(400, 3000, false));
+        assert_eq!(model.bw(), 693);
+        model.reset_lower_bounds();
+        assert_eq!(model.bw(), 1000);
+    }
+
+    #[test]
+    fn the_bound_lies_where_loss_passed_two_percent() {
+        let packet = LostPacket {
+            size: 1000,
+            tx_in_flight: 100_000,
+            lost_since: 1000,
+            ..LostPacket::default()
+        };
+        assert_eq!(inflight_at_loss(&packet), 99_000 + (1980.0 / 0.98) as u64);
+        let many = LostPacket {
+            lost_since: 3000,
+            ..packet
+        };
+        assert_eq!(inflight_at_loss(&many), 98_979);
+    }
 }
