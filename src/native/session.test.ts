@@ -30,7 +30,11 @@ const FILE: SendEntry = {
   gid: 0,
 };
 
-async function copy(from: NativeSession, to: NativeSession, job = 1): Promise<JobResult> {
+async function copy(
+  from: NativeSession,
+  to: NativeSession,
+  { job = 1, senderLateMs = 0 } = {},
+): Promise<JobResult> {
   const [source, target] = await Promise.all(
     ["a", "b"].map((name) =>
       openRoot({ directory: join(scratch, name), resolve: "beneath", writable: true }),
@@ -47,6 +51,7 @@ async function copy(from: NativeSession, to: NativeSession, job = 1): Promise<Jo
     owner: false,
   } as const;
   const receiving = to.receive({ ...common, ...receive, root: target });
+  await new Promise((resolve) => setTimeout(resolve, senderLateMs));
   const send: SendJobOptions = {
     ...common,
     roots: [source],
@@ -84,6 +89,13 @@ test("a pair of sessions copies within the process", async () => {
   expect(await a.closed).toBeUndefined();
 });
 
+test("a receiver may be ready before there is a sender", async () => {
+  await writeFile(join(scratch, "a/f"), "hello");
+  const [a, b] = engine.pair({ memoryBytes: 32 << 20, limitBytesPerSecond: 0 });
+  expect(await copy(a, b, { senderLateMs: 100 })).toMatchObject({ state: "done", files: 1 });
+  await Promise.all([a.close(), b.close()]);
+});
+
 for (const transport of ["udp", "tcp"] as const) {
   for (const seal of [true, false]) {
     test(`over ${transport}, ${seal ? "sealed" : "in clear"}, both ways through one session`, async () => {
@@ -98,7 +110,7 @@ for (const transport of ["udp", "tcp"] as const) {
       expect(await copy(near, far)).toMatchObject({ state: "done", bytes: content.length });
       expect((await readFile(join(scratch, "b/sub/f"))).equals(content)).toBe(true);
       await rm(join(scratch, "b/sub"), { recursive: true });
-      expect(await copy(far, near, 2)).toMatchObject({ state: "done", files: 1 });
+      expect(await copy(far, near, { job: 2 })).toMatchObject({ state: "done", files: 1 });
       expect((await readFile(join(scratch, "b/sub/f"))).equals(content)).toBe(true);
       const samples = near.samples();
       expect(samples.length).toBeGreaterThan(0);

@@ -39,6 +39,9 @@ pub struct SessionOptions {
     pub seal: bool,
 }
 
+/// Receiving jobs that wait for their senders; an honest peer has a few.
+const MAX_ACCEPTED: usize = 1024;
+
 /// One end of a session. Shared by lanes, readers, writers and the addon's handles.
 pub struct Session {
     pub(crate) outbox: Outbox,
@@ -50,6 +53,8 @@ pub struct Session {
     /// Arrived units on their way to the writers; `None` once closed.
     arrived: Mutex<Option<Sender<Arc<InUnit>>>>,
     jobs: Mutex<HashMap<u32, Job>>,
+    /// Receivers that were ready before the sending job was there. Locked after `jobs`.
+    accepted: Mutex<HashMap<u32, bool>>,
     lanes: Mutex<Lanes>,
     /// Data leaves over TCP in clear: chunks are sent by sendfile.
     zero_copy: AtomicBool,
@@ -88,6 +93,7 @@ impl Session {
             options,
             arrived: Mutex::new(Some(arrived)),
             jobs: Mutex::new(HashMap::new()),
+            accepted: Mutex::new(HashMap::new()),
             lanes: Mutex::new(Lanes::default()),
             zero_copy: AtomicBool::new(false),
             on_close: Mutex::new(None),
@@ -128,15 +134,32 @@ impl Session {
             self.inbox.widen(self.options.memory * 7 / 8);
             self.outbox.wake_one();
         }
-        match self.jobs.lock().entry(number) {
-            std::collections::hash_map::Entry::Occupied(_) => Err(error(
+        let mut jobs = self.jobs.lock();
+        if jobs.contains_key(&number) {
+            return Err(error(
                 Code::InvalidArgument,
                 "a job of that number is there already",
-            )),
-            std::collections::hash_map::Entry::Vacant(place) => {
-                place.insert(job);
-                Ok(())
-            }
+            ));
+        }
+        jobs.insert(number, job.clone());
+        let accepted = self.accepted.lock().remove(&number);
+        drop(jobs);
+        if let (Job::Send(job), Some(push)) = (&job, accepted) {
+            job.hear(&Note::Accept { push });
+        }
+        Ok(())
+    }
+
+    /// A receiver is ready and waits for a sending job; it is told when the job comes.
+    pub(crate) fn accepted_early(&self, number: u32, push: bool) {
+        let jobs = self.jobs.lock();
+        if let Some(Job::Send(job)) = jobs.get(&number).cloned() {
+            drop(jobs);
+            return job.hear(&Note::Accept { push });
+        }
+        let mut accepted = self.accepted.lock();
+        if accepted.len() < MAX_ACCEPTED {
+            accepted.insert(number, push);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 
 use crossbeam_channel::Receiver;
-use pb_proto::message::note::Notes;
+use pb_proto::message::note::{Note, Notes};
 use pb_proto::message::{self, Parsed};
 
 use super::{Job, Session, error};
@@ -74,14 +74,15 @@ fn handle(session: &Arc<Session>, unit: &Arc<InUnit>) -> Result<Held, TransportE
 }
 
 fn hear(session: &Arc<Session>, number: u32, notes: &[u8]) -> Result<(), TransportError> {
-    let Some(job) = session.job(number) else {
-        return Ok(());
-    };
+    let job = session.job(number);
     for note in Notes::new(notes) {
         let note = note.map_err(violation)?;
-        match &job {
-            Job::Send(job) => job.hear(&note),
-            Job::Receive(job) => job.hear(&note),
+        match (&job, note) {
+            (Some(Job::Send(job)), note) => job.hear(&note),
+            (Some(Job::Receive(job)), note) => job.hear(&note),
+            // The receiver may be ready before the sending job is there.
+            (None, Note::Accept { push }) => session.accepted_early(number, push),
+            (None, _) => {}
         }
     }
     Ok(())
