@@ -94,13 +94,15 @@ describe("Sessions", () => {
   it("grants memory down to the least that works, then none, until some is free", async () => {
     expect(sessions.grantMemory(ann, 10 ** 12)).toBe(64 * MIB);
     expect(sessions.grantMemory(ann, 1)).toBe(8 * MIB);
-    for (let id = 1n; id <= 3n; id += 1n) open(ann, id, 64 * MIB);
-    open(ann, 4n, 50 * MIB);
-    expect(sessions.grantMemory(bob, 64 * MIB)).toBe(14 * MIB);
-    open(bob, 5n, 14 * MIB);
+    const granted: number[] = [];
+    for (let id = 1n; id <= 7n; id += 1n) {
+      granted.push(sessions.grantMemory(ann, 64 * MIB) / MIB);
+      open(ann, id, sessions.grantMemory(ann, 64 * MIB));
+    }
+    expect(granted).toEqual([64, 64, 64, 32, 16, 8, 8]);
     expect(() => sessions.grantMemory(bob, 8 * MIB)).toThrow(code("resource_exhausted"));
     await sessions.close(ann, 1n);
-    expect(sessions.grantMemory(bob, 64 * MIB)).toBe(64 * MIB);
+    expect(sessions.grantMemory(bob, 64 * MIB)).toBe(32 * MIB);
   });
 
   it("gives a client at most 64 sessions, others theirs", () => {

@@ -7,7 +7,7 @@ import type { NativeSession } from "../native/types.ts";
 const MAX_SESSIONS_PER_CLIENT = 64;
 /** A session without a job is closed after this; a client that still wants one opens another. */
 const IDLE_MS = 60_000;
-/** Sessions share this many times the memory of one; the last ones get less each, down to the smallest that works. */
+/** Sessions share this many times the memory of one. */
 const MEMORY_SHARES = 4;
 
 /** A data session of a client, at the server. */
@@ -60,7 +60,9 @@ export class Sessions implements AsyncDisposable {
     }
     const { memoryBytes } = this.#options;
     const left = memoryBytes * MEMORY_SHARES - this.#memoryUsed;
-    const granted = Math.min(Math.max(askedBytes, MIN_MEMORY_BYTES), memoryBytes, left);
+    // Never more than half of what is left, so that the sessions to come find some too.
+    const most = Math.min(memoryBytes, Math.max(MIN_MEMORY_BYTES, Math.floor(left / 2)), left);
+    const granted = Math.min(Math.max(askedBytes, MIN_MEMORY_BYTES), most);
     if (granted >= MIN_MEMORY_BYTES) return granted;
     throw new PbError("resource_exhausted", "the server's memory for transfers is in use", {
       hint: "try again later, or give the server more memory",
