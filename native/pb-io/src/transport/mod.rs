@@ -139,8 +139,8 @@ mod options;
 mod placing;
 mod session;
 mod sys;
-pub mod tcp;
-pub mod udp;
+mod tcp;
+mod udp;
 mod waker;
 
 #[cfg(test)]

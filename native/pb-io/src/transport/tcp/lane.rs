@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use pb_proto::error::close;
-use pb_proto::time::{Instant, Nanos, SECOND};
+use pb_proto::time::{Instant, MS, Nanos, SECOND};
 use pb_proto::wire::frame::{Ack, AckCounts, Frame, Frames};
 use pb_proto::wire::header::Kind;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -29,7 +29,7 @@ const ACK_EVERY: u64 = 256 * 1024;
 const KEEPALIVE: Nanos = 5 * SECOND;
 const IDLE: Nanos = 30 * SECOND;
 /// Longest sleep, so that an idle lane's samples stay fresh.
-const NAP: Nanos = SECOND;
+const NAP: Nanos = 250 * MS;
 
 /// A lane whose keys and sockets are ready.
 pub(crate) struct TcpLane {

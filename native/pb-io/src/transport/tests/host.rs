@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use pb_proto::sample::PathSample;
@@ -87,6 +87,8 @@ struct Inner {
 pub struct TestHost {
     inner: Mutex<Inner>,
     grant: AtomicU64,
+    /// Completed units raise the grant.
+    pub frees: AtomicBool,
     out: Budget,
     budget: Budget,
 }
@@ -95,9 +97,11 @@ impl TestHost {
     pub fn new(budget: usize) -> Arc<TestHost> {
         let grant = AtomicU64::new(budget as u64);
         let inner = Mutex::default();
+        let frees = AtomicBool::new(true);
         Arc::new(TestHost {
             inner,
             grant,
+            frees,
             out: Budget::new(1 << 30),
             budget: Budget::new(1 << 30),
         })
@@ -152,6 +156,10 @@ impl TestHost {
             .chain(&inner.closed)
             .map(ToString::to_string)
             .collect()
+    }
+
+    pub fn last_sample(&self) -> Option<PathSample> {
+        self.inner.lock().samples.last().copied()
     }
 
     pub fn compare(&self, sent: &[Sent]) {
@@ -283,7 +291,9 @@ impl LaneHost for TestHost {
         let mut inner = self.inner.lock();
         inner.placing.remove(&unit.id);
         inner.received.insert(unit.id, buffer.as_slice().to_vec());
-        self.grant.fetch_add(u64::from(unit.len), Ordering::SeqCst);
+        if self.frees.load(Ordering::SeqCst) {
+            self.grant.fetch_add(u64::from(unit.len), Ordering::SeqCst);
+        }
         inner.wakers.iter().for_each(|(_, w)| w.wake());
     }
 

@@ -2,6 +2,7 @@
 
 mod host;
 mod relay;
+mod samples;
 mod tcp;
 mod udp;
 

@@ -36,7 +36,7 @@ const SAMPLE_EVERY: Nanos = 50 * MS;
 /// A lane ends when its peer's port was unreachable, and nothing was heard, for so long.
 const REFUSED: Nanos = 3 * SECOND;
 /// Longest sleep, so that an idle lane's samples stay fresh.
-const NAP: Nanos = SECOND;
+const NAP: Nanos = 250 * MS;
 
 /// How far a lane is, as its session sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
