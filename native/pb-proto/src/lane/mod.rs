@@ -11,9 +11,11 @@
 mod ack;
 pub mod config;
 mod control;
+mod data;
 mod handshake;
 mod input;
 mod outbox;
+mod packet;
 mod rate;
 mod receive;
 mod recovery;
@@ -136,7 +138,7 @@ impl Lane {
             pacer,
             mtud,
             phase: Phase::default(),
-            skip_at: rng.between(1, 2 * transmit::MEAN_SKIP),
+            skip_at: rng.between(1, 2 * packet::MEAN_SKIP),
             rng,
             timers: Timers {
                 pacing: None,

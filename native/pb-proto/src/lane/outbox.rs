@@ -186,3 +186,75 @@ impl OutUnit {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct One(u32);
+
+    impl Feed for One {
+        fn next(&mut self) -> FeedNext {
+            self.0 += 1;
+            if self.0 > 2 {
+                FeedNext::NoCredit
+            } else {
+                FeedNext::Unit {
+                    id: 100 + self.0,
+                    len: 300,
+                    sealed: true,
+                }
+            }
+        }
+    }
+
+    fn pieces(outbox: &mut Outbox, feed: &mut One, count: usize) -> Vec<(u32, u32, u32, bool)> {
+        let next = |_| {
+            outbox
+                .next_piece(128, Some(feed))
+                .map(|p| (p.id, p.offset, p.len, p.again))
+        };
+        (0..count).map(next).collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn losses_go_first_and_less_what_came_after_all() {
+        let (mut outbox, mut feed) = (Outbox::default(), One(0));
+        let first = pieces(&mut outbox, &mut feed, 2);
+        assert_eq!(first, [(101, 0, 128, false), (101, 128, 128, false)]);
+        outbox.lost(0, 0, 128);
+        outbox.lost(0, 128, 128);
+        assert_eq!(outbox.acked(0, 64, 128), None);
+        let rest = pieces(&mut outbox, &mut feed, 4);
+        let again = [(101, 0, 64, true), (101, 192, 64, true)];
+        assert_eq!(
+            rest,
+            [
+                again[0],
+                again[1],
+                (101, 256, 44, false),
+                (102, 0, 128, false)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_unit_is_done_once() {
+        let (mut outbox, mut feed) = (Outbox::default(), One(0));
+        pieces(&mut outbox, &mut feed, 6);
+        assert_eq!(
+            outbox.next_piece(128, Some(&mut feed)),
+            Err(FeedNext::NoCredit)
+        );
+        assert_eq!(outbox.acked(1, 0, 300), Some(102), "in any order");
+        assert_eq!(outbox.unfinished(), [101]);
+        assert_eq!(outbox.acked(1, 0, 300), None);
+        outbox.lost(1, 0, 300);
+        assert_eq!(outbox.next_piece(128, None), Err(FeedNext::Idle));
+        assert_eq!(outbox.acked(0, 0, 200), None);
+        assert_eq!(outbox.acked(0, 200, 100), Some(101));
+        assert!(outbox.is_empty());
+        outbox.lost(0, 0, 300);
+        assert_eq!(outbox.next_piece(128, None), Err(FeedNext::Idle));
+    }
+}

@@ -141,3 +141,70 @@ impl Receiver {
         self.ranges.remove_below(largest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::MS;
+
+    /// A receiver that is past its dense start.
+    fn settled() -> Receiver {
+        let mut rx = Receiver::new();
+        (0..DENSE_START).for_each(|n| batch(&mut rx, n));
+        assert!(rx.put_ack(Instant(0), &mut Vec::new()).is_some());
+        rx
+    }
+
+    fn batch(rx: &mut Receiver, number: u64) {
+        rx.on_packet(Instant(0), number, 100, false);
+        rx.on_eliciting(Instant(0), Some(16 * MS));
+        rx.on_batch_end();
+    }
+
+    #[test]
+    fn every_batch_at_first_then_every_second() {
+        let mut rx = Receiver::new();
+        batch(&mut rx, 0);
+        assert!(rx.is_ack_due(Instant(0)));
+        let mut rx = settled();
+        batch(&mut rx, DENSE_START);
+        assert!(!rx.is_ack_due(Instant(0)));
+        batch(&mut rx, DENSE_START + 1);
+        assert!(rx.is_ack_due(Instant(0)));
+    }
+
+    #[test]
+    fn an_eighth_of_a_round_trip_is_the_longest_wait() {
+        let mut rx = settled();
+        batch(&mut rx, DENSE_START);
+        assert_eq!(rx.ack_deadline(), Some(Instant(2 * MS)));
+        assert!(rx.is_ack_due(Instant(2 * MS)));
+    }
+
+    #[test]
+    fn gaps_late_packets_and_marks_are_told_at_once() {
+        for (number, ce) in [(DENSE_START + 1, false), (DENSE_START, true)] {
+            let mut rx = settled();
+            rx.on_packet(Instant(0), number, 100, ce);
+            rx.on_eliciting(Instant(0), None);
+            assert!(rx.is_ack_due(Instant(0)), "{number} {ce}");
+        }
+        let mut rx = settled();
+        batch(&mut rx, DENSE_START + 1);
+        rx.put_ack(Instant(0), &mut Vec::new());
+        batch(&mut rx, DENSE_START);
+        assert!(rx.is_ack_due(Instant(0)));
+        assert_eq!(rx.reordered, 1);
+    }
+
+    #[test]
+    fn ranges_are_bounded_and_forgotten_when_the_peer_knows() {
+        let mut rx = Receiver::new();
+        (0..1000).for_each(|n| batch(&mut rx, 2 * n));
+        assert_eq!(rx.ranges.len(), MAX_RANGES);
+        assert!(rx.is_crowded());
+        let largest = rx.put_ack(Instant(0), &mut Vec::new()).unwrap();
+        rx.on_ack_acked(largest);
+        assert_eq!(rx.ranges.len(), 1);
+    }
+}

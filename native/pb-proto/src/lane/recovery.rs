@@ -236,9 +236,9 @@ impl Lane {
         self.control.ping = true;
     }
 
-    /// When the probe timeout passes.
+    /// When the probe timeout passes. Not while nothing may be sent: that would only count up.
     pub(super) fn probe_timeout_at(&self) -> Option<Instant> {
-        if self.sent.outstanding == 0 || self.recovery.loss_at.is_some() {
+        if self.is_muted() || self.sent.outstanding == 0 || self.recovery.loss_at.is_some() {
             return None;
         }
         Some(

@@ -103,7 +103,11 @@ impl Pair {
 
     fn run(&mut self, span: u64) {
         let end = self.now.after(span);
+        let (mut before, mut turns) = (self.now, 0);
         loop {
+            turns = if self.now > before { 0 } else { turns + 1 };
+            before = self.now;
+            assert!(turns < 100, "a timer that has passed and does nothing");
             self.transmit(0);
             self.transmit(1);
             let timers = self.lanes.iter().filter_map(Lane::next_timeout);
@@ -307,6 +311,28 @@ fn an_unproven_address_gets_three_times_its_bytes() {
     }
     let sent: u64 = pair.wire.iter().map(|w| u64::from(w.2.size)).sum();
     assert!(sent > 1200 && sent <= 3600, "{sent}");
+}
+
+#[test]
+fn a_lane_that_may_not_send_sleeps() {
+    let mut pair = Pair::new(|_| {});
+    pair.feeds[1].end = 100;
+    pair.transmit(0);
+    let (_, _, hello) = pair.wire.pop_front().unwrap();
+    pair.deliver(1, &hello).unwrap();
+    pair.mtu = 0;
+    pair.lanes[0].close(pair.now, 0, "");
+    pair.run(40 * SECOND);
+    assert_eq!(
+        pair.count(1, |e| matches!(
+            e,
+            Event::Closed {
+                code: close::IDLE,
+                ..
+            }
+        )),
+        1
+    );
 }
 
 #[test]

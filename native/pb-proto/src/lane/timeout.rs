@@ -35,7 +35,7 @@ impl Lane {
         if self.probe_timeout_at().is_some_and(|at| at <= now) {
             self.on_probe_timeout(now);
         }
-        if now >= self.keepalive_at() {
+        if now >= self.keepalive_at() && !self.is_muted() {
             self.control.ping = true;
         }
     }
@@ -79,7 +79,7 @@ impl Lane {
             self.recovery.loss_at,
             self.probe_timeout_at(),
             self.control.linger_until,
-            self.handshake.is_up().then(|| self.keepalive_at()),
+            (self.handshake.is_up() && !self.is_muted()).then(|| self.keepalive_at()),
             Some(self.idle_at()),
         ];
         speaking.into_iter().chain(waiting).flatten().min()

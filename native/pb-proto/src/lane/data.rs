@@ -1,0 +1,119 @@
+//! Planning data packets: what window, pacer and address allow, filled from the outbox and the feed.
+
+use super::config::{Feed, FeedNext, PacketPlan, PlanBody};
+use super::outbox::Piece;
+use super::packet::blank;
+use super::sent::{Fate, SentPacket, content};
+use super::{Lane, LimitedBy};
+use crate::time::Instant;
+use crate::wire::header::{Header, Kind, OVERHEAD};
+
+/// What one call may plan.
+pub(super) struct Limits {
+    pub packets: usize,
+    pub bytes: u64,
+}
+
+impl Lane {
+    pub(super) fn plan_data(
+        &mut self,
+        now: Instant,
+        feed: &mut dyn Feed,
+        limits: Limits,
+        out: &mut Vec<PacketPlan>,
+    ) {
+        let Some(mut room) = self.room(now) else {
+            return;
+        };
+        room = room.min(limits.bytes);
+        let payload = self.mtud.payload();
+        let full = u64::from(payload) + OVERHEAD as u64;
+        let finishing = self.control.finishing;
+        for _ in 0..limits.packets {
+            if room < full {
+                return;
+            }
+            let feed: Option<&mut dyn Feed> = if finishing { None } else { Some(&mut *feed) };
+            match self.outbox.next_piece(payload, feed) {
+                Ok(piece) => {
+                    self.push_piece(now, &piece, out);
+                    room -= u64::from(piece.len) + OVERHEAD as u64;
+                    if piece.len < payload {
+                        return;
+                    }
+                }
+                Err(why) => return self.on_starved(now, why),
+            }
+        }
+    }
+
+    /// Bytes that window, pacer and address allow now, at least one packet; `None` when they allow none.
+    fn room(&mut self, now: Instant) -> Option<u64> {
+        let full = u64::from(self.mtud.payload()) + OVERHEAD as u64;
+        if self.recovery.probes > 0 {
+            return Some(full * u64::from(self.recovery.probes)).filter(|_| !self.is_muted());
+        }
+        let mut window = self.cc.window().saturating_sub(self.sent.in_flight);
+        if self.sent.in_flight == 0 {
+            window = window.max(full);
+        }
+        if window < full {
+            self.set_limited(now, LimitedBy::Congestion);
+            return None;
+        }
+        let budget = self.pacer.budget(now);
+        if budget == 0 {
+            self.set_limited(now, LimitedBy::Pacing);
+            self.timers.pacing = Some(self.pacer.ready_at(now));
+            return None;
+        }
+        Some(window.min(budget.max(full)).min(self.handshake.allowance()))
+    }
+
+    /// There was room and nothing to send.
+    fn on_starved(&mut self, now: Instant, why: FeedNext) {
+        self.recovery.probes = 0;
+        self.rate.on_app_limited(self.sent.in_flight);
+        match why {
+            FeedNext::NoCredit => self.set_limited(now, LimitedBy::Receiver),
+            FeedNext::Limited { retry } => {
+                self.timers.feed = Some(now.after(retry));
+                self.set_limited(now, LimitedBy::Pacing);
+            }
+            FeedNext::Idle | FeedNext::Unit { .. } => self.set_limited(now, LimitedBy::Application),
+        }
+    }
+
+    fn set_limited(&mut self, now: Instant, by: LimitedBy) {
+        if self.limited.by != by {
+            self.limited
+                .times
+                .add(self.limited.by, now.since(self.limited.since));
+            (self.limited.by, self.limited.since) = (by, now);
+        }
+    }
+
+    fn push_piece(&mut self, now: Instant, piece: &Piece, out: &mut Vec<PacketPlan>) {
+        let size = (piece.len as usize + OVERHEAD) as u16;
+        let packet = SentPacket {
+            unit: piece.seq,
+            offset: piece.offset,
+            len: piece.len as u16,
+            content: content::UNIT,
+            ..blank(now, size, Fate::Outstanding)
+        };
+        if piece.again {
+            self.counts.bytes_retransmitted += u64::from(piece.len);
+        }
+        self.recovery.probes = self.recovery.probes.saturating_sub(1);
+        self.pacer.sent(u64::from(size));
+        let header = Header {
+            clear: !piece.sealed,
+            unit: piece.id,
+            offset: piece.offset,
+            unit_len: piece.unit_len,
+            ..self.header(Kind::Data, piece.len as u16)
+        };
+        self.push(now, header, packet, PlanBody::Unit, out);
+    }
+}
