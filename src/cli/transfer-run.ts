@@ -63,7 +63,7 @@ export async function runTransfer(context: CliContext, wanted: Wanted): Promise<
   const quiet = !log.isEnabled("warn") || flags.dryRun === true;
   const intervalSeconds = flags.progressInterval ?? DEFAULT_INTERVAL_SECONDS;
   const display = openDisplay({ shell: context, heading, intervalSeconds, quiet });
-  const run = new Run(context, flags.dryRun === true);
+  const run = new Run(context, flags);
   let failure: PbError | undefined;
   try {
     for await (const response of context.transfers.start(request, { signal: context.signal })) {
@@ -106,12 +106,15 @@ class Run {
   progress: Progress | undefined;
   readonly planned: PlannedAction[] = [];
   readonly dryRun: boolean;
+  /** For the summary: what was asked for that has a price. */
+  readonly notes: readonly string[];
   readonly #context: CliContext;
   readonly #plan: Rows<PlannedAction>;
 
-  constructor(context: CliContext, dryRun: boolean) {
+  constructor(context: CliContext, flags: TransferFlags) {
     this.#context = context;
-    this.dryRun = dryRun;
+    this.dryRun = flags.dryRun === true;
+    this.notes = flags.fsync === false ? ["fsync off: a power cut may take what was just written"] : [];
     this.#plan = context.out.rows<PlannedAction>({
       record: (action) => ({ event: "planned", ...plannedRecord(action) }),
       text: plannedText,
@@ -211,8 +214,8 @@ function sayReceipt({ terminal, log, out }: CliContext, run: Run, receipt: Recei
   // The receipt on standard output says it all, unless a person watches.
   if (out.machine && terminal.stderr.isTTY !== true) return;
   const colors = createColors(wantsColor(terminal.stderr, terminal.env));
-  for (const line of summaryLines(receipt, columnsOf(terminal.stderr), colors))
-    terminal.stderr.write(`${line}\n`);
+  const lines = summaryLines(receipt, { columns: columnsOf(terminal.stderr), colors, notes: run.notes });
+  terminal.stderr.write(lines.map((line) => `${line}\n`).join(""));
 }
 
 /** Partial is partial; a failure has the code of its first error. */

@@ -167,7 +167,7 @@ describe("the summary", () => {
     } as Parameters<typeof create<typeof ReceiptSchema>>[1]);
 
   test("of a whole transfer", () => {
-    expect(summaryLines(receipt(), 120, colors)).toEqual([
+    expect(summaryLines(receipt(), { columns: 120, colors })).toEqual([
       "done      1.00 GiB in 3 files   1.50 s   683 MiB/s   verified blake3",
       "network   udp sealed, 4 lanes   RTT 0.20 ms (min 0.10 ms)   loss 0%   limited by the source",
     ]);
@@ -179,13 +179,16 @@ describe("the summary", () => {
       skippedFiles: 2n,
       skippedBytes: 10n,
       removedSources: 1n,
-      fsync: false,
     });
-    const text = summaryLines(create(ReceiptSchema, { ...odd, moreErrors: 4n }), 80, colors).join("\n");
+    const text = summaryLines(create(ReceiptSchema, { ...odd, moreErrors: 4n }), {
+      columns: 80,
+      colors,
+      notes: ["fsync off"],
+    }).join("\n");
     expect(text).toContain("partial   ");
     expect(text).toContain("2 files already there (10 B)");
     expect(text).toContain("1 source removed");
-    expect(text).toContain("fsync off a power cut");
+    expect(text).toContain("note      fsync off");
     expect(text).toContain("4 errors");
     for (const line of text.split("\n")) expect(widthOf(line)).toBeLessThanOrEqual(80);
   });

@@ -6,8 +6,15 @@ import { formatBytes, formatRate, formatRatio, formatRtt, formatSeconds, plural 
 
 const LABEL_WIDTH = 10;
 
+export interface SummaryOptions {
+  readonly columns: number;
+  readonly colors: Colors;
+  /** What was asked for that has a price. */
+  readonly notes?: readonly string[];
+}
+
 /** A receipt for people: a few lines, each of at most `columns` columns where its parts allow. */
-export function summaryLines(receipt: Receipt, columns: number, colors: Colors): string[] {
+export function summaryLines(receipt: Receipt, { notes = [], columns, colors }: SummaryOptions): string[] {
   const line = (label: string, parts: readonly string[]) =>
     parts.length === 0 ? [] : wrapParts(label.padEnd(LABEL_WIDTH), parts, columns);
   const painted = (lines: string[], paint: (text: string) => string) =>
@@ -18,10 +25,7 @@ export function summaryLines(receipt: Receipt, columns: number, colors: Colors):
     ...painted(line("network", networkSummary(receipt, colors)), colors.dim),
     ...painted(line("kept", skippedParts(receipt)), colors.dim),
     ...painted(line("moved", movedParts(receipt)), colors.dim),
-    ...painted(
-      line("fsync off", receipt.fsync ? [] : ["a power cut may take what was just written"]),
-      colors.yellow,
-    ),
+    ...painted(line("note", notes), colors.yellow),
     ...painted(line("errors", errorParts(receipt)), colors.red),
   ];
 }
@@ -42,7 +46,8 @@ function resultParts(receipt: Receipt): string[] {
 function networkSummary(receipt: Receipt, colors: Colors): string[] {
   if (receipt.transport === "" || receipt.transport === "memory") return [];
   const seal = receipt.sealed ? "sealed" : colors.yellow("not sealed");
-  const parts = [`${receipt.transport} ${seal}, ${plural(receipt.lanes, "lane")}`];
+  const lanes = receipt.lanes > 0 ? `, ${plural(receipt.lanes, "lane")}` : "";
+  const parts = [`${receipt.transport} ${seal}${lanes}`];
   if (receipt.rttMs > 0) parts.push(`RTT ${formatRtt(receipt.rttMs)} (min ${formatRtt(receipt.minRttMs)})`);
   parts.push(`loss ${formatRatio(receipt.lossRate)}`);
   if (receipt.retransmittedBytes > 0n)
