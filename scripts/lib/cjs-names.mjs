@@ -5,6 +5,8 @@
 import { readFileSync } from "node:fs";
 import { isBuiltin } from "node:module";
 import { dirname, extname, join } from "node:path";
+// @peculiar/x509 cannot be loaded without it, and which package is asked first is a matter of luck.
+import "reflect-metadata";
 
 export const cjsNames = {
   name: "cjs-names",
