@@ -136,6 +136,8 @@ export interface OpenSessionOptions extends SessionOptions {
 export interface PeerSession extends AsyncDisposable {
   readonly session: NativeSession;
   readonly connectionId: bigint;
+  /** As many as both sides allow. */
+  readonly lanes: number;
   /** The far engine receives; `ready` comes before anything may be sent. Ends with `done`. */
   receive(options: FarReceiveOptions): AsyncIterable<JobEvent>;
   /** The far engine lists, filters and sends; the job must exist here before. Ends with `done`. */

@@ -48,7 +48,8 @@ export function createSessionPeer({ connection, engine }: SessionPeerOptions): S
       const connectionId = opened.connectionId;
       try {
         const session = await connect({ connection, engine, options, opened, clientRandom });
-        return peerSession({ client, name, session, connectionId });
+        const lanes = Math.min(options.lanes, opened.lanes);
+        return peerSession({ client, name, session, connectionId, lanes });
       } catch (error) {
         await closeFar(client, connectionId);
         throw PbError.from(error, "internal", { peer: name });
@@ -135,12 +136,14 @@ function peerSession(given: {
   readonly name: string;
   readonly session: NativeSession;
   readonly connectionId: bigint;
+  readonly lanes: number;
 }): PeerSession {
-  const { client, name, session, connectionId } = given;
+  const { client, name, session, connectionId, lanes } = given;
   let closing: Promise<void> | undefined;
   const opened: PeerSession = {
     session,
     connectionId,
+    lanes,
     receive({ job, destination, exactName, options, signal }) {
       const request = { connectionId, job, destination: at(destination), exactName };
       const events = client.receive({ ...request, options: optionsToWire(options) }, { signal });

@@ -1,4 +1,4 @@
-import type { SessionPeer } from "../../backend/backend.ts";
+import type { PeerSession, SessionPeer } from "../../backend/backend.ts";
 import { type RunContext, reportSession, type Strategy, sessionOptions } from "../context.ts";
 import { awaitFarEnd, type FarCall, watchFar } from "../far.ts";
 import { runSendHalf } from "../halves.ts";
@@ -30,7 +30,7 @@ export const rootToSession: Strategy = async (context) => {
     );
     await far.ready;
     context.begin();
-    return await send(context, { peer, far, session: opened.session });
+    return await send(context, { peer, far, opened });
   } finally {
     stop.abort();
     await opened.close();
@@ -39,9 +39,10 @@ export const rootToSession: Strategy = async (context) => {
 
 async function send(
   { request, reporter, oneHost, signal }: RunContext,
-  open: { peer: SessionPeer; far: FarCall; session: Parameters<typeof runSendHalf>[0]["session"] },
+  open: { peer: SessionPeer; far: FarCall; opened: PeerSession },
 ): Promise<Outcome> {
-  const { peer, far, session } = open;
+  const { peer, far, opened } = open;
+  const { session } = opened;
   reporter.watchLanes(() => session.samples());
   const guard = oneHost ? await folderGuard(request, signal) : undefined;
   const sent = await runSendHalf({
@@ -55,6 +56,5 @@ async function send(
   });
   reporter.jobEnded(JOB, sent);
   if (sent.state !== "failed") await awaitFarEnd(far, peer.name);
-  const lanes = session.samples().length;
-  return { state: sent.state, hashes: sent.hashes, lanes, sealed: request.options.seal };
+  return { state: sent.state, hashes: sent.hashes, lanes: opened.lanes, sealed: request.options.seal };
 }

@@ -69,8 +69,7 @@ async function receive(context: RunContext, { peer, opened, stop }: Open): Promi
       const { removedSources } = await awaitFarEnd(far, peer.name);
       reporter.removedSources(Number(removedSources));
     }
-    const lanes = session.samples().length;
-    return { state: result.state, hashes: result.hashes, lanes, sealed: request.options.seal };
+    return { state: result.state, hashes: result.hashes, lanes: opened.lanes, sealed: request.options.seal };
   } finally {
     release();
     stop.abort();

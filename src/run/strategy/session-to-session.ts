@@ -85,8 +85,7 @@ async function rounds(context: RunContext, { source, target, local, spool }: Spo
     await uploadLeg(context, target, { job: job + 1, batch: folders, local, folder: spool, counted: false });
   }
   if (request.move) reporter.removedSources(removed + (await removeFolders(context, folders)));
-  const lanes = target.opened.session.samples().length;
-  return { state: worst, hashes, lanes, sealed: request.options.seal };
+  return { state: worst, hashes, lanes: target.opened.lanes, sealed: request.options.seal };
 }
 
 /** What is to go, told to the reporter; what the destination holds already need not come here first. */
