@@ -7,7 +7,7 @@ import { expiresAt, parseCertificate } from "../credential/certificate.ts";
 import type { Remote, RemoteKeys, RemoteStore } from "../credential/remotes.ts";
 import { createRequest } from "../credential/x509.ts";
 import { AdminService } from "../gen/packetboat/v1/admin_pb.ts";
-import { fromConnectError } from "../wire/connect.ts";
+import { fromPeerError } from "../wire/connect.ts";
 
 /** The client renews within the last 30 days of its certificate's year. */
 const RENEW_BEFORE_MS = 30 * 86_400_000;
@@ -41,7 +41,7 @@ async function renew(connection: PbConnection, keys: RemoteKeys): Promise<Remote
     const { certificate } = await createClient(AdminService, connection.transport).renew({ csr });
     return { key, certificate, ca: keys.ca };
   } catch (error) {
-    throw fromConnectError(error, { peer: connection.peer });
+    throw fromPeerError(error, { peer: connection.peer });
   }
 }
 

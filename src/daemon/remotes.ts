@@ -13,7 +13,7 @@ import { AdminService, type EnrolResponse } from "../gen/packetboat/v1/admin_pb.
 import type { RemoteActions, RemoteInfo } from "../model/actions.ts";
 import { PbError } from "../model/error.ts";
 import { pathText } from "../model/path.ts";
-import { fromConnectError } from "../wire/connect.ts";
+import { fromPeerError } from "../wire/connect.ts";
 
 /** A server issues a certificate within milliseconds; the rest is the way there. */
 const ENROL_TIMEOUT_MS = 30_000;
@@ -70,7 +70,7 @@ async function enrol(
     const request = { token, csr, clientName: hostname() };
     answer = await client.enrol(request, { signal, timeoutMs: ENROL_TIMEOUT_MS });
   } catch (error) {
-    throw fromConnectError(error, { peer: name });
+    throw fromPeerError(error, { peer: name, signal });
   }
   checkIssued(answer, { ca, key, peer: name });
   const { clientId, readOnly, certificate } = answer;

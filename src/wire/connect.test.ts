@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { ERROR_CODES, PbError } from "../model/error.ts";
-import { fromConnectError, toConnectError } from "./connect.ts";
+import { fromConnectError, fromPeerError, toConnectError } from "./connect.ts";
 
 describe("errors over the API", () => {
   it("keeps every code, path, peer, hint and retryability", () => {
@@ -45,5 +45,18 @@ describe("errors over the API", () => {
     expect(fromConnectError(lost, { peer: "box" })).toMatchObject({ code: "connection_lost", peer: "box" });
     expect(fromConnectError(new ConnectError("x", Code.Internal)).code).toBe("internal");
     expect(fromConnectError(new ConnectError("x", Code.Canceled)).code).toBe("aborted");
+  });
+
+  it("takes a cancelled call for a broken connection unless this side cancelled it", () => {
+    const cancelled = new ConnectError("x", Code.Canceled);
+    expect(fromPeerError(cancelled, { peer: "box" })).toMatchObject({
+      code: "connection_lost",
+      peer: "box",
+      retryable: true,
+    });
+    expect(fromPeerError(cancelled, { peer: "box", signal: AbortSignal.abort() }).code).toBe("aborted");
+    const told = toConnectError(new PbError("aborted", "the server's owner stopped it"));
+    told.cause = undefined;
+    expect(fromPeerError(told, { peer: "box" })).toMatchObject({ code: "aborted", peer: "box" });
   });
 });

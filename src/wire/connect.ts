@@ -92,6 +92,27 @@ export function fromConnectError(value: unknown, options: PbErrorOptions = {}): 
   return new PbError(code, value.rawMessage, { ...options, cause: value });
 }
 
+/**
+ * What a call over a connection failed with. HTTP/2 shows a connection that broke as a cancelled call; it was cancelled only
+ * if this side did so.
+ */
+export function fromPeerError(
+  value: unknown,
+  { peer, signal }: { readonly peer: string; readonly signal?: AbortSignal | undefined },
+): PbError {
+  if (signal?.aborted) {
+    return signal.reason instanceof PbError
+      ? signal.reason
+      : new PbError("aborted", "interrupted", { cause: signal.reason });
+  }
+  if (value instanceof ConnectError && value.code === Code.Canceled && !findCause(value)) {
+    const [info] = value.findDetails(ErrorInfoSchema);
+    if (!info)
+      return new PbError("connection_lost", `the connection to ${peer} broke`, { peer, cause: value });
+  }
+  return fromConnectError(value, { peer });
+}
+
 /** The `PbError` that a connection threw on this side, if one is in the chain of causes. */
 function findCause(value: unknown): PbError | undefined {
   for (let at = value, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth += 1) {

@@ -2,7 +2,7 @@ import { createClient } from "@connectrpc/connect";
 import { FileService } from "../../gen/packetboat/v1/file_pb.ts";
 import { PbError } from "../../model/error.ts";
 import { pathBytes } from "../../model/path.ts";
-import { fromConnectError } from "../../wire/connect.ts";
+import { fromPeerError } from "../../wire/connect.ts";
 import { entryFromWire } from "../../wire/entry.ts";
 import { errorFromWire } from "../../wire/error.ts";
 import { listedFromWire } from "../../wire/listed.ts";
@@ -28,7 +28,7 @@ export function createPbBackend({ connection, peer, writable }: PbBackendOptions
     try {
       return await run();
     } catch (error) {
-      throw failure(error, name, signal);
+      throw fromPeerError(error, { peer: name, signal });
     }
   }
 
@@ -56,7 +56,7 @@ export function createPbBackend({ connection, peer, writable }: PbBackendOptions
           } satisfies ListBatch;
         }
       } catch (error) {
-        throw failure(error, name, signal);
+        throw fromPeerError(error, { peer: name, signal });
       }
     },
 
@@ -105,9 +105,4 @@ export function createPbBackend({ connection, peer, writable }: PbBackendOptions
 
 function refuseAborted(signal: AbortSignal): void {
   if (signal.aborted) throw new PbError("aborted", "interrupted", { cause: signal.reason });
-}
-
-function failure(error: unknown, peer: string, signal: AbortSignal): PbError {
-  if (signal.aborted) return new PbError("aborted", "interrupted", { cause: error });
-  return fromConnectError(error, { peer });
 }

@@ -7,7 +7,7 @@ import { type OpenResponse, SessionService } from "../../gen/packetboat/v1/sessi
 import { PbError } from "../../model/error.ts";
 import { pathBytes } from "../../model/path.ts";
 import type { NativeEngine, NativeSession, SessionKeys } from "../../native/types.ts";
-import { fromConnectError } from "../../wire/connect.ts";
+import { fromPeerError } from "../../wire/connect.ts";
 import { optionsToWire } from "../../wire/options.ts";
 import type { OpenSessionOptions, PeerSession, SessionPeer } from "../backend.ts";
 import type { PbConnection } from "./connection.ts";
@@ -38,7 +38,7 @@ export function createSessionPeer({ connection, engine }: SessionPeerOptions): S
       try {
         return (await admin.info({}, { signal })).hostId;
       } catch (error) {
-        throw failure(error, name, signal);
+        throw fromPeerError(error, { peer: name, signal });
       }
     },
     async openSession(options) {
@@ -100,7 +100,7 @@ async function open(client: Sessions, { name, options, clientRandom }: Opening):
     demandSound(opened, name);
     return opened;
   } catch (error) {
-    throw failure(error, name, signal);
+    throw fromPeerError(error, { peer: name, signal });
   }
 }
 
@@ -185,19 +185,10 @@ async function* named<T>(
   try {
     yield* events;
   } catch (error) {
-    throw failure(error, name, signal);
+    throw fromPeerError(error, { peer: name, signal });
   }
 }
 
 function refuseAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw aborted(signal, signal.reason);
-}
-
-function failure(error: unknown, peer: string, signal: AbortSignal): PbError {
-  return signal.aborted ? aborted(signal, error) : fromConnectError(error, { peer });
-}
-
-function aborted(signal: AbortSignal, cause: unknown): PbError {
-  if (signal.reason instanceof PbError) return signal.reason;
-  return new PbError("aborted", "interrupted", { cause });
+  if (signal.aborted) throw PbError.from(signal.reason, "aborted");
 }

@@ -1,6 +1,6 @@
 import { createClient } from "@connectrpc/connect";
 import { AdminService } from "../../gen/packetboat/v1/admin_pb.ts";
-import { fromConnectError } from "../../wire/connect.ts";
+import { fromPeerError } from "../../wire/connect.ts";
 import { fail, ok, type RemoteCheck, warn } from "./check.ts";
 
 /** Beyond this, "newer" between two machines means little. */
@@ -20,7 +20,7 @@ export const clock: RemoteCheck = {
       const info = await client.info({}, { signal, timeoutMs: CALL_TIMEOUT_MS });
       theirs = Number(info.timeNs / 1_000_000n);
     } catch (error) {
-      throw fromConnectError(error, { peer: connection.peer });
+      throw fromPeerError(error, { peer: connection.peer, signal });
     }
     const roundTrip = Date.now() - before;
     const ahead = Math.round(before + roundTrip / 2 - theirs);

@@ -1,7 +1,7 @@
 import { createClient } from "@connectrpc/connect";
 import { formatAddress } from "../../credential/address.ts";
 import { AdminService } from "../../gen/packetboat/v1/admin_pb.ts";
-import { fromConnectError } from "../../wire/connect.ts";
+import { fromPeerError } from "../../wire/connect.ts";
 import { ok, type RemoteCheck } from "./check.ts";
 
 const CALL_TIMEOUT_MS = 10_000;
@@ -21,7 +21,7 @@ export const tls: RemoteCheck = {
       const rights = info.readOnly ? "read-only" : "read and write";
       return ok(`pb ${info.version} at ${formatAddress(address)}, ${rights}; ${times}`);
     } catch (error) {
-      throw fromConnectError(error, { peer: connection.peer });
+      throw fromPeerError(error, { peer: connection.peer, signal });
     }
   },
 };
