@@ -8,7 +8,7 @@ import { pathBytes } from "../model/path.ts";
 import { callerOf } from "./caller.ts";
 import { hostId } from "./host-id.ts";
 import { peerOf } from "./peer.ts";
-import { rateLimit } from "./rate-limit.ts";
+import { callerNetwork, rateLimit } from "./rate-limit.ts";
 
 export interface AdminServiceOptions {
   readonly ca: Credential;
@@ -61,7 +61,7 @@ export function createAdminService(options: AdminServiceOptions): ServiceImpl<ty
   return {
     async enrol({ token, csr, clientName }, context) {
       const { address } = peerOf(context);
-      limitOne(address);
+      limitOne(callerNetwork(address));
       limitAll("");
       await invites.check(token);
       // Before the use is spent: a broken request must not cost the invite.

@@ -24,3 +24,14 @@ export function rateLimit({ burst, perSecond, maxKeys, now = () => performance.n
     throw new PbError("resource_exhausted", `too many tries; wait ${waitSeconds} s`);
   };
 }
+
+/** What counts as one caller: an IPv4 address, or the /64 that one IPv6 host may take any address of. */
+export function callerNetwork(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped) return mapped;
+  if (!address.includes(":")) return address;
+  const [head = "", tail] = address.split("::");
+  const groups = head === "" ? [] : head.split(":");
+  const missing = tail === undefined ? 0 : 8 - groups.length - (tail === "" ? 0 : tail.split(":").length);
+  return [...groups, ...Array.from({ length: missing }, () => "0")].slice(0, 4).join(":");
+}

@@ -26,6 +26,8 @@ export interface SecureServerOptions {
   readonly onSecure: (socket: TLSSocket) => void;
   /** For the log: what went wrong before there was a call. */
   readonly onProblem: (what: string, peer: string, error?: unknown) => void;
+  /** Bounds a whole handshake; default 10 s. */
+  readonly handshakeMs?: number;
 }
 
 export interface SecureServer {
@@ -43,7 +45,10 @@ export interface SecureServer {
 const HANDSHAKE_MS = 10_000;
 /** Connections at once; one client needs one. */
 const MAX_CONNECTIONS = 4096;
-/** Of these, so many may be in the handshake: beyond it the newest is dropped. */
+/**
+ * Of these, so many may be in the handshake. Beyond it the oldest is dropped: an honest one is done after two round trips,
+ * a stalled one (T12) is what grows old.
+ */
 const MAX_HANDSHAKES = 512;
 const MAX_STREAMS = 256;
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -52,7 +57,7 @@ const RESET_BURST = 200;
 const RESETS_PER_SECOND = 20;
 
 export function createSecure(options: SecureServerOptions): SecureServer {
-  const { authority, handler, onSecure, onProblem } = options;
+  const { authority, handler, onSecure, onProblem, handshakeMs = HANDSHAKE_MS } = options;
   const contextOf = ({ certificate, key }: Credential) => ({
     cert: certificate + authority,
     key,
@@ -64,7 +69,7 @@ export function createSecure(options: SecureServerOptions): SecureServer {
     allowHTTP1: true,
     requestCert: true,
     rejectUnauthorized: false,
-    handshakeTimeout: HANDSHAKE_MS,
+    handshakeTimeout: handshakeMs,
     maxSessionInvalidFrames: 100,
     maxSessionRejectedStreams: 100,
     // Megabytes.
@@ -83,19 +88,27 @@ export function createSecure(options: SecureServerOptions): SecureServer {
     handshakes.delete(peer);
   }
 
+  function dropOldest(): void {
+    const [oldest = ""] = handshakes.keys();
+    endHandshake(oldest);
+    onProblem("dropped: too many handshakes", oldest);
+    sockets.get(oldest)?.destroy();
+  }
+
   function adopt(socket: Socket, peer: string): void {
     const id = idOf(socket);
-    if (closed || id === "" || sockets.size >= MAX_CONNECTIONS || handshakes.size >= MAX_HANDSHAKES) {
+    if (closed || id === "" || sockets.size >= MAX_CONNECTIONS) {
       onProblem("dropped: too many connections", peer);
       socket.destroy();
       return;
     }
+    if (handshakes.size >= MAX_HANDSHAKES) dropOldest();
     sockets.set(id, socket);
     // The time bounds the whole handshake; Node's own starts again with every byte.
     const late = setTimeout(() => {
       onProblem("dropped: no handshake in time", peer);
       socket.destroy();
-    }, HANDSHAKE_MS);
+    }, handshakeMs);
     handshakes.set(id, late);
     socket.once("close", () => {
       if (sockets.get(id) === socket) sockets.delete(id);

@@ -132,7 +132,7 @@ describe("a server", () => {
 
   it("serves on while connections that never speak are open", async () => {
     const server = await start();
-    const silent = Array.from({ length: 100 }, () => connectTcp(server.ready.port, "127.0.0.1"));
+    const silent = Array.from({ length: 700 }, () => connectTcp(server.ready.port, "127.0.0.1"));
     for (const socket of silent) socket.on("error", () => {});
     await Promise.all(silent.map((socket) => once(socket, "connect")));
     await enrolClient(await inviteOf(server));
