@@ -41,3 +41,8 @@ fn lane() {
 fn assembly() {
     run("assembly", fuzzing::assembly);
 }
+
+#[test]
+fn message() {
+    run("message", fuzzing::message);
+}

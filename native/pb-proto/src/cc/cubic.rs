@@ -156,6 +156,10 @@ impl Controller for Cubic {
         if ack.largest_acked >= self.peak_until {
             (self.peak_in_flight, self.peak_until) = (ack.in_flight, ack.next_packet);
         }
+        // What is acknowledged in the instant of a reduction was sent before it (RFC 9002 section 7.3.2).
+        if self.recovery_start == Some(ack.now) {
+            return;
+        }
         let sent_after = self
             .recovery_start
             .is_none_or(|start| ack.now.since(start) >= self.rtt);

@@ -3,6 +3,9 @@
 
 mod script;
 
+use crate::message::item::Items;
+use crate::message::note::Notes;
+use crate::message::{self, Parsed};
 use crate::units::{Assembly, MAX_UNIT};
 use crate::wire::ack::MAX_RANGES;
 use crate::wire::frame::{Frame, Frames};
@@ -77,5 +80,30 @@ pub fn assembly(data: &[u8]) {
                 .for_each(|b| *b = true);
         }
         assert_eq!(assembly.is_complete(), bits.iter().all(|&b| b));
+    }
+}
+
+/// A unit that is understood means the same when its items or notes are written again.
+pub fn message(data: &[u8]) {
+    match message::parse(data) {
+        Ok(Parsed::Chunk {
+            data: chunk,
+            trailer,
+        }) => {
+            assert_eq!([chunk, &trailer.encode()].concat(), data);
+        }
+        Ok(Parsed::Bundle { items, .. }) => {
+            let read: Vec<_> = Items::new(items).map_while(Result::ok).collect();
+            let mut again = Vec::new();
+            read.iter().for_each(|item| item.encode(&mut again));
+            assert_eq!(Items::new(&again).collect::<Result<Vec<_>, _>>(), Ok(read));
+        }
+        Ok(Parsed::Message { notes, .. }) => {
+            let read: Vec<_> = Notes::new(notes).map_while(Result::ok).collect();
+            let mut again = Vec::new();
+            read.iter().for_each(|note| note.encode(&mut again));
+            assert_eq!(Notes::new(&again).collect::<Result<Vec<_>, _>>(), Ok(read));
+        }
+        Err(_) => {}
     }
 }

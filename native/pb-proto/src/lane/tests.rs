@@ -1,6 +1,7 @@
 //! Two ends joined by a pipe with a delay. Networks worse than that are in `tests/sim.rs`.
 
 use super::*;
+use crate::cc::ControllerKind;
 use crate::error::{Violation, close};
 use crate::time::{MS, SECOND};
 use crate::wire::frame::{Ack, AckCounts, Frame};
@@ -371,6 +372,48 @@ fn keys_rotate_and_only_once_per_confirmed_phase() {
         .collect();
     assert!(phases.len() >= 5, "{phases:?}");
     assert!(phases.iter().enumerate().all(|(i, &p)| p == i as u32 + 1));
+}
+
+#[test]
+fn a_known_path_is_started_at_half_its_rate() {
+    let start = |hint| {
+        let mut pair = Pair::new(|c| c.path_hint = hint);
+        pair.feeds[0].end = 100;
+        pair.run(3 * DELAY);
+        pair.lanes[0].sample(pair.now).bytes_in_flight
+    };
+    let rate = 50_000_000;
+    let warm = start(Some(PathHint {
+        min_rtt: 2 * DELAY,
+        rate,
+    }));
+    assert!(start(None) < 30_000);
+    assert!(
+        (300_000..=rate * 2 * DELAY / SECOND).contains(&warm),
+        "{warm}"
+    );
+}
+
+#[test]
+fn an_outage_ends_in_a_small_window_and_is_repaired() {
+    let mut pair = Pair::new(|c| c.controller = ControllerKind::Cubic);
+    pair.feeds[0].end = 2000;
+    pair.run(SECOND / 5);
+    let before = pair.lanes[0].sample(pair.now).congestion_window;
+    pair.mtu = 0;
+    pair.run(5 * SECOND);
+    pair.mtu = u16::MAX;
+    let mut smallest = before;
+    for _ in 0..4000 {
+        pair.run(DELAY / 20);
+        smallest = smallest.min(pair.lanes[0].sample(pair.now).congestion_window);
+    }
+    assert!(
+        smallest <= 2 * 1472,
+        "persistent congestion (RFC 9002 section 7.6): {smallest} of {before}"
+    );
+    pair.run(20 * SECOND);
+    assert_eq!(pair.count(0, |e| matches!(e, Event::UnitAcked(_))), 2000);
 }
 
 #[test]

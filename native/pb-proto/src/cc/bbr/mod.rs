@@ -93,6 +93,8 @@ pub struct Bbr {
     control: Control,
     rng: Rng,
     idle_restart: bool,
+    /// When nothing had come through for long: what is acknowledged in that instant was sent before.
+    collapsed_at: Option<Instant>,
 }
 
 impl Bbr {
@@ -114,6 +116,7 @@ impl Bbr {
             control: Control::new(window, (rate_of(window, rtt) as f64 * STARTUP_GAIN) as u64),
             rng: Rng::new(start.seed),
             idle_restart: false,
+            collapsed_at: None,
         }
     }
 
@@ -167,7 +170,9 @@ impl Controller for Bbr {
             self.update_model(ack, &rs);
         }
         self.set_pacing_rate();
-        self.set_window(ack);
+        if self.collapsed_at != Some(ack.now) {
+            self.set_window(ack);
+        }
     }
 
     fn on_lost(&mut self, now: Instant, packet: &LostPacket) {
@@ -188,7 +193,8 @@ impl Controller for Bbr {
     }
 
     /// Nothing came through: start again from a small window. The model is kept, so it grows back within few rounds.
-    fn on_persistent_congestion(&mut self, _: Instant) {
+    fn on_persistent_congestion(&mut self, now: Instant) {
+        self.collapsed_at = Some(now);
         self.control.window = self.min_pipe();
     }
 
