@@ -3,6 +3,7 @@ import { Command } from "commander";
 import type { ServeOptions, ServerReady } from "../../model/actions.ts";
 import type { CommandHost } from "../context.ts";
 import { readGlobals } from "../globals.ts";
+import { parseDuration } from "../words/duration.ts";
 
 interface ServeFlags {
   readonly root?: readonly string[];
@@ -10,6 +11,7 @@ interface ServeFlags {
   readonly advertise?: readonly string[];
   readonly state?: string;
   readonly config?: string;
+  readonly drain?: string;
 }
 
 const collect = (value: string, before?: readonly string[]) => [...(before ?? []), value];
@@ -28,6 +30,7 @@ export function serveCommand(host: CommandHost): Command {
     .option("--advertise <address>", "HOST or HOST:PORT for invites; repeatable; default: guessed", collect)
     .option("--state <dir>", "where keys and clients are kept")
     .option("--config <file>", "settings, TOML; the command line wins")
+    .option("--drain <time>", "how long running transfers may go on after SIGTERM; default: 30s")
     .addHelpText("after", NOTES)
     .action(async (flags: ServeFlags, command: Command) => {
       const context = await host.context(command);
@@ -44,6 +47,7 @@ export function serveCommand(host: CommandHost): Command {
         ...(flags.advertise !== undefined && { advertise: flags.advertise }),
         ...(flags.state !== undefined && { state: resolve(cwd, flags.state) }),
         ...(flags.config !== undefined && { config: resolve(cwd, flags.config) }),
+        ...(flags.drain !== undefined && { drainSeconds: parseDuration(flags.drain, "--drain") }),
         ...(globals.logLevelGiven && { logLevel: globals.logLevel }),
         ...(globals.logFile !== undefined && { logFile: resolve(cwd, globals.logFile) }),
       };
