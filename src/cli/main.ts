@@ -10,8 +10,9 @@ declare const __PB_VERSION__: string;
 /** The first signal asks for a clean end (abort, or drain), the second ends at once. */
 function abortOnSignals(): AbortSignal {
   const controller = new AbortController();
-  const stop = () => {
-    if (controller.signal.aborted) process.exit(EXIT.interrupted);
+  const stop = (name: NodeJS.Signals) => {
+    // A terminal that closes hangs up once more, also on those who are just ending cleanly.
+    if (controller.signal.aborted && name !== "SIGHUP") process.exit(EXIT.interrupted);
     controller.abort(new PbError("aborted", "interrupted"));
   };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, stop);

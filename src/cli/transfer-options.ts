@@ -36,6 +36,7 @@ export interface TransferFlags {
   readonly controller?: "bbr" | "cubic";
   readonly dryRun?: boolean;
   readonly manifest?: string;
+  readonly receipt?: string;
   readonly progressInterval?: number;
 }
 
@@ -115,6 +116,7 @@ function howOptions(): Option[] {
       .choices(SWITCH)
       .argParser((text) => parseSwitch(text, "--fsync")),
     new Option("--manifest <file>", "write a line of JSON for each file: path, size, BLAKE3"),
+    new Option("--receipt <file>", "write the receipt to a file, as JSON"),
   ];
 }
 

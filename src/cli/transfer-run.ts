@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { createColors } from "picocolors";
@@ -50,7 +51,7 @@ export async function runTransfer(context: CliContext, wanted: Wanted): Promise<
   if (wanted.destination === "-" && out.machine) {
     throw new PbError(
       "usage",
-      `-o ${out.format} prints on standard output, which carries the data; use --manifest`,
+      `-o ${out.format} prints on standard output, which carries the data; use --receipt FILE`,
     );
   }
   const request = startRequest(wanted, context.cwd);
@@ -106,6 +107,7 @@ class Run {
   progress: Progress | undefined;
   readonly planned: PlannedAction[] = [];
   readonly dryRun: boolean;
+  readonly flags: TransferFlags;
   /** For the summary: what was asked for that has a price. */
   readonly notes: readonly string[];
   readonly #context: CliContext;
@@ -114,6 +116,7 @@ class Run {
   constructor(context: CliContext, flags: TransferFlags) {
     this.#context = context;
     this.dryRun = flags.dryRun === true;
+    this.flags = flags;
     this.notes = flags.fsync === false ? ["fsync off: a power cut may take what was just written"] : [];
     this.#plan = context.out.rows<PlannedAction>({
       record: (action) => ({ event: "planned", ...plannedRecord(action) }),
@@ -177,6 +180,8 @@ function progressRecord(progress: Progress): Record<string, unknown> {
   };
 }
 
+const NO_RECEIPT = new PbError("protocol_violation", "the transfer ended without a receipt");
+
 interface Finish {
   readonly context: CliContext;
   readonly run: Run;
@@ -187,18 +192,30 @@ interface Finish {
 async function finish({ context, run, heading, failure }: Finish): Promise<void> {
   const { out, setExitCode } = context;
   const { receipt } = run;
-  if (!receipt) {
-    const error = failure ?? new PbError("protocol_violation", "the transfer ended without a receipt");
-    if (out.machine) await out.record(eventRecord(out.format, failedRecord(run, heading, error)), "");
-    throw error;
-  }
+  const record = receipt ? receiptRecord(receipt) : failedRecord(run, heading, failure ?? NO_RECEIPT);
+  writeReceipt(run.flags, context.cwd, record);
   if (out.machine) {
-    const planned = run.dryRun && out.format !== "jsonl" ? run.planned : undefined;
-    await out.record(eventRecord(out.format, receiptRecord(receipt, planned)), "");
+    const planned = run.dryRun && out.format !== "jsonl" ? { planned: run.planned.map(plannedRecord) } : {};
+    await out.record(eventRecord(out.format, { ...record, ...planned }), "");
   }
+  if (!receipt) throw failure ?? NO_RECEIPT;
   sayReceipt(context, run, receipt);
   if (receipt.state !== "done") setExitCode(exitCodeOfReceipt(receipt));
   if (failure) throw failure;
+}
+
+/** To the file of --receipt, if there is one. */
+export function writeReceipt(flags: TransferFlags, cwd: string, record: Record<string, unknown>): void {
+  if (flags.receipt === undefined) return;
+  const file = resolve(cwd, flags.receipt);
+  try {
+    writeFileSync(file, `${JSON.stringify(record)}\n`);
+  } catch (cause) {
+    throw new PbError("io_error", `--receipt: cannot write ${file}: ${(cause as Error).message}`, {
+      path: file,
+      cause,
+    });
+  }
 }
 
 function eventRecord(format: string, record: Record<string, unknown>): Record<string, unknown> {

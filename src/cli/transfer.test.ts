@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import {
@@ -227,6 +230,23 @@ describe("receipts", () => {
         "          limited by the network\n",
     );
     expect((await cli(["cp", "-q", "a", "box:/"], done())).stderr).toBe("");
+  });
+
+  test("--receipt: the same in a file, also beside data on standard output, also of a failure", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "pb-receipt-"));
+    const read = () => JSON.parse(readFileSync(join(folder, "r.json"), "utf8"));
+    try {
+      expect((await cli(["cp", "a", "-", "--receipt", "r.json"], { ...done(), cwd: folder })).code).toBe(0);
+      expect(read()).toMatchObject({ jobId: "01J", state: "done" });
+      expect(
+        (await cli(["cp", "a", "box:/", "--receipt", "r.json"], { ...playing([]), cwd: folder })).code,
+      ).toBe(7);
+      expect(read()).toMatchObject({ state: "failed", errors: [{ code: "protocol_violation" }] });
+      const nowhere = await cli(["cp", "a", "box:/", "--receipt", "no/r.json"], { ...done(), cwd: folder });
+      expect(nowhere).toMatchObject({ code: 1, stderr: expect.stringContaining("no/r.json") });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test("jsonl: events, then the receipt", async () => {

@@ -6,7 +6,7 @@ import { dirName, displayPath } from "../../model/path.ts";
 import type { CliContext, CommandHost } from "../context.ts";
 import { toPbError } from "../rpc-error.ts";
 import { addTransferOptions, type TransferFlags } from "../transfer-options.ts";
-import { runTransfer } from "../transfer-run.ts";
+import { runTransfer, writeReceipt } from "../transfer-run.ts";
 import { expandGlobs } from "../words/glob.ts";
 import { formatPlace, type Place, parsePlace, placeName, protoLocation, within } from "../words/place.ts";
 import { DESTINATION_HELP, refuseSameNames, splitWords } from "./transfer.ts";
@@ -60,7 +60,9 @@ async function move(context: CliContext, moving: Moving): Promise<void> {
   if (rest.length > 0) {
     return runTransfer(context, { ...moving, sources: rest, move: true });
   }
-  await context.out.record({ state: "done", transport: "rename", renamed, errors: [] }, "");
+  const record = { state: "done", transport: "rename", renamed, errors: [] };
+  writeReceipt(moving.flags, context.cwd, record);
+  await context.out.record(record, "");
 }
 
 /** The new place, or nothing when only a transfer does what was asked. */

@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { PbError } from "../../model/error.ts";
 
@@ -21,21 +20,19 @@ function start(launch: Launch, args: readonly string[], stderr: "inherit" | numb
   return spawn(command, [...first, ...args], { cwd, env, stdio: ["ignore", "pipe", stderr] });
 }
 
-/** Runs `pb ARGS`, its standard error to ours; gives its standard output and exit code. Aborting stops it. */
-export async function runPb(
-  launch: Launch,
-  args: readonly string[],
-): Promise<{ code: number; stdout: string }> {
+/** Runs `pb ARGS`, its standard error to ours; gives its exit code. Aborting stops it. */
+export async function runPb(launch: Launch, args: readonly string[]): Promise<number> {
   launch.signal.throwIfAborted();
   const child = start(launch, args, "inherit");
-  const stop = () => child.kill("SIGINT");
+  // Ctrl-C on a terminal reaches the child too; of the signals only this one may come twice and still end it cleanly.
+  const stop = () => child.kill("SIGHUP");
   launch.signal.addEventListener("abort", stop, { once: true });
   try {
     const exit = once(child, "close");
-    const stdout = child.stdout ? await text(child.stdout) : "";
+    child.stdout?.resume();
     const [code] = (await exit) as [number | null];
     launch.signal.throwIfAborted();
-    return { code: code ?? 1, stdout };
+    return code ?? 1;
   } finally {
     launch.signal.removeEventListener("abort", stop);
   }

@@ -10,7 +10,7 @@ import type { PbError } from "../../model/error.ts";
 import { pathText } from "../../model/path.ts";
 
 /** A receipt for programs: camelCase, integer bytes, ISO 8601. docs: README "Receipts". */
-export function receiptRecord(receipt: Receipt, planned?: readonly PlannedAction[]): Record<string, unknown> {
+export function receiptRecord(receipt: Receipt): Record<string, unknown> {
   return {
     jobId: receipt.jobId,
     state: receipt.state,
@@ -23,7 +23,6 @@ export function receiptRecord(receipt: Receipt, planned?: readonly PlannedAction
     verified: receipt.verified,
     fsync: receipt.fsync,
     manifestFile: receipt.manifestFile === "" ? null : receipt.manifestFile,
-    ...(planned && { planned: planned.map(plannedRecord) }),
     hashes: receipt.hashes.map(hashRecord),
     notices: receipt.notices.map(noticeRecord),
     errors: receipt.errors.map(errorInfoRecord),
