@@ -23,6 +23,7 @@ pub struct UdpRelay {
     faults: Faults,
     recorded: Arc<Mutex<Vec<Vec<u8>>>>,
     rebind: Arc<AtomicBool>,
+    mute: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
 }
 
@@ -38,12 +39,14 @@ impl UdpRelay {
         inner
             .set_read_timeout(Some(Duration::from_millis(20)))
             .unwrap();
-        let (rebind, stop, recorded) = (Arc::default(), Arc::default(), Arc::default());
+        let (rebind, mute) = (Arc::default(), Arc::default());
+        let (stop, recorded) = (Arc::default(), Arc::default());
         UdpRelay {
             inner: Arc::new(inner),
             faults,
             recorded,
             rebind,
+            mute,
             stop,
         }
     }
@@ -51,7 +54,7 @@ impl UdpRelay {
     /// The address that leads to `server`.
     pub fn to(&self, server: SocketAddr) -> SocketAddr {
         let (inner, recorded, faults) = (self.inner.clone(), self.recorded.clone(), self.faults);
-        let (rebind, stop) = (self.rebind.clone(), self.stop.clone());
+        let (rebind, mute, stop) = (self.rebind.clone(), self.mute.clone(), self.stop.clone());
         std::thread::spawn(move || {
             let mut flows: Vec<Flow> = Vec::new();
             let mut mangle = Mangler::new(faults);
@@ -67,7 +70,13 @@ impl UdpRelay {
                 if !flows.iter().any(|f| f.client == client) {
                     flows.push(Flow {
                         client,
-                        socket: back(server, client, inner.clone(), faults, stop.clone()),
+                        socket: back(
+                            server,
+                            client,
+                            inner.clone(),
+                            faults,
+                            [stop.clone(), mute.clone()],
+                        ),
                     });
                 }
                 let socket = flows
@@ -84,6 +93,11 @@ impl UdpRelay {
     /// From now on the server sees other addresses.
     pub fn rebind(&self) {
         self.rebind.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on the clients hear nothing.
+    pub fn mute(&self) {
+        self.mute.store(true, Ordering::SeqCst);
     }
 
     /// Everything the clients sent.
@@ -104,7 +118,7 @@ fn back(
     client: SocketAddr,
     inner: Arc<UdpSocket>,
     faults: Faults,
-    stop: Arc<AtomicBool>,
+    [stop, mute]: [Arc<AtomicBool>; 2],
 ) -> Arc<UdpSocket> {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(server).unwrap();
@@ -123,6 +137,9 @@ fn back(
             let Ok(n) = reader.recv(&mut buffer) else {
                 continue;
             };
+            if mute.load(Ordering::SeqCst) {
+                continue;
+            }
             mangle.pass(&mut buffer[..n], &mut |bytes| {
                 drop(inner.send_to(bytes, client))
             });

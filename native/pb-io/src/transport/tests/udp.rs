@@ -225,6 +225,25 @@ fn finish_sends_what_is_queued() {
 }
 
 #[test]
+fn a_client_that_vanishes_when_all_is_done_is_no_failure() {
+    let relay = UdpRelay::new(Faults::default());
+    let pair = Pair::through(Choice::Udp, &options(true, 1), BUDGET, |addr| {
+        relay.to(addr)
+    })
+    .unwrap();
+    let up = units(22, 20);
+    pair.client.send_all(&up);
+    eventually("all is there", || pair.client.acked() == up.len());
+    // The client says LANE_DONE; what the server answers is lost for good.
+    relay.mute();
+    std::thread::scope(|scope| {
+        scope.spawn(|| pair.connected.lanes.finish(Duration::from_secs(4)));
+        eventually("the server's lane ends", || pair.server.downs().len() == 1);
+    });
+    assert_eq!(pair.server.failures(), Vec::<String>::new());
+}
+
+#[test]
 fn close_tells_the_peer() {
     let pair = Pair::open(Choice::Udp, &options(true, 1), BUDGET);
     pair.client.send_all(&units(1, 3));

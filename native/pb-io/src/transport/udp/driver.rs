@@ -33,14 +33,12 @@ const SINGLES: usize = 16;
 const SPIN: Nanos = 30 * US;
 /// Least time between samples: 20 a second.
 const SAMPLE_EVERY: Nanos = 50 * MS;
-/// A lane ends when its peer's port was unreachable, and nothing was heard, for so long.
-const REFUSED: Nanos = 3 * SECOND;
 /// Longest sleep, so that an idle lane's samples stay fresh.
 const NAP: Nanos = 250 * MS;
 
 /// How far a lane is, as its session sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// The session has not heard of it.
     Starting,
     Up,
@@ -55,19 +53,21 @@ pub(super) struct Driver {
     pub entered: Entered,
     pub route: Option<Arc<Route>>,
     pub verdict: Option<Verdict>,
-    units: Units,
+    pub(super) units: Units,
     batch: Batch,
     train: Train,
     plans: Vec<PacketPlan>,
-    stage: Stage,
+    pub(super) stage: Stage,
     /// The peer has said LANE_DONE.
-    peer_done: bool,
+    pub(super) peer_done: bool,
     closing: bool,
     /// To be done once the session has nothing more to send.
     finishing: bool,
     last_sample: Instant,
-    why: Option<Fault>,
-    refused_since: Option<Instant>,
+    pub(super) why: Option<Fault>,
+    pub(super) refused_since: Option<Instant>,
+    /// Everything is done but the peer's word that it knows.
+    pub(super) alone_since: Option<Instant>,
 }
 
 impl Driver {
@@ -95,6 +95,7 @@ impl Driver {
             last_sample: clock::now(),
             why: None,
             refused_since: None,
+            alone_since: None,
         }
     }
 
@@ -142,6 +143,8 @@ impl Driver {
         }
         if self.core.lane.is_done() {
             self.down();
+        } else if self.is_left_alone(now) {
+            return false;
         }
         if !more && !busy && !self.core.lane.is_closed() {
             self.sleep();
@@ -190,24 +193,6 @@ impl Driver {
         }
         self.forwarded();
         self.batch.was_full()
-    }
-
-    /// The peer's host says that nobody has the port. Anyone on the path can say so: it counts only when nothing
-    /// genuine was heard for as long as the peer would need to be heard.
-    fn refused(&mut self) {
-        let now = clock::now();
-        let first = *self.refused_since.get_or_insert(now);
-        if self.stage == Stage::Over || self.nothing_left() {
-            self.core.lane.close(now, close::DONE, "");
-        } else if self.stage == Stage::Up && now.since(first) >= REFUSED {
-            let peer = self.path.peer();
-            self.why.get_or_insert(Fault::lost(format!(
-                "nobody listens at {peer} (UDP) any more"
-            )));
-            self.core
-                .lane
-                .close(now, close::INTERNAL, "port unreachable");
-        }
     }
 
     /// Takes what came to the listening socket, from where the client is now.
@@ -288,18 +273,6 @@ impl Driver {
         }
     }
 
-    fn ended(&mut self, code: u64, reason: &str) {
-        let fault = match code {
-            close::IDLE => Fault::timeout("nothing was heard from the peer for 30 s"),
-            close::HANDSHAKE => Fault::timeout(&format!(
-                "no answer from {} over UDP within 3 s",
-                self.path.peer()
-            )),
-            code => Fault::closed_by_peer(code, reason),
-        };
-        self.why.get_or_insert(fault);
-    }
-
     /// Sends what may leave. True when more may leave at once.
     fn transmit(&mut self) -> bool {
         for _ in 0..TURN_TRAINS {
@@ -357,26 +330,5 @@ impl Driver {
             PollFd::new(self.entered.waker(), PollFlags::IN),
         ];
         let _ = poll(&mut fds, Some(&timeout));
-    }
-
-    /// The peer sends no more, and everything of ours has arrived: silence is no failure now.
-    fn nothing_left(&self) -> bool {
-        self.peer_done && self.units.is_empty()
-    }
-
-    /// Tells the session, once, that the lane has ended, and gives back what is unfinished.
-    fn down(&mut self) {
-        if std::mem::replace(&mut self.stage, Stage::Over) != Stage::Up {
-            return;
-        }
-        let (host, lane) = (self.core.session.host.clone(), self.core.lane_id);
-        host.sample(lane, self.core.lane.sample(clock::now()));
-        let quiet = self.nothing_left() && matches!(self.why, Some(Fault::Lost(_)));
-        let why = self.why.as_ref().filter(|_| !quiet);
-        if let Some(Fault::Violation(e) | Fault::ClosedByPeer(e)) = why {
-            host.session_closed(e.clone());
-        }
-        host.lane_down(lane, self.units.drain(), why.map(|w| w.error().clone()));
-        self.entered.leave();
     }
 }

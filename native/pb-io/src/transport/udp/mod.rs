@@ -2,6 +2,7 @@
 
 mod core;
 mod driver;
+mod ending;
 mod path;
 mod route;
 mod socket;
