@@ -128,6 +128,9 @@ export async function serve({ options, env, defaultState, parts }: ServeRequest)
   logger.info("stopped");
 }
 
+/** Between the end of a revoked client's jobs and that of its connection; with the look-out's interval below a second. */
+const LAST_WORD_MS = 300;
+
 /** What a server that is to stop at once still waits for connections to close. */
 const LAST_BYTES_MS = 1000;
 
@@ -211,10 +214,9 @@ function createServer(server: Running): SecureServer {
     onSecure(socket) {
       const id = gate.provenId(socket);
       if (id === undefined) return;
-      socket.once(
-        "close",
-        live.track(id, () => socket.destroy()),
-      );
+      // What the client has open is told why first.
+      const end = () => setTimeout(() => socket.destroy(), LAST_WORD_MS);
+      socket.once("close", live.track(id, end));
     },
     onProblem: (what, peer, err) => logger.debug({ peer, ...(err !== undefined && { err }) }, what),
   });
