@@ -24,7 +24,7 @@ interface Receipt {
 /** Two namespaces joined by veth, rules by nft. Skipped where those cannot be had (root, iproute2, nftables). */
 describe.skipIf(why !== undefined)("between two namespaces (needs root, ip, nft)", () => {
   test.each(["udp", "tcp"])(
-    "1 %% of packets dropped in both directions, %s: equal up and down",
+    "%s with 1 % of packets dropped in both directions: equal up and down",
     async (transport) => {
       await using link = makeLink();
       await using pair = await across(link);

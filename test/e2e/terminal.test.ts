@@ -45,7 +45,7 @@ describe.skipIf(spawnSync("script", ["--version"]).status !== 0)("on a terminal 
       expect(screen.wraps).toBe(0);
       expect(screen.unknown).toEqual([]);
       const middle = seen[Math.floor(seen.length / 2)] ?? "";
-      expect(middle).toMatch(/source.*→.*box:/);
+      expect(middle).toMatch(/sour.*→.*box:/);
       expect(middle).toMatch(/━+─* +\d+%/);
       expect(middle).toMatch(/MiB.*\/s.*ETA/);
       expect(middle).toMatch(/network +(udp|tcp) sealed/);
