@@ -31,7 +31,8 @@ export function stepsFor(options: {
     size: entry.size,
     reason: decision.reason,
   };
-  const arrives = decision.write || decision.reason === "same" || entry.kind === "directory";
+  // What is only held to be the same, by size and time, is no verified copy: its source stays.
+  const arrives = decision.write || entry.kind === "directory";
   return options.move && arrives
     ? [step, { action: "remove-source", path: entry.path, size: entry.size, reason: "move" }]
     : [step];

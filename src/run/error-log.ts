@@ -13,7 +13,8 @@ export class ErrorLog {
 
   /** True when the error is new and listed. */
   add(error: PbError): boolean {
-    const key = `${error.code}\0${error.path ?? ""}\0${error.path === undefined ? error.message : ""}`;
+    // One thing happened to a path, or to the whole, however often and in whatever words it is told.
+    const key = `${error.code}\0${error.path ?? ""}`;
     if (this.#seen.has(key)) return false;
     if (this.#seen.size < MAX_REMEMBERED) this.#seen.add(key);
     this.#count += 1;

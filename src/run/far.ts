@@ -1,12 +1,14 @@
 import type { JobDone, JobEvent } from "../gen/packetboat/v1/session_pb.ts";
 import { PbError } from "../model/error.ts";
-import type { LaneSample } from "../native/types.ts";
+import type { JobResult, LaneSample } from "../native/types.ts";
 import { errorFromWire } from "../wire/error.ts";
 import { sampleFromWire } from "../wire/sample.ts";
 import { namePeer, type Reporter } from "./report.ts";
 
 /** The far half says the end of its job within this after the near half knows it: it has only to tidy up. */
 const FAR_END_MS = 30_000;
+/** Where the near half failed, the far one says why about as soon, or is gone itself. */
+const FAR_REASON_MS = 2_000;
 
 export interface FarCall {
   /** Resolves when the far job exists. Rejects when the call ends before. */
@@ -19,14 +21,16 @@ export interface FarCall {
   lanes(): readonly LaneSample[];
 }
 
+export interface FarOptions {
+  readonly reporter: Pick<Reporter, "error" | "notice" | "found">;
+  /** Its name. */
+  readonly peer: string;
+  /** The one that the call was given. */
+  readonly signal: AbortSignal;
+}
+
 /** Reads a far half's events to their end and passes them to the reporter. */
-export function watchFar(
-  events: AsyncIterable<JobEvent>,
-  {
-    reporter,
-    peer,
-  }: { readonly reporter: Pick<Reporter, "error" | "notice" | "found">; readonly peer: string },
-): FarCall {
+export function watchFar(events: AsyncIterable<JobEvent>, { reporter, peer, signal }: FarOptions): FarCall {
   const failure = new AbortController();
   let lanes: readonly LaneSample[] = [];
   let markReady = () => {};
@@ -43,7 +47,7 @@ export function watchFar(
       reporter.found({ files: Number(files), bytes: Number(bytes), done: listed });
     }
   }).catch((cause: unknown) => {
-    const error = namePeer(PbError.from(cause, "connection_lost"), peer);
+    const error = farError(cause, { peer, signal });
     failure.abort(error);
     throw error;
   });
@@ -51,6 +55,13 @@ export function watchFar(
   const ready = Promise.race([becomesReady, done.then(() => undefined)]);
   ready.catch(() => undefined);
   return { ready, done, failed: failure.signal, lanes: () => lanes };
+}
+
+/** A call that nobody here has aborted was ended by the other side, or by what is in between. */
+function farError(cause: unknown, { peer, signal }: Omit<FarOptions, "reporter">): PbError {
+  const error = PbError.from(cause, "connection_lost");
+  if (error.code !== "aborted" || signal.aborted) return namePeer(error, peer);
+  return new PbError("connection_lost", `${peer} has ended the call`, { peer, cause });
 }
 
 async function readAll(
@@ -66,12 +77,29 @@ async function readAll(
   throw new PbError("connection_lost", "the call ended before the job did");
 }
 
-/** Waits for the far half once the near one has ended. */
-export async function awaitFarEnd(far: FarCall, peer: string): Promise<JobDone> {
+/**
+ * Waits for the far half once the near one has ended by itself.
+ *
+ * @throws PbError of the far half, where it failed: it knows why the near one ended as it did
+ */
+export async function concludeFar(far: FarCall, peer: string, near: JobResult): Promise<JobDone | undefined> {
+  const wentWell = near.state === "done" || near.state === "partial";
+  if (wentWell) return awaitFarEnd(far, { peer, withinMs: FAR_END_MS });
+  await awaitFarEnd(far, { peer, withinMs: FAR_REASON_MS }).catch((error: unknown) => {
+    if (far.failed.aborted) throw error;
+  });
+  if (near.state === "aborted") throw new PbError("connection_lost", `${peer} has ended the job`, { peer });
+  return undefined;
+}
+
+async function awaitFarEnd(
+  far: FarCall,
+  { peer, withinMs }: { readonly peer: string; readonly withinMs: number },
+): Promise<JobDone> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     const error = new PbError("timeout", `${peer} does not say the end of the job`, { peer });
-    timer = setTimeout(() => reject(error), FAR_END_MS);
+    timer = setTimeout(() => reject(error), withinMs);
   });
   try {
     return await Promise.race([far.done, late]);

@@ -6,7 +6,7 @@ import { compileFilter, type Filter } from "../plan/filter.ts";
 import { isBelow } from "../plan/order.ts";
 import { throwIfAborted } from "./abort.ts";
 import type { Found } from "./report.ts";
-import { type ResolvedRequest, type ResolvedSource, sendsTop } from "./request.ts";
+import { belowRoot, type ResolvedRequest, type ResolvedSource, sendsTop } from "./request.ts";
 import type { FolderGuard } from "./same-file.ts";
 import { walkSource } from "./walk.ts";
 
@@ -157,11 +157,6 @@ function sendEntry(source: ResolvedSource, { entry, root }: { entry: Entry; root
     gid: entry.gid,
     ...(entry.linkTarget === undefined ? {} : { linkTarget: entry.linkTarget }),
   };
-}
-
-/** Paths of this machine start at "/", which is their root. */
-export function belowRoot(path: string): string {
-  return path.replace(/^\/+/, "");
 }
 
 /** A pipe has no metadata worth keeping: a new file's mode, now. */

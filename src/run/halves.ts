@@ -124,3 +124,17 @@ export function startReceiveHalf(options: {
   done.catch(() => undefined);
   return { done };
 }
+
+/**
+ * Whoever reads our standard output may have had enough (`pb cp box:/log - | head`): that is no failure of ours, and nothing to report.
+ *
+ * @throws PbError `aborted`
+ */
+export function refuseGoneReader(
+  { destination }: Pick<ResolvedRequest, "destination">,
+  result: JobResult,
+): void {
+  if (destination.fd === undefined || result.state !== "failed") return;
+  if (!result.allErrors.some(({ code }) => code === "aborted")) return;
+  throw new PbError("aborted", "the reader of standard output has gone");
+}

@@ -1,9 +1,10 @@
 import { PbError } from "../model/error.ts";
 import { joinPath } from "../model/path.ts";
 import type { Fed, FeedReport } from "./feed.ts";
+import { belowRoot } from "./request.ts";
 
 export interface PruneOptions extends Fed {
-  /** Target paths of what did not arrive. */
+  /** Paths of what did not arrive, below the source's root. */
   readonly failed: ReadonlySet<string>;
   readonly report: Pick<FeedReport, "error">;
   readonly signal: AbortSignal;
@@ -16,9 +17,9 @@ export interface PruneOptions extends Fed {
 export async function pruneFolders(options: PruneOptions): Promise<number> {
   let removed = 0;
   for (const { source, path } of [...options.folders].reverse()) {
-    if (options.failed.has(joinPath(source.prefix, path))) continue;
     const { backend, path: top } = source.endpoint;
     const at = joinPath(top, path);
+    if (options.failed.has(belowRoot(at))) continue;
     try {
       await backend.remove(at, { recursive: false, signal: options.signal });
       removed += 1;

@@ -6,7 +6,7 @@ import {
   type StartResponse,
   StartResponseSchema,
 } from "../gen/packetboat/v1/transfer_pb.ts";
-import { type ErrorCode, PbError } from "../model/error.ts";
+import { type ErrorCode, PbError, type PbErrorOptions } from "../model/error.ts";
 import type { JobProgress, JobResult, LaneSample } from "../native/types.ts";
 import { errorToWire } from "../wire/error.ts";
 import { sampleToWire } from "../wire/sample.ts";
@@ -60,6 +60,7 @@ export class Reporter {
   #lanes: () => readonly LaneSample[] = () => [];
   #transport = "";
   #peer = "";
+  #place = (path: string) => path;
   #removedFar = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
 
@@ -75,14 +76,28 @@ export class Reporter {
   /** Counters of a job, and its new errors. */
   job(job: number, progress: JobProgress): void {
     this.#tally.update(job, countsOf(progress));
-    for (const error of progress.errors) this.error(error);
+    this.#jobErrors(progress.errors);
     this.#tick();
   }
 
   jobEnded(job: number, result: JobResult): void {
     this.job(job, result);
-    for (const error of result.allErrors) this.error(error);
+    this.#jobErrors(result.allErrors);
     this.#tally.settle(job);
+  }
+
+  /** That a job was aborted says nothing: who aborted it says why. */
+  #jobErrors(errors: readonly PbError[]): void {
+    for (const error of errors) if (error.code !== "aborted") this.error(this.#placed(error));
+  }
+
+  /** From the paths that the engine gives in a job's errors to those that the user knows. */
+  jobPaths(place: (path: string) => string): void {
+    this.#place = place;
+  }
+
+  #placed(error: PbError): PbError {
+    return error.path === undefined ? error : changed(error, { path: this.#place(error.path) });
   }
 
   /** Sources that were removed, where the far side counts them. */
@@ -200,12 +215,18 @@ export class Reporter {
 
 /** The error, naming who was at the other end unless it names someone. */
 export function namePeer(error: PbError, peer: string): PbError {
-  if (error.peer !== undefined || peer === "") return error;
+  return error.peer !== undefined || peer === "" ? error : changed(error, { peer });
+}
+
+/** The same error with more known about it. */
+export function changed(error: PbError, change: Pick<PbErrorOptions, "peer" | "path">): PbError {
+  const { path, peer, hint, retryable } = error;
   return new PbError(error.code, error.message, {
-    peer,
-    retryable: error.retryable,
+    ...(path === undefined ? {} : { path }),
+    ...(peer === undefined ? {} : { peer }),
+    ...(hint === undefined ? {} : { hint }),
+    retryable,
     cause: error,
-    ...(error.path === undefined ? {} : { path: error.path }),
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    ...change,
   });
 }

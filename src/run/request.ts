@@ -1,9 +1,11 @@
 import type { Backend } from "../backend/backend.ts";
 import type { EntryKind } from "../model/entry.ts";
 import { PbError } from "../model/error.ts";
+import { dirName, joinPath } from "../model/path.ts";
 import type { TransferOptions } from "../model/transfer.ts";
 import type { NativeRoot } from "../native/root.ts";
 import type { NativeEngine } from "../native/types.ts";
+import { isBelow } from "../plan/order.ts";
 import type { Targets } from "../plan/targets.ts";
 
 /** A place that a transfer reads from or writes to. */
@@ -81,4 +83,24 @@ export function sendsTop(
   source: ResolvedSource,
 ): boolean {
   return source.prefix !== "" || !intoExisting;
+}
+
+/** Paths of this machine start at "/", which is their root. */
+export function belowRoot(path: string): string {
+  return path.replace(/^\/+/, "");
+}
+
+/** A path below a source's root, as the user knows it. */
+export function sourcePath({ resolved }: Pick<ResolvedRequest, "resolved">, path: string): string {
+  for (const { endpoint } of resolved) {
+    const top = belowRoot(endpoint.path);
+    if (path === top) return endpoint.label;
+    if (isBelow(path, top)) return joinPath(endpoint.label, top === "" ? path : path.slice(top.length));
+  }
+  return path;
+}
+
+/** A path below the target base, as the user knows it. */
+export function targetPath({ targets }: Pick<ResolvedRequest, "targets">, path: string): string {
+  return joinPath(targets.exactName ? dirName(targets.base) : targets.base, path);
 }

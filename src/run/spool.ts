@@ -6,10 +6,10 @@ import type { JobResult, SendEntry } from "../native/types.ts";
 import { onAbort } from "./abort.ts";
 import type { Compared } from "./compare.ts";
 import { type RunContext, sendOptions } from "./context.ts";
-import { awaitFarEnd, type FarCall, watchFar } from "./far.ts";
-import { belowRoot } from "./feed.ts";
+import { concludeFar, type FarCall, watchFar } from "./far.ts";
 import { settled, startReceiveHalf } from "./halves.ts";
-import { type Endpoint, rootOf } from "./request.ts";
+import { changed } from "./report.ts";
+import { belowRoot, type Endpoint, rootOf } from "./request.ts";
 
 /** One end of a copy from peer to peer. */
 export interface SpoolEnd {
@@ -53,13 +53,16 @@ export async function downloadLeg(context: RunContext, source: SpoolEnd, round: 
       options: spoolOptions(context, files),
       signal: both,
     }),
-    { reporter: { ...reporterOf(context), found: () => {} }, peer: source.name },
+    { reporter: { ...reporterOf(context), found: () => {} }, peer: source.name, signal: both },
   );
   const release = onAbort(far.failed, () => stop.abort(far.failed.reason));
   try {
     const result = await half.done;
-    await awaitFarEnd(far, source.name);
-    for (const error of result.allErrors) reporter.error(error);
+    await concludeFar(far, source.name, result);
+    for (const error of result.allErrors) {
+      const path = joinPath(first.source.endpoint.label, error.path ?? "");
+      reporter.error(changed(error, { path }));
+    }
     return [...others, ...(await arrived(files, round, signal))].sort(inOrderOf(round.batch));
   } finally {
     release();
@@ -123,26 +126,40 @@ function spoolPath({ folder }: Round, { entry }: Compared): string {
   return joinPath(folder, entry.path === "" ? SINGLE : entry.path);
 }
 
+/** The source of what lies in the spool; for errors. */
+function originOf(round: Round): (path: string) => string {
+  const origins = new Map(
+    round.batch.map((compared) => {
+      const { endpoint } = compared.source;
+      return [belowRoot(spoolPath(round, compared)), joinPath(endpoint.label, compared.entry.path)];
+    }),
+  );
+  return (path) => origins.get(path) ?? path;
+}
+
 /** Brings a round's content from its folder to the destination, with the metadata that the source has. */
 export async function uploadLeg(context: RunContext, target: SpoolEnd, round: Round): Promise<JobResult> {
   const { request, reporter, signal } = context;
   const stop = new AbortController();
+  const farSignal = AbortSignal.any([signal, stop.signal]);
   const far = watchFar(
     target.opened.receive({
       job: round.job,
       destination: request.targets.base,
       exactName: request.targets.exactName,
-      options: request.options,
-      signal: AbortSignal.any([signal, stop.signal]),
+      // What is here is to be written; a source whose copy were skipped must not be removed as if it were copied.
+      options: request.move ? { ...request.options, overwrite: "always" } : request.options,
+      signal: farSignal,
     }),
-    { reporter: reporterOf(context), peer: target.name },
+    { reporter: reporterOf(context), peer: target.name, signal: farSignal },
   );
   try {
     await far.ready;
+    reporter.jobPaths(originOf(round));
     const result = await sendRound(context, { target, round, far });
     if (round.counted) reporter.jobEnded(round.job, result);
     else for (const error of result.allErrors) reporter.error(error);
-    if (result.state !== "failed") await awaitFarEnd(far, target.name);
+    await concludeFar(far, target.name, result);
     return result;
   } finally {
     stop.abort();
@@ -182,17 +199,14 @@ function sendEntry(round: Round, compared: Compared): SendEntry {
 }
 
 /** Sources of a move whose copies are durable; each looked at once more before it goes. Returns how many went. */
-export async function removeMoved(
-  context: RunContext,
-  batch: readonly Compared[],
-  result: JobResult,
-): Promise<number> {
+export async function removeMoved(context: RunContext, round: Round, result: JobResult): Promise<number> {
   const failed = new Set(result.allErrors.map(({ path }) => path));
   let removed = 0;
-  for (const { source, entry, target } of batch) {
+  for (const compared of round.batch) {
+    const { source, entry } = compared;
     const { backend, path: top } = source.endpoint;
     const path = joinPath(top, entry.path);
-    if (entry.kind === "directory" || failed.has(target)) continue;
+    if (entry.kind === "directory" || failed.has(belowRoot(spoolPath(round, compared)))) continue;
     try {
       const now = await backend.stat(path, { follow: false, signal: context.signal });
       if (now.size !== entry.size || now.mtimeNs !== entry.mtimeNs || now.inode !== entry.inode) {

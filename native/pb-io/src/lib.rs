@@ -7,6 +7,7 @@ pub mod error;
 pub mod fs;
 pub mod hash;
 pub mod job;
+mod pipe;
 pub mod recv;
 pub mod send;
 pub mod session;

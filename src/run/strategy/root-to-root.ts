@@ -1,6 +1,7 @@
 import type { Strategy } from "../context.ts";
 import { receiveOptions, reportSession } from "../context.ts";
-import { runSendHalf, startReceiveHalf } from "../halves.ts";
+import { refuseGoneReader, runSendHalf, startReceiveHalf } from "../halves.ts";
+import { sourcePath } from "../request.ts";
 import { folderGuard } from "../same-file.ts";
 
 const JOB = 1;
@@ -12,6 +13,7 @@ export const rootToRoot: Strategy = async (context) => {
   const guard = oneHost ? await folderGuard(request, signal) : undefined;
   const [sender, receiver] = tools.engine.pair({ memoryBytes, limitBytesPerSecond });
   try {
+    reporter.jobPaths((path) => sourcePath(request, path));
     reporter.watchLanes(() => sender.samples());
     const stop = new AbortController();
     const both = AbortSignal.any([signal, stop.signal]);
@@ -32,6 +34,7 @@ export const rootToRoot: Strategy = async (context) => {
       });
       const result = await received.done;
       reporter.jobEnded(JOB, { ...sent, allErrors: [...sent.allErrors, ...result.allErrors] });
+      refuseGoneReader(request, result);
       return { state: sent.state, hashes: sent.hashes, lanes: 0, sealed: false };
     } catch (cause) {
       stop.abort(cause);

@@ -1,8 +1,9 @@
 import type { PeerSession, SessionPeer } from "../../backend/backend.ts";
 import { type RunContext, reportSession, type Strategy, sessionOptions } from "../context.ts";
-import { awaitFarEnd, type FarCall, watchFar } from "../far.ts";
+import { concludeFar, type FarCall, watchFar } from "../far.ts";
 import { runSendHalf } from "../halves.ts";
 import type { Outcome } from "../receipt.ts";
+import { sourcePath } from "../request.ts";
 import { folderGuard } from "../same-file.ts";
 import { peerOf } from "./peer.ts";
 
@@ -18,15 +19,16 @@ export const rootToSession: Strategy = async (context) => {
   try {
     context.reporter.peer(peer.name);
     reportSession(context, opened.session);
+    const farSignal = AbortSignal.any([signal, stop.signal]);
     const far = watchFar(
       opened.receive({
         job: JOB,
         destination: request.targets.base,
         exactName: request.targets.exactName,
         options: request.options,
-        signal: AbortSignal.any([signal, stop.signal]),
+        signal: farSignal,
       }),
-      { reporter: context.reporter, peer: peer.name },
+      { reporter: context.reporter, peer: peer.name, signal: farSignal },
     );
     await far.ready;
     context.begin();
@@ -43,6 +45,7 @@ async function send(
 ): Promise<Outcome> {
   const { peer, far, opened } = open;
   const { session } = opened;
+  reporter.jobPaths((path) => sourcePath(request, path));
   reporter.watchLanes(() => session.samples());
   const guard = oneHost ? await folderGuard(request, signal) : undefined;
   const sent = await runSendHalf({
@@ -55,6 +58,6 @@ async function send(
     signal: AbortSignal.any([signal, far.failed]),
   });
   reporter.jobEnded(JOB, sent);
-  if (sent.state !== "failed") await awaitFarEnd(far, peer.name);
+  await concludeFar(far, peer.name, sent);
   return { state: sent.state, hashes: sent.hashes, lanes: opened.lanes, sealed: request.options.seal };
 }

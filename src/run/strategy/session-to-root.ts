@@ -1,9 +1,10 @@
 import type { PeerSession, SessionPeer } from "../../backend/backend.ts";
 import { onAbort } from "../abort.ts";
 import { type RunContext, receiveOptions, reportSession, type Strategy, sessionOptions } from "../context.ts";
-import { awaitFarEnd, watchFar } from "../far.ts";
-import { startReceiveHalf } from "../halves.ts";
+import { concludeFar, watchFar } from "../far.ts";
+import { refuseGoneReader, startReceiveHalf } from "../halves.ts";
 import type { Outcome } from "../receipt.ts";
+import { targetPath } from "../request.ts";
 import { refuseSharedParts } from "../shared-parts.ts";
 import { peerOf } from "./peer.ts";
 
@@ -39,6 +40,7 @@ async function receive(context: RunContext, { peer, opened, stop }: Open): Promi
   const { request, reporter, signal } = context;
   const { session } = opened;
   const both = AbortSignal.any([signal, stop.signal]);
+  reporter.jobPaths((path) => targetPath(request, path));
   const half = startReceiveHalf({
     session,
     receive: receiveOptions(request, { job: JOB, manifest: true }),
@@ -55,7 +57,7 @@ async function receive(context: RunContext, { peer, opened, stop }: Open): Promi
       options: request.options,
       signal: both,
     }),
-    { reporter, peer: peer.name },
+    { reporter, peer: peer.name, signal: both },
   );
   // The far side's lanes carry the data; until it tells of them, ours show at least the path.
   reporter.watchLanes(() => (far.lanes().length > 0 ? far.lanes() : session.samples()));
@@ -65,10 +67,9 @@ async function receive(context: RunContext, { peer, opened, stop }: Open): Promi
     context.begin();
     const result = await half.done;
     reporter.jobEnded(JOB, result);
-    if (result.state !== "failed") {
-      const { removedSources } = await awaitFarEnd(far, peer.name);
-      reporter.removedSources(Number(removedSources));
-    }
+    refuseGoneReader(request, result);
+    const done = await concludeFar(far, peer.name, result);
+    reporter.removedSources(Number(done?.removedSources ?? 0n));
     return { state: result.state, hashes: result.hashes, lanes: opened.lanes, sealed: request.options.seal };
   } finally {
     release();

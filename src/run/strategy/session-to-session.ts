@@ -72,11 +72,12 @@ async function rounds(context: RunContext, { source, target, local, spool }: Spo
     job += 1;
     const round = { job, batch, local, folder: joinPath(spool, String(job)), counted: true };
     const here = await downloadLeg(context, source, round);
-    const sent = await uploadLeg(context, target, { ...round, batch: here });
+    const arrived = { ...round, batch: here };
+    const sent = await uploadLeg(context, target, arrived);
     hashes.push(...sent.hashes);
     if (sent.state !== "done") worst = sent.state;
     folders.push(...batch.filter(({ entry }) => entry.kind === "directory"));
-    if (request.move) removed += await removeMoved(context, here, sent);
+    if (request.move) removed += await removeMoved(context, arrived, sent);
     await removeTree(local, round.folder);
     if (sent.state === "failed") break;
   }
@@ -121,10 +122,9 @@ function add(
   }
 }
 
-/** In a move everything goes through: only the receiver knows what is durable. */
-function isWritten({ options, move, destination }: RunContext["request"], compared: Compared): boolean {
+function isWritten({ options, destination }: RunContext["request"], compared: Compared): boolean {
   const { entry, existing, source } = compared;
-  if (move || entry.kind === "directory") return true;
+  if (entry.kind === "directory") return true;
   const resolutions = {
     sourceNs: source.endpoint.backend.capabilities.mtimeResolutionNs,
     destinationNs: destination.backend.capabilities.mtimeResolutionNs,

@@ -14,7 +14,6 @@ use super::{Meta, RecvJob, shown};
 use crate::error::Code;
 use crate::fs::{Kind, meta as attr};
 use crate::hash::{self, Hash};
-use crate::job::add;
 
 impl RecvJob {
     /// A whole small file: verified, written under a temporary name, handed to the committer.
@@ -92,7 +91,6 @@ impl RecvJob {
                     return self.fail_entry(meta.id, &meta.path, Code::IsADirectory, text);
                 }
                 Ok(there) if self.keeps_link(&there, meta, target) => {
-                    add(&self.status.counters.skipped_files, 1);
                     return self.resolve(&[(meta.id, Outcome::Skipped)]);
                 }
                 _ => {}

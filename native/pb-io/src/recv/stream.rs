@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 
 use super::commit::Commit;
@@ -11,6 +11,7 @@ use super::{Meta, RecvJob};
 use crate::error::Code;
 use crate::hash::{self, Hash};
 use crate::job::State;
+use crate::pipe::write_full;
 
 /// Chunks that came too early wait here; the sender reads at most a few ahead of the lowest unsent one.
 pub(super) struct Stream {
@@ -36,10 +37,10 @@ impl Stream {
             return Ok(0);
         }
         let start = self.next;
-        self.out.write_all(data)?;
+        write_full(&self.out, data)?;
         self.next += data.len() as u64;
         while let Some(data) = self.waiting.remove(&self.next) {
-            self.out.write_all(&data)?;
+            write_full(&self.out, &data)?;
             self.next += data.len() as u64;
         }
         Ok(self.next - start)

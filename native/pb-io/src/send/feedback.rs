@@ -57,6 +57,8 @@ impl SendJob {
                 add(&counters.symlinks, 1);
                 self.remove_source(&sent);
             }
+            // A link that is there already is no file and has no bytes.
+            Outcome::Skipped if sent.kind != Kind::File => {}
             Outcome::Skipped => {
                 add(&counters.skipped_files, 1);
                 add(&counters.skipped_bytes, sent.size);

@@ -1,7 +1,6 @@
 //! Large files: chunks read at their offsets by several readers, and pipes read in order.
 
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -79,7 +78,7 @@ impl LargeFile {
     /// Fills `buffer` with the chunk; its length.
     fn read(&self, index: u64, buffer: &mut [u8]) -> Result<usize, ReadError> {
         let read = match self.is_pipe() {
-            true => read_pipe(&self.file, buffer),
+            true => crate::pipe::read_full(&self.file, buffer),
             false => self
                 .file
                 .read_exact_at(buffer, index * self.chunk_bytes)
@@ -111,19 +110,6 @@ impl LargeFile {
         };
         if same { Ok(()) } else { Err(changed()) }
     }
-}
-
-fn read_pipe(mut file: &File, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut at = 0;
-    while at < buffer.len() {
-        match file.read(&mut buffer[at..]) {
-            Ok(0) => break,
-            Ok(n) => at += n,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(at)
 }
 
 impl SendJob {
