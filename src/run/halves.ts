@@ -98,7 +98,8 @@ export async function settled(
   const release = onAbort(signal, () => job.abort(abortError(signal).message));
   try {
     const result = await job.done;
-    if (result.state !== "done") throwIfAborted(signal);
+    // A job that failed by itself knows better why than whoever aborted it then.
+    if (result.state === "aborted") throwIfAborted(signal);
     return result;
   } finally {
     release();

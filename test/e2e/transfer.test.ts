@@ -16,6 +16,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Pair, startPair } from "./harness.ts";
 import { errorsOf, expectError } from "./lib/assert.ts";
 import { mountTmpfs, whyNoMounts } from "./lib/mount.ts";
+import { PB, run } from "./lib/process.ts";
 import { randomBytes, writeRandomFile } from "./lib/random.ts";
 import { differences, leftovers, makeTree } from "./lib/tree.ts";
 
@@ -214,6 +215,19 @@ describe("standard streams", () => {
     }
     await pair.ok(["cp", "-", `${box}/empty`], { stdin: "" });
     expect((await readFile(join(there, "empty"))).length).toBe(0);
+  });
+
+  test("a reader that has had enough is no failure of the network", async () => {
+    const { here, box } = await places();
+    await writeRandomFile(join(here, "file"), 8 << 20, "enough");
+    await cp(join(here, "file"), `${box}/file`);
+    for (const source of [`${box}/file`, join(here, "file")]) {
+      const command = `"$PB" cp --log-format json "${source}" - | head -c 10 | wc -c; exit "\${PIPESTATUS[0]}"`;
+      const env = { PB, PB_HOME: pair.home };
+      const result = await run("bash", ["-c", command], { env });
+      expect([result.code, result.stdout.trim()]).toEqual([130, "10"]);
+      expect(result.stderr).not.toContain("connection_lost");
+    }
   });
 
   test("need a file's name, and one file", async () => {

@@ -103,7 +103,9 @@ impl RecvJob {
                 } else {
                     Code::IoError
                 };
-                self.abort_as(code, &format!("standard output: {e}"), State::Failed);
+                let text = format!("standard output: {e}");
+                self.status.error(super::job_error(code, &text));
+                self.abort_as(code, &text, State::Failed);
                 false
             }
         }
