@@ -10,6 +10,8 @@ pub const SLACK: usize = 16;
 struct Pool {
     free: Vec<Vec<u8>>,
     used: usize,
+    /// Nothing is kept for reuse any more.
+    closed: bool,
 }
 
 struct Shared {
@@ -38,6 +40,7 @@ impl Budget {
         let pool = Mutex::new(Pool {
             free: Vec::new(),
             used: 0,
+            closed: false,
         });
         Budget(Arc::new(Shared {
             pool,
@@ -54,6 +57,13 @@ impl Budget {
     /// Bytes charged now.
     pub fn used(&self) -> usize {
         self.0.pool.lock().used
+    }
+
+    /// Frees what is kept for reuse, now and from now on: whoever holds the budget on holds no memory by it.
+    pub fn close(&self) {
+        let mut pool = self.0.pool.lock();
+        pool.closed = true;
+        pool.free = Vec::new();
     }
 
     /// A buffer of `len` bytes (content unspecified but initialised), `None` when the budget is exhausted.
@@ -142,7 +152,10 @@ impl Drop for Buffer {
         let mut pool = self.budget.0.pool.lock();
         pool.used -= self.len;
         let pooled: usize = pool.free.iter().map(Vec::len).sum();
-        if bytes.len() >= POOLED && pool.used + pooled + bytes.len() <= self.budget.0.limit {
+        if !pool.closed
+            && bytes.len() >= POOLED
+            && pool.used + pooled + bytes.len() <= self.budget.0.limit
+        {
             pool.free.push(bytes);
         }
         drop(pool);
@@ -170,6 +183,17 @@ mod tests {
         let big = b.try_take(5000).unwrap();
         assert_eq!(big.len(), 5000);
         assert!(b.try_take(1).is_none());
+    }
+
+    #[test]
+    fn a_closed_budget_keeps_nothing() {
+        let b = Budget::new(4 << 20);
+        let (first, second) = (b.try_take(1 << 20).unwrap(), b.try_take(1 << 20).unwrap());
+        drop(first);
+        assert_eq!(b.0.pool.lock().free.len(), 1);
+        b.close();
+        drop(second);
+        assert!(b.0.pool.lock().free.is_empty() && b.used() == 0);
     }
 
     #[test]

@@ -132,6 +132,12 @@ impl Inbox {
         due
     }
 
+    /// Forgets what was arriving and frees its memory.
+    pub fn close(&self) {
+        self.state.lock().arriving = HashMap::new();
+        self.budget.close();
+    }
+
     /// The cumulative grant.
     pub fn grant(&self) -> u64 {
         let s = self.state.lock();

@@ -224,6 +224,10 @@ impl Session {
             }
         }
         self.outbox.close();
+        // The handle in JavaScript may live on for long.
+        self.inbox.close();
+        self.send_budget.close();
+        self.message_budget.close();
         self.arrived.lock().take();
         if let Some(call) = self.on_close.lock().take() {
             call(why);
