@@ -66,7 +66,7 @@ export declare class NativeSession {
   receive(options: NativeReceiveOptions, root: NativeRoot, listener: (arg: NativeUpdate) => void): NativeReceiveJob
   /** `listener` hears once why the session ended: `{code, message}`, or both null after `close()`. */
   onClose(listener: (arg: NativeClosed) => void): void
-  /** Ends the session: at once when a job still runs, else when what is queued has left. Idempotent. */
+  /** Lets what is queued leave, then ends the session. Idempotent. */
   close(): Promise<void>
 }
 

@@ -94,6 +94,28 @@ describe.each(["udp", "tcp"])("over %s", (transport) => {
   });
 });
 
+test.each(["up", "down"])(
+  "a client revoked on the way %s ends with exit 4, and half a file with it",
+  async (way) => {
+    await using pair = await startPair();
+    const folder = pair.scratch.at("down");
+    await mkdir(folder);
+    const source = way === "up" ? await bigFile(pair) : "box:/big";
+    if (way === "down") await writeRandomFile(join(pair.root, "big"), 64 * MIB, "big");
+    const target = way === "up" ? "box:/arrived" : join(folder, "arrived");
+    const run = begin(pair, ["cp", ...SLOWLY, source, target]);
+    await untilPartial(way === "up" ? pair.root : folder);
+    const clients = await pair.ok(["clients", "list", "--json", "--state", pair.state]);
+    const [client] = clients.json<{ id: string }[]>();
+    const began = Date.now();
+    await pair.ok(["clients", "revoke", "--state", pair.state, client?.id ?? ""]);
+    expectError(await run.end(), 4, "revoked");
+    expect(Date.now() - began).toBeLessThan(10_000);
+    expect(await leftovers(folder)).toEqual([]);
+    expect(await readdir(pair.root)).not.toContain("arrived");
+  },
+);
+
 test("client killed: the server serves on, nothing under the final name", async () => {
   await using pair = await startPair();
   const run = begin(pair, ["cp", ...SLOWLY, await bigFile(pair), "box:/arrived"]);
