@@ -62,11 +62,10 @@ test("a second run finds everything there, and a change alone is sent", async ()
   await makeTree(tree, { files: 50, seed: "again" });
   await pair.ok(["cp", tree, "box:/again"]);
   const idle = await pair.ok(["cp", "--json", tree, "box:/again"]);
-  // 50 files and 2 links.
-  expect(idle.json()).toMatchObject({ files: 0, bytes: 0, skippedFiles: 52 });
+  expect(idle.json()).toMatchObject({ files: 0, bytes: 0, skippedFiles: 50 });
   await writeFile(`${tree}/changed`, "new content");
   const one = await pair.ok(["cp", "--json", tree, "box:/again"]);
-  expect(one.json()).toMatchObject({ files: 1, bytes: 11, skippedFiles: 52 });
+  expect(one.json()).toMatchObject({ files: 1, bytes: 11, skippedFiles: 50 });
   expect(await differences(tree, `${pair.root}/again`)).toEqual([]);
 });
 
