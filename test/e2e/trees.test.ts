@@ -66,7 +66,9 @@ test("a second run finds everything there, and a change alone is sent", async ()
   await writeFile(`${tree}/changed`, "new content");
   const one = await pair.ok(["cp", "--json", tree, "box:/again"]);
   expect(one.json()).toMatchObject({ files: 1, bytes: 11, skippedFiles: 50 });
-  expect(await differences(tree, `${pair.root}/again`)).toEqual([]);
+  // A folder that was there is filled and otherwise left as it was.
+  const found = await differences(tree, `${pair.root}/again`);
+  expect(found.filter((line) => !line.startsWith(": mtime"))).toEqual([]);
 });
 
 test("local to local goes through the same engine", async () => {
