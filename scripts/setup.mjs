@@ -10,7 +10,7 @@ checkNode();
 const native = nativeHash();
 const needsAddon = !isFresh("native", native) || !hasAddon();
 if (needsAddon) requireRust();
-if (!packagesInstalled()) step("npm packages", "npm", ["ci", "--no-audit", "--no-fund"]);
+if (!packagesInstalled()) installPackages();
 if (needsAddon) {
   step("engine (Rust, release build; some minutes the first time)", process.execPath, [
     "scripts/build-native.mjs",
@@ -33,6 +33,17 @@ function step(what, command, args, options = { quiet: false }) {
   const status = run(command, args);
   if (status !== 0)
     fail(`setup: ${what}: "${command} ${args.join(" ")}" failed with status ${status}, see above`);
+}
+
+/**
+ * `npm ci` refuses a lock file written with a registry that lacks some packages of other platforms; `npm install` takes the
+ * same versions from it and leaves those out.
+ */
+function installPackages() {
+  const quietly = ["--no-audit", "--no-fund", "--loglevel=error"];
+  say("setup: npm packages");
+  if (run("npm", ["ci", ...quietly]) === 0) return;
+  step("npm packages, without those that are not there", "npm", ["install", "--no-save", ...quietly]);
 }
 
 /** Sources of the addon; generated code beside them has its own check. */

@@ -7,6 +7,7 @@ import { toConnectError } from "../wire/connect.ts";
 import { COMMANDS } from "./commands.ts";
 import type { CommandHost } from "./context.ts";
 import { Output } from "./output.ts";
+import { errorText } from "./report.ts";
 import { type CliSetup, cli, sink } from "./testing/cli.ts";
 import { fakeFiles } from "./testing/services.ts";
 
@@ -82,6 +83,18 @@ describe("errors", () => {
     const json = await cli(["stat", "--json", "box:/x"], failing(toConnectError(error)));
     expect(json.code).toBe(exitCodeOf(code));
     expect(JSON.parse(json.stderr).error).toMatchObject({ code, exitCode: exitCodeOf(code) });
+  });
+
+  test.each([
+    [{ path: "/x", peer: "box" }, "box:/x: broke"],
+    [{ path: "/x", peer: "h.example:7373" }, "pb://h.example:7373/x: broke"],
+    [{ path: "a/x", peer: "box" }, "a/x: broke"],
+    [{ path: "/x" }, "/x: broke"],
+    [{ peer: "box" }, "box: broke"],
+    [{ path: "/x", peer: "--flag" }, "/x: broke"],
+    [{}, "broke"],
+  ])("name what %j is about", (about, text) => {
+    expect(errorText(new PbError("io_error", "broke", about))).toBe(text);
   });
 
   test("of another program in between", async () => {

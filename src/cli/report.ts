@@ -1,6 +1,7 @@
 import { createColors } from "picocolors";
 import type { PbError } from "../model/error.ts";
 import { type ExitCode, exitCodeOf } from "../model/exit.ts";
+import { formatLocation } from "../model/location.ts";
 import { displayPath } from "../model/path.ts";
 import { errorRecord } from "./render/receipt.ts";
 import { type Terminal, wantsColor } from "./terminal.ts";
@@ -27,12 +28,19 @@ export function reportError(error: PbError, { terminal, json, debug }: ReportOpt
   return exitCode;
 }
 
-/** The message, with the thing concerned where the message does not name it. */
+/** The message, with the thing concerned in front where the message does not name it. */
 export function errorText(error: PbError): string {
-  const thing = error.path ?? error.peer;
   const message = displayPath(error.message);
-  if (thing === undefined || thing === "" || message.includes(displayPath(thing))) return message;
-  return `${displayPath(thing)}: ${message}`;
+  const named = error.path || error.peer;
+  if (!named || message.includes(displayPath(named))) return message;
+  return `${displayPath(thingOf(error))}: ${message}`;
+}
+
+/** What a remote says of its path `/x` is about `box:/x`. A peer may also be a flag of the command line. */
+function thingOf({ path, peer }: PbError): string {
+  if (!path) return peer ?? "";
+  const ofRemote = peer && !peer.startsWith("-") && path.startsWith("/");
+  return ofRemote ? formatLocation({ kind: "remote", remote: peer, path }) : path;
 }
 
 function causes(error: PbError): string {

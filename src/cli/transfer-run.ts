@@ -13,7 +13,7 @@ import { PbError } from "../model/error.ts";
 import { EXIT, exitCodeOf } from "../model/exit.ts";
 import { displayPath, pathText } from "../model/path.ts";
 import type { CliContext } from "./context.ts";
-import type { Rows } from "./output.ts";
+import { ReaderGone, type Rows } from "./output.ts";
 import { openDisplay } from "./render/progress.ts";
 import {
   errorInfoRecord,
@@ -28,7 +28,7 @@ import { errorText } from "./report.ts";
 import { errorFromInfo, toPbError } from "./rpc-error.ts";
 import { columnsOf, wantsColor } from "./terminal.ts";
 import { protoOptions, type TransferFlags } from "./transfer-options.ts";
-import { formatPlace, type Place, protoLocation } from "./words/place.ts";
+import { formatPlace, type Place, protoLocation, shortPlace } from "./words/place.ts";
 
 /** A transfer as the words of the command line say it. */
 export interface Wanted {
@@ -55,12 +55,8 @@ export async function runTransfer(context: CliContext, wanted: Wanted): Promise<
     );
   }
   const request = startRequest(wanted, context.cwd);
-  const heading = {
-    source: describeSources(wanted.sources),
-    destination:
-      wanted.destination === "-" ? "standard output" : displayPath(formatPlace(wanted.destination)),
-    sealed: flags.seal !== false,
-  };
+  const ends = describeEnds(wanted, (place) => displayPath(shortPlace(place, context.cwd)));
+  const heading = { ...ends, sealed: flags.seal !== false };
   const quiet = !log.isEnabled("warn") || flags.dryRun === true;
   const intervalSeconds = flags.progressInterval ?? DEFAULT_INTERVAL_SECONDS;
   const display = openDisplay({ shell: context, heading, intervalSeconds, quiet });
@@ -72,11 +68,12 @@ export async function runTransfer(context: CliContext, wanted: Wanted): Promise<
       if (news) display.update(news);
     }
   } catch (error) {
+    if (error instanceof ReaderGone) throw error;
     failure = toPbError(error);
   } finally {
     display.close();
   }
-  await finish({ context, run, heading, failure });
+  await finish({ context, run, wanted, failure });
 }
 
 function startRequest(wanted: Wanted, cwd: string): MessageInitShape<typeof StartRequestSchema> {
@@ -94,11 +91,18 @@ function startRequest(wanted: Wanted, cwd: string): MessageInitShape<typeof Star
   };
 }
 
-function describeSources(sources: readonly Place[] | "-"): string {
-  if (sources === "-") return "standard input";
+/** Both ends in words; `name` writes a place. */
+function describeEnds({ sources, destination }: Wanted, name: (place: Place) => string) {
+  return {
+    source: sources === "-" ? "standard input" : describeSources(sources, name),
+    destination: destination === "-" ? "standard output" : name(destination),
+  };
+}
+
+function describeSources(sources: readonly Place[], name: (place: Place) => string): string {
   const [first] = sources;
-  const name = first ? displayPath(formatPlace(first)) : "";
-  return sources.length > 1 ? `${name} and ${sources.length - 1} more` : name;
+  const text = first ? name(first) : "";
+  return sources.length > 1 ? `${text} and ${sources.length - 1} more` : text;
 }
 
 /** What has been heard of a transfer. */
@@ -185,14 +189,14 @@ const NO_RECEIPT = new PbError("protocol_violation", "the transfer ended without
 interface Finish {
   readonly context: CliContext;
   readonly run: Run;
-  readonly heading: { readonly source: string; readonly destination: string; readonly sealed: boolean };
+  readonly wanted: Wanted;
   readonly failure: PbError | undefined;
 }
 
-async function finish({ context, run, heading, failure }: Finish): Promise<void> {
+async function finish({ context, run, wanted, failure }: Finish): Promise<void> {
   const { out, setExitCode } = context;
   const { receipt } = run;
-  const record = receipt ? receiptRecord(receipt) : failedRecord(run, heading, failure ?? NO_RECEIPT);
+  const record = receipt ? receiptRecord(receipt) : failedRecord(run, wanted, failure ?? NO_RECEIPT);
   writeReceipt(run.flags, context.cwd, record);
   if (out.machine) {
     const planned = run.dryRun && out.format !== "jsonl" ? { planned: run.planned.map(plannedRecord) } : {};
@@ -244,20 +248,19 @@ export function exitCodeOfReceipt({ state, errors }: Receipt) {
 }
 
 /** A transfer that gave no receipt still has one for programs: what was last known, and the error. */
-function failedRecord(run: Run, heading: Finish["heading"], error: PbError): Record<string, unknown> {
+function failedRecord(run: Run, wanted: Wanted, error: PbError): Record<string, unknown> {
   const { progress } = run;
   return {
     jobId: "",
     state: error.code === "aborted" ? "aborted" : "failed",
-    source: heading.source,
-    destination: heading.destination,
+    ...describeEnds(wanted, formatPlace),
     seconds: progress?.seconds ?? 0,
     bytes: Number(progress?.bytes ?? 0n),
     files: Number(progress?.files ?? 0n),
     skippedFiles: Number(progress?.skippedFiles ?? 0n),
     bytesPerSecond: Number(progress?.bytesPerSecond ?? 0n),
     transport: progress?.transport ?? "",
-    sealed: heading.sealed,
+    sealed: wanted.flags.seal !== false,
     verified: "",
     lanes: progress?.lanes.length ?? 0,
     rttMs: Number(progress?.rttNs ?? 0n) / 1e6,

@@ -258,6 +258,12 @@ describe("receipts", () => {
     expect(events.map(({ event }) => event)).toEqual(["progress", "receipt"]);
   });
 
+  test("a reader of events that goes away ends the transfer quietly", async () => {
+    const stdoutError = Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
+    const run = await cli(["cp", "-o", "jsonl", "a", "box:/"], { ...done(), stdoutError });
+    expect({ code: run.code, stderr: run.stderr }).toEqual({ code: 0, stderr: "" });
+  });
+
   test("an error of the call: a receipt for programs, the error for all", async () => {
     const setup: CliSetup = {
       transfers: {
@@ -323,9 +329,10 @@ describe("receipts", () => {
 
 describe("on a terminal", () => {
   test("a block while it runs, the cursor back, then the receipt", async () => {
-    const { stderr } = await cli(["cp", "a", "box:/"], { ...done(), columns: 80 });
+    const env = { TERM: "xterm", NO_COLOR: "1" };
+    const { stderr } = await cli(["cp", "a", "box:/"], { ...done(), columns: 80, env });
     expect(stderr.startsWith("\x1b[?25l")).toBe(true);
-    expect(stderr).toContain("/here/a");
+    expect(stderr).toContain("a → box:/");
     expect(stderr.indexOf("\x1b[?25h")).toBeGreaterThan(stderr.indexOf("50%"));
     expect(stderr.slice(stderr.indexOf("\x1b[?25h"))).toContain("2.00 KiB in 2 files");
   });

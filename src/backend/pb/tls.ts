@@ -157,8 +157,11 @@ const NOT_TRUSTED: ReadonlySet<string> = new Set([
 
 /** What went wrong on the way to a server, told apart so that the user knows what to do. */
 export function classify(cause: unknown, peer: string, address?: HostPort): PbError {
-  if (cause instanceof PbError) return cause;
-  const { code } = (cause instanceof Error ? cause : {}) as { code?: unknown };
+  const known = causes(cause).find((each) => each instanceof PbError);
+  if (known instanceof PbError) return known;
+  const code = causes(cause)
+    .map((each) => (each as { code?: unknown }).code)
+    .find((each) => typeof each === "string");
   const at = address ? ` at ${formatAddress(address)}` : "";
   if (typeof code === "string" && NOT_TRUSTED.has(code)) return mismatch(peer, address, cause);
   if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID") {
@@ -181,6 +184,13 @@ export function classify(cause: unknown, peer: string, address?: HostPort): PbEr
     cause,
     hint: "is the server running, and does a firewall let its port through (TCP and UDP)?",
   });
+}
+
+/** An error and what caused it, outermost first. */
+function causes(value: unknown): Error[] {
+  const chain: Error[] = [];
+  for (let at = value; at instanceof Error && !chain.includes(at); at = at.cause) chain.push(at);
+  return chain;
 }
 
 function mismatch(peer: string, address?: HostPort, cause?: unknown): PbError {

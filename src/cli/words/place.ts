@@ -23,6 +23,14 @@ export function formatPlace(place: Place): string {
   return place.path;
 }
 
+/** Shorter, for display: what is below the current folder is named from there. */
+export function shortPlace(place: Place, cwd: string): string {
+  if (place.remote !== "") return formatPlace(place);
+  if (place.path === cwd) return ".";
+  const prefix = cwd.endsWith("/") ? cwd : `${cwd}/`;
+  return place.path.startsWith(prefix) ? place.path.slice(prefix.length) : place.path;
+}
+
 /** The same place, one level down (or more: `name` may have slashes). */
 export function within(place: Place, name: string): Place {
   return { remote: place.remote, path: joinPath(place.path, name) };

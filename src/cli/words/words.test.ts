@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { parseAge, parseDuration, parseMoment } from "./duration.ts";
 import { readFilesFrom } from "./files-from.ts";
 import { parseChoice, parseCount, parseSwitch } from "./number.ts";
-import { formatPlace, parsePlace, parsePlaceOrStream } from "./place.ts";
+import { formatPlace, parsePlace, parsePlaceOrStream, shortPlace } from "./place.ts";
 import { parseRate, parseSize } from "./size.ts";
 
 describe("sizes", () => {
@@ -130,6 +130,15 @@ describe("places", () => {
     expect(parsePlaceOrStream("-", "/here")).toBe("-");
     expect(() => parsePlace("-", "/here")).toThrow(expect.objectContaining({ code: "usage" }));
     expect(() => parsePlace("s3://b/k", "/here")).toThrow(expect.objectContaining({ code: "usage" }));
+  });
+
+  test("below the current folder they are shown from there", () => {
+    const shown = (path: string, cwd: string) => shortPlace({ remote: "", path }, cwd);
+    expect(["/here/a/b", "/here", "/hereafter", "/x"].map((path) => shown(path, "/here"))).toEqual([
+      ...["a/b", ".", "/hereafter", "/x"],
+    ]);
+    expect(shown("/x", "/")).toBe("x");
+    expect(shortPlace({ remote: "box", path: "/here/a" }, "/here")).toBe("box:/here/a");
   });
 
   test("as a user would write them", () => {

@@ -234,6 +234,11 @@ impl Session {
         }
     }
 
+    /// True while a job runs.
+    pub fn is_busy(&self) -> bool {
+        !self.jobs.lock().is_empty()
+    }
+
     /// True when it is over.
     pub fn has_ended(&self) -> bool {
         self.lanes.lock().ended.is_some()

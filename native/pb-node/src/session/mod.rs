@@ -194,7 +194,7 @@ impl NativeSession {
         Ok(())
     }
 
-    /// Lets what is queued leave, then ends the session. Idempotent.
+    /// Ends the session: at once when a job still runs, else when what is queued has left. Idempotent.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close(&self) -> AsyncTask<Work<()>> {
         let (session, lanes) = (Arc::clone(&self.session), Arc::clone(&self.lanes));
@@ -202,6 +202,7 @@ impl NativeSession {
             let lanes = lanes.lock().take();
             if let Some(lanes) = &lanes
                 && !session.has_ended()
+                && !session.is_busy()
             {
                 lanes.finish(DRAIN);
             }

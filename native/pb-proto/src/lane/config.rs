@@ -12,6 +12,9 @@ pub struct PathHint {
     pub rate: u64,
 }
 
+/// A link may be down for a minute and carry on; then half as long again.
+pub const IDLE_TIMEOUT: Nanos = 90 * SECOND;
+
 /// How one end of one UDP lane begins.
 #[derive(Debug, Clone)]
 pub struct LaneConfig {
@@ -49,7 +52,7 @@ impl LaneConfig {
             seed,
             path_hint: None,
             lanes: 1,
-            idle_timeout: 30 * SECOND,
+            idle_timeout: IDLE_TIMEOUT,
             rekey_after: None,
         }
     }

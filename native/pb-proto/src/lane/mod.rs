@@ -27,7 +27,7 @@ mod tests;
 mod timeout;
 mod transmit;
 
-pub use config::{Event, Feed, FeedNext, LaneConfig, PacketPlan, PathHint, PlanBody};
+pub use config::{Event, Feed, FeedNext, IDLE_TIMEOUT, LaneConfig, PacketPlan, PathHint, PlanBody};
 pub use replay::REPLAY_WINDOW;
 
 use crate::cc::{self, Controller};

@@ -260,7 +260,7 @@ fn without_an_answer_the_client_gives_up_after_three_seconds() {
 fn a_silent_peer_is_given_up_after_the_idle_timeout() {
     let mut pair = up();
     pair.mtu = 0;
-    pair.run(29 * SECOND);
+    pair.run(IDLE_TIMEOUT - SECOND);
     assert!(!pair.lanes[0].is_closed());
     pair.run(2 * SECOND);
     assert_eq!(
@@ -278,7 +278,7 @@ fn a_silent_peer_is_given_up_after_the_idle_timeout() {
 #[test]
 fn keepalives_hold_an_idle_lane() {
     let mut pair = up();
-    pair.run(120 * SECOND);
+    pair.run(2 * IDLE_TIMEOUT);
     assert!(!pair.lanes[0].is_closed() && !pair.lanes[1].is_closed());
 }
 
@@ -323,7 +323,7 @@ fn a_lane_that_may_not_send_sleeps() {
     pair.deliver(1, &hello).unwrap();
     pair.mtu = 0;
     pair.lanes[0].close(pair.now, 0, "");
-    pair.run(40 * SECOND);
+    pair.run(IDLE_TIMEOUT + 10 * SECOND);
     assert_eq!(
         pair.count(1, |e| matches!(
             e,

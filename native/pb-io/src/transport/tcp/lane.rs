@@ -27,7 +27,7 @@ const TURN: u64 = 1 << 20;
 const ACK_EVERY: u64 = 256 * 1024;
 /// A PING leaves after this long without traffic; without a byte for `IDLE` the lane is lost (section 4).
 const KEEPALIVE: Nanos = 5 * SECOND;
-const IDLE: Nanos = 30 * SECOND;
+const IDLE: Nanos = pb_proto::lane::IDLE_TIMEOUT;
 /// Longest sleep, so that an idle lane's samples stay fresh.
 const NAP: Nanos = 250 * MS;
 
@@ -316,7 +316,7 @@ impl TcpLane {
             self.state.spoke = now;
         }
         if now.since(self.state.heard) > IDLE {
-            return Err(Fault::timeout("nothing was heard from the peer for 30 s"));
+            return Err(Fault::timeout("nothing was heard from the peer for 90 s"));
         }
         self.state.ping_due |=
             now.since(self.state.spoke.max(self.state.heard)) >= KEEPALIVE && self.out.is_empty();

@@ -33,7 +33,7 @@ impl Driver {
 
     pub(super) fn ended(&mut self, code: u64, reason: &str) {
         let fault = match code {
-            close::IDLE => Fault::timeout("nothing was heard from the peer for 30 s"),
+            close::IDLE => Fault::timeout("nothing was heard from the peer for 90 s"),
             close::HANDSHAKE => Fault::timeout(&format!(
                 "no answer from {} over UDP within 3 s",
                 self.path.peer()

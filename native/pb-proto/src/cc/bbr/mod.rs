@@ -1,5 +1,5 @@
 //! BBRv3 (draft-ietf-ccwg-bbr-03): a model of the path's bandwidth, round trip and how much it holds without losing
-//! more than 2 %, probed in turns. Names follow the draft.
+//! more than 5 %, probed in turns. Names follow the draft.
 
 mod control;
 mod filter;
@@ -25,8 +25,8 @@ const UP_GAIN: f64 = 1.25;
 const CWND_GAIN: f64 = 2.0;
 const UP_CWND_GAIN: f64 = 2.25;
 const PROBE_RTT_GAIN: f64 = 0.5;
-/// Loss in one round trip that is too much.
-const LOSS_THRESH: f64 = 0.02;
+/// Loss in one round trip that is too much. The draft says 2 %; see docs/design/0003-congestion-control.md.
+const LOSS_THRESH: f64 = 0.05;
 /// What is kept of a bound that was too high.
 const BETA: f64 = 0.7;
 /// Left free for others while cruising.

@@ -258,25 +258,25 @@ mod tests {
         round(&mut model, 150_000, sample(500, 0, false));
         assert_eq!(model.bw(), 990, "the best of the last round is kept");
         model.note_loss(3);
-        round(&mut model, 200_000, sample(400, 3000, false));
+        round(&mut model, 200_000, sample(400, 6000, false));
         assert_eq!(model.bw(), 693);
         model.reset_lower_bounds();
         assert_eq!(model.bw(), 1000);
     }
 
     #[test]
-    fn the_bound_lies_where_loss_passed_two_percent() {
+    fn the_bound_lies_where_loss_passed_five_percent() {
         let packet = LostPacket {
             size: 1000,
             tx_in_flight: 100_000,
             lost_since: 1000,
             ..LostPacket::default()
         };
-        assert_eq!(inflight_at_loss(&packet), 99_000 + (1980.0 / 0.98) as u64);
+        assert_eq!(inflight_at_loss(&packet), 99_000 + (4950.0 / 0.95) as u64);
         let many = LostPacket {
-            lost_since: 3000,
+            lost_since: 7000,
             ..packet
         };
-        assert_eq!(inflight_at_loss(&many), 98_979);
+        assert_eq!(inflight_at_loss(&many), 97_894);
     }
 }
