@@ -3,6 +3,8 @@
 //! A chunk is a power of two of at least 64 KiB, so its chaining value is a node of BLAKE3's tree
 //! (BLAKE3 paper, section 2.1; `blake3::hazmat`). The root equals `b3sum FILE`.
 
+use std::collections::HashMap;
+
 use blake3::Hasher;
 use blake3::hazmat::{self, HasherExt, Mode};
 
@@ -44,11 +46,15 @@ pub fn whole(data: &[u8]) -> Hash {
     blake3::hash(data).into()
 }
 
-/// Chaining values of a file's chunks, filled in any order.
+/// Chaining values of a file's chunks, filled in any order. Whole subtrees are merged as they fill, so memory grows with
+/// the gaps and not with the file, whatever offsets a peer chooses.
 #[derive(Debug)]
 pub struct Tree {
     chunk_bytes: u64,
-    values: Vec<Hash>,
+    /// Subtrees of `1 << level` chunks that have no sibling yet, by level and place in that level.
+    nodes: HashMap<(u32, u64), Hash>,
+    /// The halves of the largest subtree that starts the file, by its level: they are the root's children if it is all.
+    halves: (u32, Hash, Hash),
     /// Root of the file if its first chunk is all of it.
     first_root: Hash,
 }
@@ -58,21 +64,31 @@ impl Tree {
     pub fn new(chunk_bytes: u64) -> Tree {
         Tree {
             chunk_bytes,
-            values: Vec::new(),
+            nodes: HashMap::new(),
+            halves: (0, [0; 32], [0; 32]),
             first_root: whole(&[]),
         }
     }
 
-    /// Records chunk `index`.
+    /// Records chunk `index`, once.
     pub fn set(&mut self, index: u64, hash: ChunkHash) {
-        let at = index as usize;
-        if self.values.len() <= at {
-            self.values.resize(at + 1, [0; 32]);
-        }
-        self.values[at] = hash.chaining_value;
         if index == 0 {
             self.first_root = hash.root;
         }
+        let (mut level, mut at, mut value) = (0, index, hash.chaining_value);
+        while let Some(sibling) = self.nodes.remove(&(level, at ^ 1)) {
+            let (l, r) = if at & 1 == 0 {
+                (value, sibling)
+            } else {
+                (sibling, value)
+            };
+            (level, at) = (level + 1, at >> 1);
+            if at == 0 && level > self.halves.0 {
+                self.halves = (level, l, r);
+            }
+            value = hazmat::merge_subtrees_non_root(&l, &r, Mode::Hash);
+        }
+        self.nodes.insert((level, at), value);
     }
 
     /// The file's hash; every chunk of `size` bytes must have been set.
@@ -80,18 +96,22 @@ impl Tree {
         if size <= self.chunk_bytes {
             return self.first_root;
         }
-        let left = hazmat::left_subtree_len(size);
-        let (l, r) = (self.node(0, left), self.node(left, size - left));
+        let chunks = chunk_count(size, self.chunk_bytes);
+        let (l, r) = if chunks.is_power_of_two() && self.halves.0 == chunks.trailing_zeros() {
+            (self.halves.1, self.halves.2)
+        } else {
+            let left = hazmat::left_subtree_len(size);
+            (self.node(0, left), self.node(left, size - left))
+        };
         hazmat::merge_subtrees_root(&l, &r, Mode::Hash).into()
     }
 
     fn node(&self, start: u64, len: u64) -> Hash {
-        if len <= self.chunk_bytes {
-            return self
-                .values
-                .get((start / self.chunk_bytes) as usize)
-                .copied()
-                .unwrap_or_default();
+        let chunks = chunk_count(len, self.chunk_bytes);
+        if chunks.is_power_of_two() {
+            let level = chunks.trailing_zeros();
+            let at = (start / self.chunk_bytes) >> level;
+            return self.nodes.get(&(level, at)).copied().unwrap_or_default();
         }
         let left = hazmat::left_subtree_len(len);
         let (l, r) = (self.node(start, left), self.node(start + left, len - left));
@@ -120,6 +140,15 @@ mod tests {
             }
             assert_eq!(tree.root(size as u64), whole(&data[..size]), "size {size}");
         }
+    }
+
+    #[test]
+    fn memory_grows_with_gaps_and_not_with_offsets() {
+        let mut tree = Tree::new(65_536);
+        let one = chunk(65_536, b"x");
+        tree.set(1 << 44, one);
+        (0..4096).for_each(|i| tree.set(i, one));
+        assert_eq!(tree.nodes.len(), 2);
     }
 
     #[test]

@@ -4,19 +4,39 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Fills `buffer` as far as there are bytes before the end; returns how many.
-pub fn read_full(mut file: &File, buffer: &mut [u8]) -> io::Result<usize> {
+/// How often a pipe that gives nothing is left to see whether it is still wanted, nanoseconds.
+const LOOK_NS: i64 = 200_000_000;
+
+/// Fills `buffer` as far as there are bytes before the end, or until `stop`; returns how many.
+pub fn read_full(mut file: &File, buffer: &mut [u8], stop: &dyn Fn() -> bool) -> io::Result<usize> {
     let mut at = 0;
     while at < buffer.len() {
+        wait_readable(file, stop)?;
         match file.read(&mut buffer[at..]) {
             Ok(0) => break,
             Ok(n) => at += n,
-            Err(e) => wait_after(file, e, PollFlags::IN)?,
+            Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
+            Err(e) => return Err(e),
         }
     }
     Ok(at)
+}
+
+fn wait_readable(file: &File, stop: &dyn Fn() -> bool) -> io::Result<()> {
+    let look = Timespec {
+        tv_sec: 0,
+        tv_nsec: LOOK_NS,
+    };
+    let mut fds = [PollFd::new(file, PollFlags::IN)];
+    while !stop() {
+        match poll(&mut fds, Some(&look)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            other => return other.map(|_| ()).map_err(Into::into),
+        }
+    }
+    Err(io::Error::other("no longer wanted"))
 }
 
 /// Writes all of `data`.
@@ -25,17 +45,17 @@ pub fn write_full(mut file: &File, mut data: &[u8]) -> io::Result<()> {
         match file.write(data) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(n) => data = &data[n..],
-            Err(e) => wait_after(file, e, PollFlags::OUT)?,
+            Err(e) => wait_writable(file, e)?,
         }
     }
     Ok(())
 }
 
 /// Returns when it is worth trying again, or the error when it is another one.
-fn wait_after(file: &File, error: io::Error, readiness: PollFlags) -> io::Result<()> {
+fn wait_writable(file: &File, error: io::Error) -> io::Result<()> {
     match error.kind() {
         ErrorKind::Interrupted => Ok(()),
-        ErrorKind::WouldBlock => match poll(&mut [PollFd::new(file, readiness)], None) {
+        ErrorKind::WouldBlock => match poll(&mut [PollFd::new(file, PollFlags::OUT)], None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(e) => Err(e.into()),
         },
@@ -52,6 +72,14 @@ mod tests {
     use rustix::pipe::{PipeFlags, pipe_with};
 
     #[test]
+    fn a_pipe_that_gives_nothing_is_left_when_it_is_no_longer_wanted() {
+        let (from, _to) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let looks = std::cell::Cell::new(0);
+        let stop = || looks.replace(looks.get() + 1) > 1;
+        assert!(read_full(&File::from(from), &mut [0; 9], &stop).is_err());
+    }
+
+    #[test]
     fn a_non_blocking_pipe_is_waited_for_in_both_directions() {
         let (from, to) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).unwrap();
         let (from, to) = (File::from(from), File::from(to));
@@ -64,7 +92,7 @@ mod tests {
         });
         let mut got = vec![0; 400_000];
         thread::sleep(Duration::from_millis(40));
-        let n = read_full(&from, &mut got).unwrap();
+        let n = read_full(&from, &mut got, &|| false).unwrap();
         writer.join().unwrap().unwrap();
         assert_eq!(&got[..n], &expected[..]);
     }

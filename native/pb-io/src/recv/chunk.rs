@@ -1,109 +1,105 @@
 //! Chunks of large files: verified, written, counted.
 
-use pb_proto::message::ChunkTrailer;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use pb_proto::message::note::Note;
 
-use super::file::write_at;
-use super::{Early, RecvJob, shown};
-use crate::buffer::Buffer;
+use super::early::{Chunk, Early};
+use super::file::{LargeFile, write_at};
+use super::{RecvJob, shown};
 use crate::error::Code;
-use crate::hash::{self, Hash};
-use crate::job::{add, get};
-use crate::session::Held;
+use crate::hash;
+use crate::job::add;
 
 impl RecvJob {
-    /// A chunk unit; `data` is how many bytes of the buffer are the file's.
-    pub(crate) fn chunk(&self, buffer: Buffer, data: usize, trailer: ChunkTrailer) -> Held {
-        let (id, offset, value) = (trailer.file, trailer.offset, trailer.chaining_value);
-        let grown = self.state.lock().wanted.contains_key(&id);
-        if grown && !self.grown(id) {
-            return Held::No;
+    /// A chunk unit.
+    pub(crate) fn chunk(&self, id: u32, chunk: Chunk) {
+        if let Some((file, Early::Chunk(chunk))) = self.large_or_early(id, Early::Chunk(chunk)) {
+            self.chunk_of(&file, chunk);
         }
-        {
-            let mut s = self.state.lock();
-            if s.stopped || s.dropped.contains(&id) {
-                return Held::No;
-            }
-            if !s.large.contains_key(&id) {
-                s.early.entry(id).or_default().push(Early::Chunk {
-                    buffer,
-                    data,
-                    offset,
-                    value,
-                });
-                return Held::Yes;
-            }
-        }
-        self.chunk_known(id, &buffer.as_slice()[..data], offset, value);
-        Held::No
     }
 
     /// A chunk of a file that is announced (or over: then nothing happens).
-    pub(super) fn chunk_known(&self, id: u32, data: &[u8], offset: u64, value: Hash) {
-        let Some(file) = self.state.lock().large.get(&id).cloned() else {
-            return;
-        };
-        if !file.fits(offset, data.len()) {
-            return self.drop_large(
-                &file,
-                Code::ProtocolViolation,
-                "a chunk beyond the end of the file",
-            );
+    pub(super) fn chunk_known(&self, id: u32, chunk: Chunk) {
+        let file = self.state.lock().large.get(&id).cloned();
+        if let Some(file) = file {
+            self.chunk_of(&file, chunk);
         }
-        let hash = hash::chunk(offset, data);
-        if hash.chaining_value != value {
-            return self.bad(&file, offset);
-        }
-        if self.stream.is_some() {
-            if file.mark(offset, data.len(), hash) {
-                self.chunk_to_stream(&file, data, offset);
-            }
-            return;
-        }
-        let Some(target) = file.target() else { return };
-        if let Err(e) = write_at(&target, data, offset, file.is_sparse()) {
-            let code = rustix::io::Errno::from_io_error(&e).map_or(Code::IoError, Code::from_errno);
-            let text = format!("write {}: {e}", shown(self.place(&file.meta.path)));
-            return self.drop_large(&file, code, &text);
-        }
-        if file.mark(offset, data.len(), hash) {
-            self.count(data.len() as u64);
-        }
-        self.check_complete(&file);
     }
 
-    /// Counts verified bytes and tells the sender every few megabytes.
+    fn chunk_of(&self, file: &Arc<LargeFile>, chunk: Chunk) {
+        let (offset, len) = (chunk.offset, chunk.data);
+        if !file.fits(offset, len) {
+            let text = "a chunk that the file can't have";
+            return self.drop_large(file, Code::ProtocolViolation, text);
+        }
+        let hash = hash::chunk(offset, chunk.bytes());
+        if hash.chaining_value != chunk.value {
+            return self.bad(file, offset);
+        }
+        // Claimed before it is written: nothing verified is ever written over.
+        if !file.claim(offset, len, hash) {
+            return;
+        }
+        let written = match self.stream.is_some() {
+            true => self.to_stream(chunk),
+            false => self.to_file(file, &chunk),
+        };
+        if let Some(before) = file.wrote(len, &self.status.counters.bytes) {
+            self.tell_progress(before, len as u64);
+        }
+        if written {
+            self.check_complete(file);
+        }
+    }
+
+    fn to_file(&self, file: &LargeFile, chunk: &Chunk) -> bool {
+        let Some(target) = file.target() else {
+            return false;
+        };
+        let Err(e) = write_at(&target, chunk.bytes(), chunk.offset, file.is_sparse()) else {
+            return true;
+        };
+        let code = rustix::io::Errno::from_io_error(&e).map_or(Code::IoError, Code::from_errno);
+        let text = format!("write {}: {e}", shown(self.place(&file.meta.path)));
+        self.drop_large(file, code, &text);
+        false
+    }
+
+    /// Counts verified bytes.
     pub(super) fn count(&self, bytes: u64) {
+        let before = self
+            .status
+            .counters
+            .bytes
+            .fetch_add(bytes, Ordering::Relaxed);
+        self.tell_progress(before, bytes);
+    }
+
+    /// Tells the sender every few megabytes.
+    fn tell_progress(&self, before: u64, bytes: u64) {
         const STEP: u64 = 4 << 20;
-        let counter = &self.status.counters.bytes;
-        let before = get(counter);
-        add(counter, bytes);
-        if before / STEP != (before + bytes) / STEP
+        let now = before + bytes;
+        if before / STEP != now / STEP
             && let Some(session) = self.session.upgrade()
         {
-            session.send_notes(
-                self.options.job,
-                &[Note::Progress {
-                    bytes: before + bytes,
-                }],
-            );
+            session.send_notes(self.options.job, &[Note::Progress { bytes: now }]);
         }
     }
 
-    fn bad(&self, file: &super::file::LargeFile, offset: u64) {
+    fn bad(&self, file: &LargeFile, offset: u64) {
         add(&self.status.counters.chunks_refetched, 1);
         if !file.ask_again(offset) {
             let text = format!("the chunk at {offset} did not verify three times");
             return self.drop_large(file, Code::VerificationFailed, &text);
         }
+        if let Some(stream) = &self.stream {
+            stream.lock().expect_again(offset);
+        }
         if let Some(session) = self.session.upgrade() {
-            session.send_notes(
-                self.options.job,
-                &[Note::Bad {
-                    id: file.meta.id,
-                    offset,
-                }],
-            );
+            let id = file.meta.id;
+            session.send_notes(self.options.job, &[Note::Bad { id, offset }]);
         }
     }
 }

@@ -44,12 +44,15 @@ pub(super) enum Commit {
     Stop(State),
 }
 
+/// An open file, and the token that counts it.
+pub(super) type Open = (Arc<File>, Arc<()>);
+
 /// A file whose content is verified and written.
 pub(super) struct Ready {
     pub meta: Meta,
     pub temp: Temp,
-    /// Kept open when it is large.
-    pub file: Option<Arc<File>>,
+    /// Kept open when it is large and few wait.
+    pub file: Option<Open>,
     pub size: u64,
     pub hash: Hash,
 }
@@ -109,6 +112,10 @@ fn run(job: &RecvJob, queue: &Receiver<Commit>) {
 
 fn end(job: &RecvJob, state: State) {
     job.parents.clear();
+    // Not waited for: someone may be held up in a write to it.
+    if let Some(mut stream) = job.stream.as_ref().and_then(|s| s.try_lock()) {
+        stream.forget();
+    }
     job.status.end(state);
 }
 
@@ -176,7 +183,7 @@ fn sync_files(job: &RecvJob, files: Vec<Ready>) -> Vec<Ready> {
         return Vec::new();
     }
     let synced = |f: &Ready| match &f.file {
-        Some(file) => fsync(file.as_ref()),
+        Some((file, _)) => fsync(file.as_ref()),
         None if together => Ok(()),
         None => fsync_named(&f.temp),
     };

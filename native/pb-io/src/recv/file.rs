@@ -3,16 +3,15 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use pb_proto::message::item::UNKNOWN_SIZE;
+use pb_proto::message::item::{ChunkRun, MAX_RUNS, UNKNOWN_SIZE};
+use pb_proto::range_set::RangeSet;
 
-use super::commit::{Commit, Ready};
-use super::temp::{Temp, apply};
-use super::{Early, Meta, RecvJob, shown};
-use crate::error::Code;
-use crate::hash::{ChunkHash, Hash, Tree, chunk_count};
-use crate::send::hash_holes;
+use super::Meta;
+use super::temp::Temp;
+use crate::hash::{self, ChunkHash, Hash, Tree, chunk_count};
 
 /// See the module.
 pub(super) struct LargeFile {
@@ -25,15 +24,21 @@ pub(super) struct LargeFile {
 
 struct FileState {
     tree: Tree,
-    /// Chunks that are there, and how many.
-    have: Vec<u64>,
-    count: u64,
+    /// Chunks that are there, or being written.
+    have: RangeSet,
+    /// Bytes of those.
+    bytes: u64,
+    /// Being written or hashed now.
+    pending: u32,
+    /// Payload bytes that count as verified.
     written: u64,
-    /// From the sender at its end: size and root.
+    /// From the sender at its end: size and root. Only this is binding; the announced size is as old as its listing.
     end: Option<(u64, Hash)>,
-    /// Announced size; unknown for a pipe.
-    size: u64,
+    /// Runs of zeros, until the end is known.
+    holes: Vec<ChunkRun>,
     sparse: bool,
+    /// Index of the chunk that is shorter than the others: the last.
+    short: Option<u64>,
     bad: std::collections::HashMap<u64, u32>,
     done: bool,
 }
@@ -44,15 +49,17 @@ const MAX_BAD: u32 = 3;
 const HOLE: usize = 4096;
 
 impl LargeFile {
-    pub fn new(meta: Meta, size: u64, chunk_bytes: u64, place: Option<(Temp, File)>) -> LargeFile {
+    pub fn new(meta: Meta, chunk_bytes: u64, place: Option<(Temp, File)>) -> LargeFile {
         let state = FileState {
             tree: Tree::new(chunk_bytes),
-            have: Vec::new(),
-            count: 0,
+            have: RangeSet::new(),
+            bytes: 0,
+            pending: 0,
             written: 0,
             end: None,
-            size,
+            holes: Vec::new(),
             sparse: false,
+            short: None,
             bad: std::collections::HashMap::new(),
             done: false,
         };
@@ -65,17 +72,16 @@ impl LargeFile {
         }
     }
 
-    /// Removes what was written.
-    pub fn discard(&self) {
-        self.state.lock().done = true;
+    /// Removes what was written, and takes it off the counter.
+    pub fn discard(&self, verified: &AtomicU64) {
+        let mut s = self.state.lock();
+        if !std::mem::replace(&mut s.done, true) {
+            verified.fetch_sub(s.written, Ordering::Relaxed);
+        }
+        drop(s);
         if let Some((temp, _)) = self.place.lock().take() {
             temp.discard();
         }
-    }
-
-    /// Payload bytes that were counted as verified.
-    pub fn written(&self) -> u64 {
-        self.state.lock().written
     }
 
     /// Where to write; `None` when it is over.
@@ -83,33 +89,43 @@ impl LargeFile {
         self.place.lock().as_ref().map(|(_, file)| Arc::clone(file))
     }
 
-    /// Is a chunk at this offset of this length one that the file can have?
-    pub fn fits(&self, offset: u64, len: usize) -> bool {
-        let s = self.state.lock();
-        let len = len as u64;
-        let size = s.end.map_or(s.size, |(size, _)| size);
-        let expected = if size == UNKNOWN_SIZE {
-            len
-        } else {
-            size.saturating_sub(offset).min(self.chunk_bytes)
-        };
-        offset.is_multiple_of(self.chunk_bytes)
-            && len > 0
-            && len <= self.chunk_bytes
-            && len == expected
-            && !s.done
+    /// The place, once: it is for the committer now.
+    pub fn take_place(&self) -> Option<(Temp, Arc<File>)> {
+        self.place.lock().take()
     }
 
-    /// Marks a chunk; false when it was there.
-    pub fn mark(&self, offset: u64, len: usize, hash: ChunkHash) -> bool {
+    /// Is a chunk at this offset of this length one that the file can have? Of one that is over anything is.
+    pub fn fits(&self, offset: u64, len: usize) -> bool {
+        let (s, len) = (self.state.lock(), len as u64);
         let index = offset / self.chunk_bytes;
+        let in_order = match s.short {
+            Some(last) => index < last || (index == last && len < self.chunk_bytes),
+            None => len == self.chunk_bytes || s.have.max().is_none_or(|m| m < index),
+        };
+        let bounded = offset < UNKNOWN_SIZE && offset.is_multiple_of(self.chunk_bytes);
+        s.done || (bounded && in_order && len > 0 && len <= self.chunk_bytes)
+    }
+
+    /// Takes a verified chunk as this file's, once: false when it is there. To be followed by [`wrote`](Self::wrote).
+    pub fn claim(&self, offset: u64, len: usize, hash: ChunkHash) -> bool {
         let mut s = self.state.lock();
-        if !s.set(index) {
-            return false;
+        let taken = !s.done && s.take(offset / self.chunk_bytes, len as u64, hash);
+        if taken && (len as u64) < self.chunk_bytes {
+            s.short = Some(offset / self.chunk_bytes);
         }
-        s.tree.set(index, hash);
+        s.pending += u32::from(taken);
+        taken
+    }
+
+    /// A claimed chunk is written; the counter before, `None` when the file is over.
+    pub fn wrote(&self, len: usize, verified: &AtomicU64) -> Option<u64> {
+        let mut s = self.state.lock();
+        s.pending -= 1;
+        if s.done {
+            return None;
+        }
         s.written += len as u64;
-        true
+        Some(verified.fetch_add(len as u64, Ordering::Relaxed))
     }
 
     /// Counts a chunk that did not verify; true while it is worth asking again.
@@ -124,54 +140,82 @@ impl LargeFile {
         self.state.lock().sparse
     }
 
-    fn add_holes(&self, runs: &[(u64, u64)]) -> bool {
+    /// Notes runs of zeros; false when there are more than a sender may have.
+    pub fn add_holes(&self, runs: &[ChunkRun]) -> bool {
         let mut s = self.state.lock();
         s.sparse = true;
-        if s.size == UNKNOWN_SIZE {
-            return runs.is_empty();
-        }
-        let total = chunk_count(s.size, self.chunk_bytes);
-        if runs
-            .iter()
-            .any(|&(first, count)| first.checked_add(count).is_none_or(|end| end > total))
-        {
-            return false;
-        }
-        let size = s.size;
-        hash_holes(&mut s.tree, runs, size, self.chunk_bytes);
-        for index in runs.iter().flat_map(|&(first, count)| first..first + count) {
-            s.set(index);
-        }
-        true
+        s.holes.extend_from_slice(runs);
+        s.holes.len() <= MAX_RUNS
     }
 
-    fn set_end(&self, size: u64, hash: Hash) {
-        self.state.lock().end = Some((size, hash));
+    pub fn set_end(&self, size: u64, hash: Hash) {
+        self.state.lock().end.get_or_insert((size, hash));
+    }
+
+    /// Hashes the holes once the size is known, until `stop`; false when one is beyond the end.
+    pub fn fill_holes(&self, stop: &dyn Fn() -> bool) -> bool {
+        let (size, runs) = {
+            let mut s = self.state.lock();
+            let Some((size, _)) = s.end.filter(|_| !s.holes.is_empty()) else {
+                return true;
+            };
+            s.pending += 1;
+            (size, std::mem::take(&mut s.holes))
+        };
+        let total = chunk_count(size, self.chunk_bytes);
+        let within = |&(first, count): &ChunkRun| {
+            first
+                .checked_add(count)
+                .is_some_and(|end| end <= total && count > 0)
+        };
+        let good = runs.iter().all(within);
+        if good {
+            let indices = runs.iter().flat_map(|&(first, count)| first..first + count);
+            self.hash_zeros(size, indices.take_while(|_| !stop()));
+        }
+        self.state.lock().pending -= 1;
+        good
+    }
+
+    fn hash_zeros(&self, size: u64, indices: impl Iterator<Item = u64>) {
+        let zeros = vec![0u8; self.chunk_bytes as usize];
+        for index in indices {
+            let offset = index * self.chunk_bytes;
+            let len = (size - offset).min(self.chunk_bytes);
+            let hash = hash::chunk(offset, &zeros[..len as usize]);
+            let mut s = self.state.lock();
+            if s.done {
+                return;
+            }
+            s.take(index, len, hash);
+        }
     }
 
     /// When everything is there, once: size, and the root if it is what the sender has.
     pub fn take_complete(&self) -> Option<(u64, Option<Hash>)> {
         let mut s = self.state.lock();
         let (size, hash) = s.end?;
-        if s.done || s.count < chunk_count(size, self.chunk_bytes) {
+        let chunks = chunk_count(size, self.chunk_bytes);
+        let last = s.have.newest_first().last();
+        let all = chunks == 0 || last.is_some_and(|(low, high)| low == 0 && high >= chunks - 1);
+        if s.done || s.pending > 0 || !s.holes.is_empty() || !all {
             return None;
         }
         s.done = true;
         let root = s.tree.root(size);
-        Some((size, (root == hash).then_some(root)))
+        Some((size, (root == hash && s.bytes == size).then_some(root)))
     }
 }
 
 impl FileState {
-    fn set(&mut self, index: u64) -> bool {
-        let (word, bit) = ((index / 64) as usize, 1u64 << (index % 64));
-        if self.have.len() <= word {
-            self.have.resize(word + 1, 0);
+    fn take(&mut self, index: u64, len: u64, hash: ChunkHash) -> bool {
+        if self.have.contains(index) {
+            return false;
         }
-        let new = self.have[word] & bit == 0;
-        self.have[word] |= bit;
-        self.count += u64::from(new);
-        new
+        self.have.insert(index);
+        self.bytes += len;
+        self.tree.set(index, hash);
+        true
     }
 }
 
@@ -201,180 +245,6 @@ fn block(data: &[u8], at: usize) -> &[u8] {
 
 fn is_zero(block: &[u8]) -> bool {
     block.iter().all(|&b| b == 0)
-}
-
-impl RecvJob {
-    /// Makes the place of a large file; false when the entry failed.
-    pub(super) fn open(&self, meta: &Meta, size: u64, chunk_log2: u8) -> bool {
-        let place = match self.stream.is_some() {
-            true => None,
-            false => match self.make_place(meta, size) {
-                Some(place) => Some(place),
-                None => return false,
-            },
-        };
-        let file = Arc::new(LargeFile::new(meta.clone(), size, 1 << chunk_log2, place));
-        let early = {
-            let mut s = self.state.lock();
-            if s.stopped || s.dropped.contains(&meta.id) {
-                file.discard();
-                return false;
-            }
-            s.large.insert(meta.id, Arc::clone(&file));
-            s.early.remove(&meta.id).unwrap_or_default()
-        };
-        early.into_iter().for_each(|e| self.late(meta.id, e));
-        true
-    }
-
-    fn make_place(&self, meta: &Meta, size: u64) -> Option<(Temp, File)> {
-        let path = self.place(&meta.path);
-        let (folder, name) = match self.parent(path) {
-            Ok(found) => found,
-            Err(e) => {
-                self.refuse(meta, &e);
-                return None;
-            }
-        };
-        let made = Temp::file(folder, name).and_then(|(temp, file)| match size {
-            UNKNOWN_SIZE => Ok((temp, file)),
-            _ => match rustix::fs::ftruncate(&file, size) {
-                Ok(()) => Ok((temp, file)),
-                Err(e) => {
-                    temp.discard();
-                    Err(e)
-                }
-            },
-        });
-        made.inspect_err(|&e| self.fail_os(meta, "create", e)).ok()
-    }
-
-    /// What came before its announcement.
-    fn late(&self, id: u32, early: Early) {
-        match early {
-            Early::Chunk {
-                buffer,
-                data,
-                offset,
-                value,
-            } => {
-                let len = buffer.len() as u32;
-                self.chunk_known(id, &buffer.as_slice()[..data], offset, value);
-                drop(buffer);
-                if let Some(session) = self.session.upgrade() {
-                    session.release(len);
-                }
-            }
-            Early::Holes(runs) => self.holes(id, runs),
-            Early::End { size, hash } => self.end(id, size, hash),
-        }
-    }
-
-    /// The file, or the thing is kept until it is announced. `None` also when it was dropped.
-    pub(super) fn large_or_early(
-        &self,
-        id: u32,
-        early: impl FnOnce() -> Early,
-    ) -> Option<Arc<LargeFile>> {
-        let mut s = self.state.lock();
-        if let Some(file) = s.large.get(&id) {
-            return Some(Arc::clone(file));
-        }
-        if !s.dropped.contains(&id) && !s.stopped {
-            s.early.entry(id).or_default().push(early());
-        }
-        None
-    }
-
-    pub(super) fn holes(&self, id: u32, runs: Vec<(u64, u64)>) {
-        let small_grown = self.state.lock().wanted.contains_key(&id);
-        if small_grown && !self.grown(id) {
-            return;
-        }
-        let Some(file) = self.large_or_early(id, || Early::Holes(runs.clone())) else {
-            return;
-        };
-        if !file.add_holes(&runs) {
-            self.drop_large(
-                &file,
-                Code::ProtocolViolation,
-                "holes beyond the end of the file",
-            );
-        }
-        self.check_complete(&file);
-    }
-
-    pub(super) fn end(&self, id: u32, size: u64, hash: Hash) {
-        let small_grown = self.state.lock().wanted.contains_key(&id);
-        if small_grown && !self.grown(id) {
-            return;
-        }
-        if let Some(file) = self.large_or_early(id, || Early::End { size, hash }) {
-            file.set_end(size, hash);
-            self.check_complete(&file);
-        }
-    }
-
-    /// Ends a large file as failed.
-    pub(super) fn drop_large(&self, file: &LargeFile, code: Code, text: &str) {
-        {
-            let mut s = self.state.lock();
-            if s.large.remove(&file.meta.id).is_none() || !s.dropped.insert(file.meta.id) {
-                return;
-            }
-        }
-        file.discard();
-        self.fail_entry(file.meta.id, &file.meta.path, code, text);
-    }
-
-    /// Hands a file that is all there to the committer.
-    pub(super) fn check_complete(&self, file: &Arc<LargeFile>) {
-        let Some((size, root)) = file.take_complete() else {
-            return;
-        };
-        let Some(hash) = root else {
-            return self.drop_large(
-                file,
-                Code::VerificationFailed,
-                "the file's hash differs from the sender's",
-            );
-        };
-        {
-            let mut s = self.state.lock();
-            s.large.remove(&file.meta.id);
-            // Whatever of it still arrives is a repetition.
-            s.dropped.insert(file.meta.id);
-        }
-        if self.stream.is_some() {
-            return self.stream_done(file, size, hash);
-        }
-        let Some((temp, handle)) = file.place.lock().take() else {
-            return;
-        };
-        let finished = rustix::fs::ftruncate(&handle, size)
-            .and_then(|()| apply(&handle, &file.meta, &self.options));
-        match finished {
-            Ok(()) => {
-                let ready = Ready {
-                    meta: file.meta.clone(),
-                    temp,
-                    file: Some(handle),
-                    size,
-                    hash,
-                };
-                self.commit(Commit::File(ready));
-            }
-            Err(e) => {
-                temp.discard();
-                let text = format!(
-                    "finish {}: {}",
-                    shown(self.place(&file.meta.path)),
-                    std::io::Error::from(e)
-                );
-                self.fail_entry(file.meta.id, &file.meta.path, Code::from_errno(e), &text);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

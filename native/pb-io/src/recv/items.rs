@@ -6,11 +6,12 @@ use pb_proto::message::DecodeError;
 use pb_proto::message::item::{Item, Items, Meta as ItemMeta, UNKNOWN_SIZE};
 use pb_proto::message::note::{Note, Outcome};
 
-use super::{Meta, RecvJob, policy};
+use super::{MAX_WANTED, Meta, RecvJob, Wanted, policy};
 use crate::error::Code;
 use crate::fs::{FsError, Kind};
+use crate::hash::Hash;
 use crate::job::add;
-use crate::send::{INLINE_MAX, parse_code};
+use crate::send::parse_code;
 
 impl From<&ItemMeta<'_>> for Meta {
     fn from(m: &ItemMeta<'_>) -> Meta {
@@ -43,29 +44,24 @@ impl RecvJob {
 
     fn item(&self, item: Item<'_>, answers: &mut Vec<Note<'_>>) {
         match item {
-            Item::Directory(meta) => self.folder(&Meta::from(&meta)),
-            Item::Link { meta, target } => self.link(&Meta::from(&meta), target),
+            Item::Directory(meta) => self.at_once(&meta, true, |m| self.folder(m)),
+            Item::Link { meta, target } => self.at_once(&meta, false, |m| self.link(m, target)),
             Item::Inline {
                 meta,
                 hash,
                 content,
             } => {
                 self.announced(content.len() as u64);
-                self.small(Meta::from(&meta), &hash, content);
+                self.at_once(&meta, false, |m| self.small(m.clone(), &hash, content));
             }
-            Item::Content { id, hash, content } => {
-                let wanted = self.state.lock().wanted.remove(&id);
-                if let Some((meta, _)) = wanted {
-                    self.small(meta, &hash, content);
-                }
-            }
+            Item::Content { id, hash, content } => self.content(id, &hash, content),
             Item::Offer {
                 meta,
                 size,
                 chunk_log2,
             } => {
                 self.announced(size);
-                self.offered(&Meta::from(&meta), size, chunk_log2, answers);
+                self.offered(Meta::from(&meta), size, chunk_log2, answers);
             }
             Item::Open {
                 meta,
@@ -73,16 +69,67 @@ impl RecvJob {
                 chunk_log2,
             } => {
                 self.announced(size);
-                self.open(&Meta::from(&meta), size, chunk_log2);
+                let meta = Meta::from(&meta);
+                match self.check_path(&meta, false) {
+                    Ok(()) => self.open(&meta, size, chunk_log2),
+                    Err((code, text)) => self.fail_undecided(&meta, code, &text),
+                }
             }
             Item::Holes { id, runs } => self.holes(id, runs),
             Item::End { id, size, hash } => self.end(id, size, hash),
             Item::Withdraw { id, code, text } => self.withdrawn(id, code, text),
             Item::Finish { entries } => {
-                let mut s = self.state.lock();
-                s.total = Some(entries);
-                self.check_finished(&mut s);
+                self.state.lock().total.get_or_insert(entries);
+                self.check_finished();
             }
+        }
+    }
+
+    /// An entry of which nothing more comes.
+    fn at_once(&self, meta: &ItemMeta<'_>, folder: bool, place: impl FnOnce(&Meta)) {
+        let meta = Meta::from(meta);
+        if self.decide(meta.id).is_none() {
+            return;
+        }
+        match self.check_path(&meta, folder) {
+            Ok(()) => place(&meta),
+            Err((code, text)) => self.fail_entry(meta.id, &meta.path, code, &text),
+        }
+    }
+
+    /// The name of a single file was chosen here: a sender has no say in it, nor in what is beside it.
+    fn check_path(&self, meta: &Meta, folder: bool) -> Result<(), (Code, String)> {
+        if self.stream.is_some() {
+            return Ok(());
+        }
+        let clean = crate::fs::normalise("write", &meta.path);
+        let clean = clean.map_err(|e| (e.code, e.to_string()))?;
+        let refused = |text: &str| Err((Code::InvalidPath, text.to_string()));
+        match (self.options.exact_name, clean.is_empty()) {
+            _ if clean.len() != meta.path.len() => {
+                refused("a path with an empty or \".\" component")
+            }
+            (true, false) => refused("only the one file that was asked for can come"),
+            (true, true) if folder => refused("a folder came where one file was asked for"),
+            (false, true) if !folder => refused("an entry without a name"),
+            _ => Ok(()),
+        }
+    }
+
+    fn content(&self, id: u32, hash: &Hash, content: &[u8]) {
+        let wanted = self.state.lock().wanted.contains_key(&id);
+        if let Some(w) = wanted
+            .then(|| self.decide(id))
+            .flatten()
+            .and_then(|d| d.wanted)
+        {
+            let total = &self.status.counters.total_bytes;
+            // It may have another size by now.
+            if w.size != UNKNOWN_SIZE {
+                total.fetch_sub(w.size, Ordering::Relaxed);
+            }
+            add(total, content.len() as u64);
+            self.small(w.meta, hash, content);
         }
     }
 
@@ -93,41 +140,68 @@ impl RecvJob {
         }
     }
 
-    fn offered(&self, meta: &Meta, size: u64, chunk_log2: u8, answers: &mut Vec<Note<'_>>) {
-        let there = self.base.stat(self.place(&meta.path), false);
-        let wanted = match there {
-            Err(e) if e.code == Code::NotFound || e.code == Code::NotADirectory => true,
-            Err(e) => return self.refuse(meta, &e),
-            Ok(there) if there.kind == Kind::Directory => {
-                let text = "a folder is in the way of a file of that name";
-                return self.fail_entry(meta.id, &meta.path, Code::IsADirectory, text);
+    fn offered(&self, meta: Meta, size: u64, chunk_log2: u8, answers: &mut Vec<Note<'_>>) {
+        match self.wants(&meta, size) {
+            Err((code, text)) => self.fail_undecided(&meta, code, &text),
+            Ok(false) if self.decide(meta.id).is_some() => {
+                add(&self.status.counters.skipped_files, 1);
+                let known = if size == UNKNOWN_SIZE { 0 } else { size };
+                add(&self.status.counters.skipped_bytes, known);
+                self.resolve(&[(meta.id, Outcome::Skipped)]);
             }
-            Ok(there) => policy::wants_file(self.options.overwrite, &there, size, meta.mtime_ns),
-        };
-        if !wanted {
-            add(&self.status.counters.skipped_files, 1);
-            add(&self.status.counters.skipped_bytes, size);
-            return self.resolve(&[(meta.id, Outcome::Skipped)]);
-        }
-        if size == UNKNOWN_SIZE || size > INLINE_MAX {
-            if !self.open(meta, size, chunk_log2) {
-                return;
+            Ok(false) => {}
+            Ok(true) => {
+                let id = meta.id;
+                let wanted = Wanted {
+                    meta,
+                    size,
+                    chunk_log2,
+                };
+                if self.want(wanted) {
+                    answers.push(Note::Want { id });
+                }
             }
-        } else {
-            self.state
-                .lock()
-                .wanted
-                .insert(meta.id, (meta.clone(), u64::from(chunk_log2)));
         }
-        answers.push(Note::Want { id: meta.id });
     }
 
-    /// An offered small file has grown: its chunks come instead.
-    pub(super) fn grown(&self, id: u32) -> bool {
-        let Some((meta, log2)) = self.state.lock().wanted.remove(&id) else {
+    fn wants(&self, meta: &Meta, size: u64) -> Result<bool, (Code, String)> {
+        self.check_path(meta, false)?;
+        if self.stream.is_some() {
+            return Ok(true);
+        }
+        match self.base.stat(self.place(&meta.path), false) {
+            Err(e) if e.code == Code::NotFound || e.code == Code::NotADirectory => Ok(true),
+            Err(e) => Err((e.code, e.to_string())),
+            Ok(there) if there.kind == Kind::Directory => {
+                let text = "a folder is in the way of a file of that name";
+                Err((Code::IsADirectory, text.into()))
+            }
+            Ok(there) => Ok(policy::wants_file(
+                self.options.overwrite,
+                &there,
+                size,
+                meta.mtime_ns,
+            )),
+        }
+    }
+
+    fn want(&self, wanted: Wanted) -> bool {
+        let mut s = self.state.lock();
+        let id = wanted.meta.id;
+        if s.stopped || s.decided.contains(id.into()) || s.large.contains_key(&id) {
             return false;
-        };
-        self.open(&meta, UNKNOWN_SIZE, log2 as u8)
+        }
+        s.wanted.insert(id, wanted);
+        let too_many = s.wanted.len() > MAX_WANTED;
+        let early = s.early.has(id);
+        drop(s);
+        if too_many {
+            self.breach("more offers than a sender may have out");
+        }
+        if early {
+            self.begin(id);
+        }
+        !too_many
     }
 
     pub(super) fn refuse(&self, meta: &Meta, e: &FsError) {
@@ -135,28 +209,18 @@ impl RecvJob {
     }
 
     fn withdrawn(&self, id: u32, code: &[u8], text: &[u8]) {
-        let (path, file) = {
-            let mut s = self.state.lock();
-            if !s.dropped.insert(id) {
-                return;
-            }
-            s.early.remove(&id);
-            let file = s.large.remove(&id);
-            let small = s.wanted.remove(&id);
-            let path = file
-                .as_ref()
-                .map(|f| f.meta.path.clone())
-                .or(small.map(|(m, _)| m.path))
-                .unwrap_or_default();
-            (path, file)
+        let Some(decided) = self.decide(id) else {
+            return;
         };
-        if let Some(file) = file {
-            file.discard();
-            self.status
-                .counters
-                .bytes
-                .fetch_sub(file.written(), Ordering::Relaxed);
+        let path = match (&decided.large, &decided.wanted) {
+            (Some(file), _) => file.meta.path.clone(),
+            (None, Some(w)) => w.meta.path.clone(),
+            (None, None) => Vec::new(),
+        };
+        if let Some(file) = &decided.large {
+            file.discard(&self.status.counters.bytes);
         }
+        drop(decided);
         self.fail_entry(id, &path, parse_code(code), &String::from_utf8_lossy(text));
     }
 }

@@ -5,9 +5,11 @@
 
 mod chunk;
 mod commit;
+mod early;
 mod file;
 mod folders;
 mod items;
+mod large;
 mod parents;
 mod policy;
 mod small;
@@ -23,15 +25,16 @@ use std::sync::{Arc, Weak};
 use crossbeam_channel::{Sender, unbounded};
 use parking_lot::Mutex;
 use pb_proto::message::note::{Note, Outcome};
+use pb_proto::range_set::RangeSet;
 
-use crate::buffer::Buffer;
 use crate::error::Code;
 use crate::fs::{Root, join, split};
-use crate::hash::Hash;
 use crate::job::{JobError, State, Status, add};
 use crate::session::{Job, Session};
 use crate::transport::TransportError;
 use commit::Commit;
+pub(crate) use early::Chunk;
+use early::EarlyThings;
 use file::LargeFile;
 use folders::Folders;
 use parents::Parents;
@@ -82,18 +85,20 @@ pub struct RecvJob {
     folders: Mutex<Folders>,
     commits: Mutex<Option<Sender<Commit>>>,
     stream: Option<Mutex<stream::Stream>>,
+    /// Its clones count the files that the committer is to close.
+    held_open: Arc<()>,
 }
 
 /// Entries on their way.
 #[derive(Default)]
 pub(crate) struct Entries {
-    /// Small files that were offered and wanted.
-    wanted: HashMap<u32, (Meta, u64)>,
+    /// Files that were offered and wanted, and of which nothing came yet.
+    wanted: HashMap<u32, Wanted>,
     large: HashMap<u32, Arc<LargeFile>>,
     /// Arrived before their file was announced.
-    early: HashMap<u32, Vec<Early>>,
-    /// Withdrawn, refused or failed: what still arrives is dropped.
-    dropped: std::collections::HashSet<u32>,
+    early: EarlyThings,
+    /// Entries whose result is settled, if perhaps not said yet: what still arrives of them is dropped.
+    decided: RangeSet,
     /// Entries with a result.
     resolved: u64,
     /// How many there are, once said.
@@ -102,20 +107,24 @@ pub(crate) struct Entries {
     stopped: bool,
 }
 
-/// What can come before the announcement of its file.
-enum Early {
-    Chunk {
-        buffer: Buffer,
-        data: usize,
-        offset: u64,
-        value: Hash,
-    },
-    Holes(Vec<(u64, u64)>),
-    End {
-        size: u64,
-        hash: Hash,
-    },
+/// A file that was offered and wanted.
+struct Wanted {
+    meta: Meta,
+    size: u64,
+    chunk_log2: u8,
 }
+
+/// What there was of an entry when its fate was decided; what came early is only to be dropped outside the lock.
+struct Decided {
+    wanted: Option<Wanted>,
+    large: Option<Arc<LargeFile>>,
+    _early: Vec<early::Early>,
+}
+
+/// Files wanted at once; an honest sender has at most 65,536 offers out and as many queued.
+const MAX_WANTED: usize = 1 << 18;
+/// Descriptors of finished files that wait for the committer; further ones are closed and opened again for their fsync.
+const MAX_HELD_OPEN: usize = 16;
 
 impl RecvJob {
     /// Adds the job to a session, prepares its folder, and tells the sender to begin.
@@ -148,14 +157,16 @@ impl RecvJob {
             folders: Mutex::default(),
             commits: Mutex::new(Some(commits)),
             stream,
+            held_open: Arc::new(()),
             options,
         });
         commit::spawn(&job, queue)
             .map_err(|e| job_error(Code::ResourceExhausted, &e.to_string()))?;
         let number = job.options.job;
-        session
-            .add_job(number, Job::Receive(Arc::clone(&job)))
-            .map_err(|e| job_error(e.code, &e.message))?;
+        if let Err(e) = session.add_job(number, Job::Receive(Arc::clone(&job))) {
+            job.end_committer(State::Failed);
+            return Err(job_error(e.code, &e.message));
+        }
         session.send_notes(number, &[Note::Accept { push }]);
         Ok(job)
     }
@@ -212,17 +223,25 @@ impl RecvJob {
             if std::mem::replace(&mut s.stopped, true) {
                 return;
             }
-            std::mem::take(&mut *s)
+            let stopped = Entries {
+                stopped: true,
+                ..Entries::default()
+            };
+            std::mem::replace(&mut *s, stopped)
         };
-        self.state.lock().stopped = true;
-        unfinished.large.values().for_each(|f| f.discard());
-        // The committer removes what it holds and then ends the job.
+        let bytes = &self.status.counters.bytes;
+        unfinished.large.values().for_each(|f| f.discard(bytes));
+        self.end_committer(state);
+        if let Some(session) = self.session.upgrade() {
+            session.remove_job(self.options.job);
+        }
+    }
+
+    /// The committer removes what it holds and then ends the job.
+    fn end_committer(&self, state: State) {
         let commits = self.commits.lock().take();
         if let Some(commits) = commits {
             let _ = commits.send(Commit::Stop(state));
-        }
-        if let Some(session) = self.session.upgrade() {
-            session.remove_job(self.options.job);
         }
     }
 
@@ -250,17 +269,56 @@ impl RecvJob {
             })
             .collect();
         session.send_notes(self.options.job, &notes);
-        let mut s = self.state.lock();
-        s.resolved += results.len() as u64;
-        self.check_finished(&mut s);
+        self.state.lock().resolved += results.len() as u64;
+        self.check_finished();
     }
 
     /// Sends the committer to the folders when every entry has its result.
-    pub(crate) fn check_finished(&self, s: &mut Entries) {
-        if s.total == Some(s.resolved) && !s.finishing {
-            s.finishing = true;
+    fn check_finished(&self) {
+        let mut s = self.state.lock();
+        let Some(total) = s.total else { return };
+        if total < s.resolved {
+            drop(s);
+            return self.breach("more entries than the sender said there are");
+        }
+        if total == s.resolved && !std::mem::replace(&mut s.finishing, true) {
             self.commit(Commit::Finish);
         }
+    }
+
+    /// The sender does what none may.
+    pub(crate) fn breach(&self, text: &str) {
+        if !self.stopped() {
+            self.status.error(job_error(Code::ProtocolViolation, text));
+        }
+        self.abort_as(Code::ProtocolViolation, text, State::Failed);
+    }
+
+    /// Settles the fate of an entry: the caller, and nobody else, is to give its result. Forgets what came of it.
+    fn decide(&self, id: u32) -> Option<Decided> {
+        let mut s = self.state.lock();
+        if s.stopped || s.decided.contains(id.into()) {
+            return None;
+        }
+        s.decided.insert(id.into());
+        Some(Decided {
+            wanted: s.wanted.remove(&id),
+            large: s.large.remove(&id),
+            _early: s.early.take(id),
+        })
+    }
+
+    /// An entry fails unless its fate is decided.
+    fn fail_undecided(&self, meta: &Meta, code: Code, text: &str) {
+        if self.decide(meta.id).is_some() {
+            self.fail_entry(meta.id, &meta.path, code, text);
+        }
+    }
+
+    /// A finished file for the committer, open if few are.
+    fn held_open(&self, file: Arc<File>) -> Option<commit::Open> {
+        let token = Arc::clone(&self.held_open);
+        (Arc::strong_count(&token) <= MAX_HELD_OPEN + 1).then_some((file, token))
     }
 
     /// An entry failed.

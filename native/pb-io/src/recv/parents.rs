@@ -31,20 +31,30 @@ impl Parents {
         if let Some(fd) = self.open.lock().get(path) {
             return Ok(Arc::clone(fd));
         }
-        let fd = match self.base.open_dir(path) {
-            Err(e) if e.code == Code::NotFound => {
-                self.base.mkdir(path, true, 0)?;
-                self.base.open_dir(path)?
+        let fd = match self.open(path) {
+            Err(e) if e.code == Code::TooManyOpenFiles => {
+                self.clear();
+                self.open(path)
             }
-            other => other?,
+            other => other,
         };
-        let fd = Arc::new(fd);
+        let fd = Arc::new(fd?);
         let mut open = self.open.lock();
         if open.len() >= KEPT {
             open.clear();
         }
         open.insert(path.to_vec(), Arc::clone(&fd));
         Ok(fd)
+    }
+
+    fn open(&self, path: &[u8]) -> Result<OwnedFd, FsError> {
+        match self.base.open_dir(path) {
+            Err(e) if e.code == Code::NotFound => {
+                self.base.mkdir(path, true, 0)?;
+                self.base.open_dir(path)
+            }
+            other => other,
+        }
     }
 
     /// Lets all go.

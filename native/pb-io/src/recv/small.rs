@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::commit::{Commit, Ready};
 use super::policy::Overwrite;
 use super::temp::{Temp, apply};
-use super::{Meta, RecvJob, shown};
+use super::{Meta, RecvJob};
 use crate::error::Code;
 use crate::fs::{Kind, meta as attr};
 use crate::hash::{self, Hash};
@@ -69,12 +69,8 @@ impl RecvJob {
 
     /// A system call failed for an entry.
     pub(super) fn fail_os(&self, meta: &Meta, op: &str, e: Errno) {
-        let text = format!(
-            "{op} {}: {}",
-            shown(self.place(&meta.path)),
-            std::io::Error::from(e)
-        );
-        self.fail_entry(meta.id, &meta.path, Code::from_errno(e), &text);
+        let (code, text) = self.os_text(meta, op, e);
+        self.fail_entry(meta.id, &meta.path, code, &text);
     }
 
     /// A symbolic link, by the policy; in place at once, durable with the next group.

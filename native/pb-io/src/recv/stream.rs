@@ -7,18 +7,22 @@ use std::sync::Arc;
 
 use super::commit::Commit;
 use super::file::LargeFile;
-use super::{Meta, RecvJob};
+use super::{Chunk, Meta, RecvJob};
 use crate::error::Code;
 use crate::hash::{self, Hash};
 use crate::job::State;
 use crate::pipe::write_full;
 
-/// Chunks that came too early wait here; the sender reads at most a few ahead of the lowest unsent one.
+/// Chunks that came too early wait here with their credit, so that what waits is bounded by the grant. The sender
+/// reads at most a few ahead of the lowest unsent one, so the lowest always has credit.
 pub(super) struct Stream {
     out: File,
     next: u64,
-    waiting: BTreeMap<u64, Vec<u8>>,
-    used: bool,
+    waiting: BTreeMap<u64, Chunk>,
+    /// The file that it is for.
+    of: Option<u32>,
+    /// A chunk that was asked for again, and is behind others in the sender's queue: until it comes, credit goes back.
+    again: Option<u64>,
 }
 
 impl Stream {
@@ -27,33 +31,62 @@ impl Stream {
             out: out.try_clone()?,
             next: 0,
             waiting: BTreeMap::new(),
-            used: false,
+            of: None,
+            again: None,
         })
     }
 
-    fn write(&mut self, offset: u64, data: &[u8]) -> io::Result<u64> {
-        if offset != self.next {
-            self.waiting.insert(offset, data.to_vec());
-            return Ok(0);
+    /// The chunk at `offset` will be sent again.
+    pub fn expect_again(&mut self, offset: u64) {
+        self.again = self.again.max(Some(offset));
+        self.waiting.values_mut().for_each(|c| c.credit = None);
+    }
+
+    /// Lets go of what waits.
+    pub fn forget(&mut self) {
+        self.waiting.clear();
+    }
+
+    fn write(&mut self, mut chunk: Chunk) -> io::Result<()> {
+        if chunk.offset != self.next {
+            if self.again.is_some_and(|again| self.next <= again) {
+                chunk.credit = None;
+            }
+            self.waiting.insert(chunk.offset, chunk);
+            return Ok(());
         }
-        let start = self.next;
-        write_full(&self.out, data)?;
+        self.put(chunk.bytes())?;
+        drop(chunk);
+        while let Some(chunk) = self.waiting.remove(&self.next) {
+            self.put(chunk.bytes())?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, data: &[u8]) -> io::Result<()> {
         self.next += data.len() as u64;
-        while let Some(data) = self.waiting.remove(&self.next) {
-            write_full(&self.out, &data)?;
-            self.next += data.len() as u64;
-        }
-        Ok(self.next - start)
+        write_full(&self.out, data)
     }
 }
 
 impl RecvJob {
+    /// True when the stream is for this file.
+    pub(super) fn claim_stream(&self, id: u32) -> bool {
+        let of = self.stream.as_ref().map(|s| *s.lock().of.get_or_insert(id));
+        if of != Some(id) {
+            let text = "only one file can go to a stream";
+            self.abort_as(Code::InvalidArgument, text, State::Failed);
+        }
+        of == Some(id)
+    }
+
     pub(super) fn small_to_stream(&self, meta: &Meta, expected: &Hash, content: &[u8]) {
         if hash::whole(content) != *expected {
             let text = "the content does not match the sender's hash";
             return self.fail_entry(meta.id, &meta.path, Code::VerificationFailed, text);
         }
-        if self.to_stream(0, content) {
+        if self.claim_stream(meta.id) && self.out(|stream| stream.put(content)) {
+            self.count(content.len() as u64);
             self.commit(Commit::Streamed {
                 meta: meta.clone(),
                 size: content.len() as u64,
@@ -62,10 +95,8 @@ impl RecvJob {
         }
     }
 
-    pub(super) fn chunk_to_stream(&self, file: &Arc<LargeFile>, data: &[u8], offset: u64) {
-        if self.to_stream(offset, data) {
-            self.check_complete(file);
-        }
+    pub(super) fn to_stream(&self, chunk: Chunk) -> bool {
+        self.out(|stream| stream.write(chunk))
     }
 
     pub(super) fn stream_done(&self, file: &Arc<LargeFile>, size: u64, hash: Hash) {
@@ -76,38 +107,20 @@ impl RecvJob {
         });
     }
 
-    fn to_stream(&self, offset: u64, data: &[u8]) -> bool {
+    fn out(&self, write: impl FnOnce(&mut Stream) -> io::Result<()>) -> bool {
         let Some(stream) = &self.stream else {
             return false;
         };
-        let mut stream = stream.lock();
-        if offset == 0 && std::mem::replace(&mut stream.used, true) {
-            drop(stream);
-            self.abort_as(
-                Code::InvalidArgument,
-                "only one file can go to a stream",
-                State::Failed,
-            );
-            return false;
-        }
-        match stream.write(offset, data) {
-            Ok(written) => {
-                drop(stream);
-                self.count(written);
-                true
-            }
-            Err(e) => {
-                drop(stream);
-                let code = if e.kind() == io::ErrorKind::BrokenPipe {
-                    Code::Aborted
-                } else {
-                    Code::IoError
-                };
-                let text = format!("standard output: {e}");
-                self.status.error(super::job_error(code, &text));
-                self.abort_as(code, &text, State::Failed);
-                false
-            }
-        }
+        let written = write(&mut stream.lock());
+        let Err(e) = written else { return true };
+        let code = if e.kind() == io::ErrorKind::BrokenPipe {
+            Code::Aborted
+        } else {
+            Code::IoError
+        };
+        let text = format!("standard output: {e}");
+        self.status.error(super::job_error(code, &text));
+        self.abort_as(code, &text, State::Failed);
+        false
     }
 }

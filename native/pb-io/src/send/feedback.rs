@@ -39,6 +39,11 @@ impl SendJob {
     }
 
     fn again(&self, id: u32, offset: u64) {
+        let pipe = self.plan.lock().kept(id).filter(|f| f.is_pipe());
+        if let Some(pipe) = pipe {
+            // What was read of a pipe can't be read again, and not everything of it is in memory.
+            return self.lost(&pipe, offset);
+        }
         let index = offset / u64::from(self.options.chunk_bytes);
         if self.plan.lock().again(id, index) {
             add(&self.status.counters.chunks_refetched, 1);
@@ -74,7 +79,7 @@ impl SendJob {
     }
 
     fn arrived(&self, sent: &Sent, hash: &Hash) {
-        if sent.hash.is_some_and(|own| own != *hash) {
+        if sent.hash != Some(*hash) {
             add(&self.status.counters.failed, 1);
             self.error(
                 sent,
@@ -96,9 +101,10 @@ impl SendJob {
             return;
         };
         let removed = root
-            .stat(&sent.source, self.options.follow)
+            .stat(&sent.source, self.options.follow && sent.kind == Kind::File)
             .and_then(|now| {
                 let same = now.kind == sent.kind
+                    && sent.inode == Some((now.device, now.inode))
                     && now.mtime_ns == sent.mtime_ns
                     && (now.kind != Kind::File || now.size == sent.size);
                 if same {

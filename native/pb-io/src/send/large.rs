@@ -14,7 +14,8 @@ use super::small::{item_meta, withdraw};
 use super::{Numbered, SendJob};
 use crate::error::Code;
 use crate::fs::{Meta, sparse, stat_fd};
-use crate::hash::{self, Tree, chunk_count};
+use crate::hash::{self, ChunkHash, Tree, chunk_count};
+use crate::pipe::read_full;
 use crate::session::Session;
 use crate::transport::OutBody;
 
@@ -38,6 +39,15 @@ struct Progress {
     read: u64,
     at_end: bool,
     failed: bool,
+}
+
+impl Progress {
+    fn pipe_gave(&mut self, n: usize, asked: usize) {
+        self.read += n as u64;
+        if n < asked {
+            self.left = 0;
+        }
+    }
 }
 
 /// Why a chunk could not be read.
@@ -75,10 +85,20 @@ impl LargeFile {
         rest.min(self.chunk_bytes) as usize
     }
 
+    /// Its fate is known: nothing more is read of it.
+    pub fn forget(&self) {
+        self.progress.lock().failed = true;
+    }
+
     /// Fills `buffer` with the chunk; its length.
-    fn read(&self, index: u64, buffer: &mut [u8]) -> Result<usize, ReadError> {
+    fn read(
+        &self,
+        index: u64,
+        buffer: &mut [u8],
+        stop: &dyn Fn() -> bool,
+    ) -> Result<usize, ReadError> {
         let read = match self.is_pipe() {
-            true => crate::pipe::read_full(&self.file, buffer),
+            true => read_full(&self.file, buffer, stop),
             false => self
                 .file
                 .read_exact_at(buffer, index * self.chunk_bytes)
@@ -185,9 +205,8 @@ impl SendJob {
     }
 
     fn announce(&self, n: &Numbered, file: &LargeFile, wanted: bool, bundle: &mut Bundle<'_>) {
-        if let Some(sent) = self.plan.lock().sent.get_mut(&n.id) {
-            sent.size = n.entry.size;
-            sent.mtime_ns = n.entry.mtime_ns;
+        if let Some(before) = &file.before {
+            self.remember(n.id, before);
         }
         let size = file.before.as_ref().map_or(UNKNOWN_SIZE, |m| m.size);
         if !wanted {
@@ -233,27 +252,59 @@ impl SendJob {
         }
     }
 
+    /// Reads and queues a chunk that did not verify; its first reading stays the one that counts.
+    pub(super) fn chunk_again(&self, file: &Arc<LargeFile>, index: u64) {
+        let Some(session) = self.session.upgrade() else {
+            return;
+        };
+        if !file.progress.lock().failed
+            && let Err(ReadError(code, text)) = self.queue_chunk(&session, file, index)
+        {
+            self.give_up(file, code, &text);
+        }
+    }
+
+    /// A chunk of a pipe did not verify.
+    pub(super) fn lost(&self, file: &Arc<LargeFile>, offset: u64) {
+        let text = format!("the chunk at {offset} did not verify, and a pipe can't be read again");
+        self.give_up(file, Code::VerificationFailed, &text);
+    }
+
     fn try_chunk(
         &self,
         session: &Arc<Session>,
         file: &Arc<LargeFile>,
         index: u64,
     ) -> Result<(), ReadError> {
+        let Some(hash) = self.queue_chunk(session, file, index)? else {
+            return Ok(());
+        };
+        let mut p = file.progress.lock();
+        p.tree.set(index, hash);
+        if !file.is_pipe() {
+            p.left = p.left.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    /// `None` at the end of a pipe, and when the job stops.
+    fn queue_chunk(
+        &self,
+        session: &Arc<Session>,
+        file: &Arc<LargeFile>,
+        index: u64,
+    ) -> Result<Option<ChunkHash>, ReadError> {
         let len = file.chunk_len(index);
         let stop = || session.has_ended() || self.stopped();
         let Some(mut buffer) = session.send_budget.take(len + CHUNK_TRAILER, &stop) else {
-            return Ok(());
+            return Ok(None);
         };
-        let n = file.read(index, &mut buffer.as_mut_slice()[..len])?;
+        let n = file.read(index, &mut buffer.as_mut_slice()[..len], &stop)?;
         if file.is_pipe() {
-            let mut p = file.progress.lock();
-            p.read += n as u64;
-            if n < len {
-                p.left = 0;
-            }
-            if n == 0 {
-                return Ok(());
-            }
+            file.progress.lock().pipe_gave(n, len);
+        }
+        if n == 0 {
+            return Ok(None);
         }
         let offset = index * file.chunk_bytes;
         let hash = hash::chunk(offset, &buffer.as_slice()[..n]);
@@ -277,13 +328,9 @@ impl SendJob {
             buffer.as_mut_slice()[n..].copy_from_slice(&trailer);
             OutBody::Memory(buffer)
         };
-        session.outbox.push_data((n + CHUNK_TRAILER) as u32, body);
-        let mut p = file.progress.lock();
-        p.tree.set(index, hash);
-        if !file.is_pipe() {
-            p.left = p.left.saturating_sub(1);
-        }
-        Ok(())
+        let len = (n + CHUNK_TRAILER) as u32;
+        session.outbox.push_data(len, body, &stop);
+        Ok(Some(hash))
     }
 
     /// All chunks are queued: says so if the source stayed as it was.
@@ -297,7 +344,7 @@ impl SendJob {
         let hash = file.progress.lock().tree.root(size);
         if let Some(sent) = self.plan.lock().sent.get_mut(&file.id) {
             sent.hash = Some(hash);
-            sent.size = size;
+            self.resize(sent, size);
         }
         if let Some(mut bundle) = Bundle::new(self, 64) {
             bundle.put(
@@ -350,7 +397,7 @@ fn holes(file: &File, meta: &Meta, chunk_bytes: u64) -> Vec<ChunkRun> {
 }
 
 /// Zero chunks differ only by their offset, so each is hashed like any other, from one block of zeros.
-pub(crate) fn hash_holes(tree: &mut Tree, runs: &[ChunkRun], size: u64, chunk_bytes: u64) {
+fn hash_holes(tree: &mut Tree, runs: &[ChunkRun], size: u64, chunk_bytes: u64) {
     if runs.is_empty() {
         return;
     }

@@ -18,13 +18,12 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::Code;
-use crate::fs::{Kind, Root};
+use crate::fs::{Kind, Meta, Root};
 use crate::hash::Hash;
 use crate::job::{JobError, State, Status, add};
 use crate::session::{Job, Session};
 use crate::transport::TransportError;
 pub(crate) use feedback::parse_code;
-pub(crate) use large::hash_holes;
 use plan::Plan;
 
 /// Files up to this size travel whole inside bundles; larger ones in chunks.
@@ -80,6 +79,8 @@ pub(crate) struct Sent {
     pub kind: Kind,
     pub size: u64,
     pub mtime_ns: i64,
+    /// Device and inode of what was read.
+    pub inode: Option<(u64, u64)>,
     pub hash: Option<Hash>,
 }
 
@@ -111,12 +112,12 @@ impl SendJob {
         for n in 0..reader_count() {
             let of_thread = Arc::clone(&job);
             let thread = thread::Builder::new().name(format!("pb-read-{n}"));
-            thread
-                .spawn(move || reader::run(&of_thread))
-                .map_err(|e| TransportError {
-                    code: Code::ResourceExhausted,
-                    message: format!("a reader thread could not be started: {e}"),
-                })?;
+            let started = thread.spawn(move || reader::run(&of_thread));
+            started.map_err(|e| {
+                job.stop(State::Failed);
+                let message = format!("a reader thread could not be started: {e}");
+                TransportError::new(Code::ResourceExhausted, message)
+            })?;
         }
         Ok(job)
     }
@@ -182,11 +183,27 @@ impl SendJob {
         self.plan.lock().stopped()
     }
 
+    /// What was opened is what counts: its size, time and inode, not those of the listing.
+    pub(crate) fn remember(&self, id: u32, opened: &Meta) {
+        if let Some(sent) = self.plan.lock().sent.get_mut(&id) {
+            sent.mtime_ns = opened.mtime_ns;
+            sent.inode = Some((opened.device, opened.inode));
+            self.resize(sent, opened.size);
+        }
+    }
+
+    /// The size of an entry is not what was pushed.
+    pub(crate) fn resize(&self, sent: &mut Sent, size: u64) {
+        let change = size.wrapping_sub(sent.size);
+        add(&self.status.counters.total_bytes, change);
+        sent.size = size;
+    }
+
     /// Waits for a task, or the end.
     pub(crate) fn next_task(&self) -> Option<plan::Task> {
         let mut plan = self.plan.lock();
-        let before = plan.waiting();
         loop {
+            let before = plan.waiting();
             if plan.stopped() {
                 return None;
             }

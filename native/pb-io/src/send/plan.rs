@@ -15,6 +15,8 @@ const BUNDLE_ENTRIES: usize = 1024;
 const OFFERS: usize = 2048;
 /// Offers without an answer; bounds both sides' memory.
 const MAX_OFFERED: usize = 65_536;
+/// Chunks that wait to be sent again; a receiver has no memory for so many at once.
+const MAX_AGAIN: usize = 65_536;
 /// A chunk is only read when it is less than this many ahead of the lowest that is not queued yet, so that a receiver that
 /// writes in order never waits for a chunk that has no credit.
 const CHUNK_SPREAD: u64 = 4;
@@ -30,8 +32,12 @@ pub(crate) enum Task {
     },
     /// Open a large file and announce it unless it was offered.
     Open { entry: Numbered, wanted: bool },
-    /// Read and queue one chunk.
-    Chunk { file: Arc<LargeFile>, index: u64 },
+    /// Read and queue one chunk; `again`: it was sent before, and did not verify.
+    Chunk {
+        file: Arc<LargeFile>,
+        index: u64,
+        again: bool,
+    },
     /// Say how many entries there were.
     Finish { entries: u64 },
 }
@@ -126,7 +132,7 @@ impl Plan {
 
     /// Entries that a caller who pushes should wait for.
     pub fn waiting(&self) -> usize {
-        self.queue.len() + self.wanted_small.len()
+        self.queue.len() + self.wanted_small.len() + self.wanted_large.len()
     }
 
     pub fn close(&mut self) {
@@ -163,8 +169,8 @@ impl Plan {
 
     /// The receiver is done. True when every result was dealt with too: messages have no order.
     pub fn receiver_done(&mut self) -> bool {
-        self.done = true;
-        self.settled == u64::from(self.next_id)
+        self.done = self.finish_said;
+        self.done && self.settled == u64::from(self.next_id)
     }
 
     /// A result was dealt with. True when it was the last thing to do.
@@ -176,7 +182,11 @@ impl Plan {
     /// The receiver has answered an entry finally.
     pub fn settle(&mut self, id: u32) -> Option<Sent> {
         self.offered.remove(&id);
-        self.kept.remove(&id);
+        // Failed there: the rest of it need not be read.
+        self.file_done(id);
+        if let Some(file) = self.kept.remove(&id) {
+            file.forget();
+        }
         self.sent.remove(&id)
     }
 
@@ -193,7 +203,11 @@ impl Plan {
     /// The next piece of work, `None` when there is none now.
     pub fn next_task(&mut self) -> Option<Task> {
         if let Some((file, index)) = self.again.pop_front() {
-            return Some(Task::Chunk { file, index });
+            return Some(Task::Chunk {
+                file,
+                index,
+                again: true,
+            });
         }
         self.turn = !self.turn;
         let chunk_first = self.turn;
@@ -266,7 +280,11 @@ impl Plan {
                 let file = Arc::clone(&active.file);
                 // The next call starts with another file.
                 self.active.rotate_left(at + 1);
-                return Some(Task::Chunk { file, index });
+                return Some(Task::Chunk {
+                    file,
+                    index,
+                    again: false,
+                });
             }
         }
         None
@@ -313,11 +331,20 @@ impl Plan {
         self.active.retain(|a| a.file.id != id);
     }
 
-    /// The receiver asks for a chunk again; false when the file is not there any more.
+    /// The file of that number, while it may be asked for chunks again.
+    pub fn kept(&self, id: u32) -> Option<Arc<LargeFile>> {
+        self.kept.get(&id).cloned()
+    }
+
+    /// The receiver asks for a chunk again; false when there is none, or it asks for more than it can have got.
     pub fn again(&mut self, id: u32, index: u64) -> bool {
         let Some(file) = self.kept.get(&id) else {
             return false;
         };
+        let had = index < file.total_chunks() && !file.is_hole(index);
+        if !had || self.again.len() >= MAX_AGAIN {
+            return false;
+        }
         self.again.push_back((Arc::clone(file), index));
         true
     }
@@ -332,6 +359,7 @@ impl Sent {
             kind: e.kind,
             size: e.size,
             mtime_ns: e.mtime_ns,
+            inode: None,
             hash: None,
         }
     }

@@ -15,7 +15,10 @@ pub(super) fn run(job: &Arc<SendJob>) {
             Task::Offer(entries) => job.offer(entries),
             Task::Small { entries, wanted } => job.small(entries, wanted, &mut scratch),
             Task::Open { entry, wanted } => job.open_large(entry, wanted),
-            Task::Chunk { file, index } => job.chunk(&file, index),
+            Task::Chunk { file, index, again } => match again {
+                true => job.chunk_again(&file, index),
+                false => job.chunk(&file, index),
+            },
             Task::Finish { entries } => finish(job, entries),
         }
     }

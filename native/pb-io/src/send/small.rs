@@ -44,7 +44,7 @@ impl SendJob {
                 bundle.put(&item, bound);
                 self.plan.lock().offer(n);
             } else {
-                put_special(&mut bundle, &n);
+                self.special(&mut bundle, &n);
             }
         }
         bundle.send();
@@ -58,7 +58,7 @@ impl SendJob {
         for n in entries {
             match n.entry.kind {
                 Kind::File => self.small_file(n, wanted, scratch, &mut bundle),
-                _ => put_special(&mut bundle, &n),
+                _ => self.special(&mut bundle, &n),
             }
         }
         bundle.send();
@@ -75,7 +75,8 @@ impl SendJob {
             Read1::Whole(meta) => {
                 let hash = hash::whole(scratch);
                 n.entry.mtime_ns = meta.mtime_ns;
-                self.remember(&n, scratch.len() as u64, Some(hash));
+                self.remember(n.id, &meta);
+                self.hashed(n.id, hash);
                 let bound = encoded_bound(n.entry.target.len(), scratch.len());
                 let item = match wanted {
                     true => Item::Content {
@@ -102,12 +103,23 @@ impl SendJob {
         }
     }
 
-    fn remember(&self, n: &Numbered, size: u64, hash: Option<hash::Hash>) {
-        if let Some(sent) = self.plan.lock().sent.get_mut(&n.id) {
-            sent.size = size;
-            sent.hash = hash;
-            sent.mtime_ns = n.entry.mtime_ns;
+    fn hashed(&self, id: u32, hash: hash::Hash) {
+        if let Some(sent) = self.plan.lock().sent.get_mut(&id) {
+            sent.hash = Some(hash);
         }
+    }
+
+    /// A folder or link; of a link that is to be moved the inode is remembered.
+    fn special(&self, bundle: &mut Bundle<'_>, n: &Numbered) {
+        if self.options.remove_sources
+            && n.entry.kind == Kind::Symlink
+            && let Some(root) = self.options.roots.get(n.entry.root)
+            && let Ok(there) = root.stat(&n.entry.source, false)
+            && let Some(sent) = self.plan.lock().sent.get_mut(&n.id)
+        {
+            sent.inode = Some((there.device, there.inode));
+        }
+        put_special(bundle, n);
     }
 
     fn read_whole(&self, entry: &Entry, scratch: &mut Vec<u8>) -> Read1 {

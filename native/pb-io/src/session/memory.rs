@@ -33,21 +33,24 @@ fn carry(from: &Arc<Session>, to: &Arc<Session>, waker: &Waker) {
         to.peer_grant(from.grant());
         match from.next_unit(LANE) {
             Next::Unit(unit) => deliver(to, unit),
-            Next::Limited { retry_ns } => thread::sleep(std::time::Duration::from_nanos(retry_ns)),
-            Next::Idle | Next::NoCredit => sleep(waker),
+            Next::Limited { retry_ns } => sleep(waker, retry_ns),
+            Next::Idle | Next::NoCredit => sleep(waker, LOOK_NS),
         }
     }
     from.end(None);
     to.end(None);
 }
 
-/// Until woken, at most 100 ms: then the ends are looked at again.
-fn sleep(waker: &Waker) {
+/// The ends are looked at this often, nanoseconds.
+const LOOK_NS: u64 = 100_000_000;
+
+/// Until woken (feedback does not wait for a rate limit), at most [`LOOK_NS`].
+fn sleep(waker: &Waker, most_ns: u64) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut fds = [PollFd::new(waker, PollFlags::IN)];
     let timeout = Timespec {
         tv_sec: 0,
-        tv_nsec: 100_000_000,
+        tv_nsec: most_ns.min(LOOK_NS) as i64,
     };
     let _ = poll(&mut fds, Some(&timeout));
     waker.clear();

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use pb_proto::message::note::Note;
 use pb_proto::message::{LIST_TRAILER, message_trailer};
 use pb_proto::sample::PathSample;
+use pb_proto::units::MAX_UNIT;
 
 use crate::buffer::Budget;
 use crate::error::Code;
@@ -26,7 +27,7 @@ use inbox::Inbox;
 pub use inbox::MIN_WINDOW;
 pub use memory::join;
 use outbox::Outbox;
-pub(crate) use work::Held;
+pub(crate) use work::Credit;
 
 /// What a session is told at the start.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,9 @@ pub struct SessionOptions {
     /// False: payload of data is clear on the wire, and sendfile may be used.
     pub seal: bool,
 }
+
+/// A stream holds chunks that are ahead of the lowest missing one: the sender's spread of 4 and room to go on.
+const RECEIVING_WINDOW: u64 = 6 * MAX_UNIT as u64;
 
 /// Receiving jobs that wait for their senders; an honest peer has a few.
 const MAX_ACCEPTED: usize = 1024;
@@ -112,10 +116,14 @@ impl Session {
 
     /// Called once when the session is over; at once if it already is.
     pub fn on_close(&self, call: OnClose) {
+        let mut slot = self.on_close.lock();
         let ended = self.lanes.lock().ended.clone();
         match ended {
-            Some(why) => call(why),
-            None => *self.on_close.lock() = Some(call),
+            Some(why) => {
+                drop(slot);
+                call(why)
+            }
+            None => *slot = Some(call),
         }
     }
 
@@ -127,14 +135,16 @@ impl Session {
     }
 
     pub(crate) fn add_job(&self, number: u32, job: Job) -> Result<(), TransportError> {
+        let mut jobs = self.jobs.lock();
+        // Looked at under the lock: `end` takes the jobs after it has set this.
         if let Some(why) = self.lanes.lock().ended.clone() {
             return Err(why.unwrap_or_else(|| error(Code::Aborted, "the session is closed")));
         }
         if let Job::Receive(_) = job {
-            self.inbox.widen(self.options.memory * 7 / 8);
+            self.inbox
+                .widen((self.options.memory * 7 / 8).max(RECEIVING_WINDOW));
             self.outbox.wake_one();
         }
-        let mut jobs = self.jobs.lock();
         if jobs.contains_key(&number) {
             return Err(error(
                 Code::InvalidArgument,
@@ -229,7 +239,8 @@ impl Session {
         self.send_budget.close();
         self.message_budget.close();
         self.arrived.lock().take();
-        if let Some(call) = self.on_close.lock().take() {
+        let call = self.on_close.lock().take();
+        if let Some(call) = call {
             call(why);
         }
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::limiter::Limiter;
 use crate::transport::{LaneId, Next, OutBody, OutUnit, Waker};
@@ -59,16 +59,22 @@ impl Outbox {
     /// Queues feedback; never waits.
     pub fn push_message(&self, len: u32, body: OutBody) {
         let mut s = self.state.lock();
+        if s.closed {
+            return;
+        }
         let unit = s.unit(len, body, true);
         s.messages.push_back(unit);
         s.wake_idle();
     }
 
-    /// Queues data; waits while the queue is full, until there is room or the session ends.
-    pub fn push_data(&self, len: u32, body: OutBody) {
+    /// Queues data; waits while the queue is full, until there is room, or the session or (`stop`) the job ends.
+    pub fn push_data(&self, len: u32, body: OutBody, stop: &dyn Fn() -> bool) {
         let mut s = self.state.lock();
         while s.data.len() >= QUEUED_UNITS && !s.closed {
             self.room.wait_for(&mut s, Duration::from_millis(100));
+            if MutexGuard::unlocked(&mut s, stop) {
+                return;
+            }
         }
         if s.closed {
             return;
@@ -190,7 +196,7 @@ mod tests {
     #[test]
     fn credit_bounds_what_starts() {
         let o = Outbox::new(0);
-        o.push_data(100, body(100));
+        o.push_data(100, body(100), &|| false);
         assert!(matches!(o.next(0), Next::NoCredit));
         o.raise_grant(99);
         assert!(matches!(o.next(0), Next::NoCredit));
@@ -203,11 +209,11 @@ mod tests {
     fn messages_go_first_and_requeued_units_before_them_without_credit() {
         let o = Outbox::new(0);
         o.raise_grant(200);
-        o.push_data(100, body(100));
+        o.push_data(100, body(100), &|| false);
         let Next::Unit(first) = o.next(1) else {
             panic!("a unit")
         };
-        o.push_data(50, body(50));
+        o.push_data(50, body(50), &|| false);
         o.push_message(50, body(50));
         o.remove_lane(1, vec![first]);
         let order: Vec<u32> = std::iter::from_fn(|| match o.next(0) {

@@ -9,6 +9,7 @@ use pb_proto::message::{self, Parsed};
 
 use super::{Job, Session, error};
 use crate::error::Code;
+use crate::recv::Chunk;
 use crate::transport::{InUnit, TransportError};
 
 /// Enough to keep a disk's queue busy; more cores than that are better spent on lanes.
@@ -33,43 +34,54 @@ fn run(session: &Weak<Session>, work: &Receiver<Arc<InUnit>>) {
         let Some(session) = session.upgrade() else {
             return;
         };
-        let len = unit.len;
-        let result = handle(&session, &unit);
-        let held = matches!(result, Ok(Held::Yes));
-        drop(unit);
-        if let Err(why) = result {
+        let credit = Credit {
+            session: Arc::downgrade(&session),
+            len: unit.len,
+        };
+        if let Err(why) = handle(&session, &unit, credit) {
             session.end(Some(why));
             return;
-        }
-        if !held {
-            session.release(len);
         }
     }
 }
 
-/// Whether a job kept the unit's memory; it then releases the unit itself.
-pub(crate) enum Held {
-    Yes,
-    No,
+/// Lets the peer send as much again when it is dropped: a job may hold it with the memory that it stands for.
+pub(crate) struct Credit {
+    session: Weak<Session>,
+    len: u32,
 }
 
-fn handle(session: &Arc<Session>, unit: &Arc<InUnit>) -> Result<Held, TransportError> {
+impl Drop for Credit {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.upgrade() {
+            session.release(self.len);
+        }
+    }
+}
+
+fn handle(session: &Arc<Session>, unit: &InUnit, credit: Credit) -> Result<(), TransportError> {
     let Some(buffer) = unit.state.lock().buffer.take() else {
-        return Ok(Held::No);
+        return Ok(());
     };
     match message::parse(buffer.as_slice()).map_err(violation)? {
-        Parsed::Chunk { data, trailer } => match session.job(trailer.job) {
-            Some(Job::Receive(job)) => {
-                let data = data.len();
-                Ok(job.chunk(buffer, data, trailer))
+        Parsed::Chunk { data, trailer } => {
+            if let Some(Job::Receive(job)) = session.job(trailer.job) {
+                let chunk = Chunk {
+                    data: data.len(),
+                    offset: trailer.offset,
+                    value: trailer.chaining_value,
+                    buffer,
+                    credit: Some(credit),
+                };
+                job.chunk(trailer.file, chunk);
             }
-            _ => Ok(Held::No),
-        },
+            Ok(())
+        }
         Parsed::Bundle { job, items } => match session.job(job) {
-            Some(Job::Receive(job)) => job.bundle(items).map(|()| Held::No).map_err(violation),
-            _ => Ok(Held::No),
+            Some(Job::Receive(job)) => job.bundle(items).map_err(violation),
+            _ => Ok(()),
         },
-        Parsed::Message { job, notes } => hear(session, job, notes).map(|()| Held::No),
+        Parsed::Message { job, notes } => hear(session, job, notes),
     }
 }
 
