@@ -71,6 +71,11 @@ struct Outcome {
 
 /// Sends one file of `size` bytes over a wire that does `damage`.
 fn send(name: &str, size: usize, damage: Damage) -> Outcome {
+    send_from(name, size, None, damage)
+}
+
+/// The same, of what comes out of `pipe` if there is one.
+fn send_from(name: &str, size: usize, pipe: Option<fs::File>, damage: Damage) -> Outcome {
     let dir = std::env::temp_dir().join(format!("pb-corrupt-{}-{name}", std::process::id()));
     fs::create_dir_all(dir.join("a")).expect("a scratch folder");
     fs::create_dir_all(dir.join("b")).expect("a scratch folder");
@@ -124,7 +129,7 @@ fn send(name: &str, size: usize, damage: Damage) -> Outcome {
         uid: 0,
         gid: 0,
         link_target: Vec::new(),
-        pipe: None,
+        pipe,
     }]);
     job.finish();
     let state = sent_end
@@ -181,6 +186,62 @@ fn a_chunk_that_never_verifies_fails_its_file_and_keeps_the_source() {
         0
     );
     assert!(o.dir.join("a/f").exists());
+}
+
+#[test]
+fn a_chunk_fetched_again_does_not_end_its_file_early() {
+    let o = send("early", 40 << 20, flip(65_536, 2));
+    assert_eq!((o.state, o.sent.errors()), (State::Done, vec![]));
+    assert!(fs::read(o.dir.join("b/f")).expect("a copy") == o.original);
+}
+
+#[test]
+fn a_pipe_is_not_read_on_where_a_chunk_should_be_read_again() {
+    let (reader, writer) = rustix::pipe::pipe().expect("a pipe");
+    let feed = std::thread::spawn(move || {
+        let data: Vec<u8> = (0..5_000_000u32).map(|i| (i >> 3) as u8).collect();
+        // The reader goes when the job fails.
+        let _ = std::io::Write::write_all(&mut fs::File::from(writer), &data);
+    });
+    let o = send_from("pipe", 0, Some(reader.into()), flip(65_536, 1));
+    assert_eq!(o.state, State::Partial);
+    assert_eq!(o.sent.errors()[0].code, Code::VerificationFailed);
+    assert_eq!(names(&o), 0);
+    drop(o);
+    feed.join().expect("a feeder");
+}
+
+#[test]
+fn a_source_that_was_replaced_since_is_not_removed() {
+    let name = format!("pb-corrupt-{}-replaced/a", std::process::id());
+    let dir = std::env::temp_dir().join(name);
+    let mut once = true;
+    let o = send(
+        "replaced",
+        400_000,
+        Box::new(move |unit| {
+            let whole = matches!(parse(unit), Ok(Parsed::Bundle { .. })) && unit.len() < 60;
+            if whole && std::mem::take(&mut once) {
+                replace(&dir);
+            }
+        }),
+    );
+    assert!(o.dir.join("a/f").exists(), "{:?}", o.sent.errors());
+    assert_eq!(o.sent.errors()[0].code, Code::SourceChanged);
+    assert!(fs::read(o.dir.join("b/f")).expect("a copy") == o.original);
+}
+
+/// Another file of the same size and time takes the name, as when the destination is the source by another way.
+fn replace(dir: &std::path::Path) {
+    let time = fs::metadata(dir.join("f")).and_then(|m| m.modified());
+    let other = fs::File::create(dir.join("g")).expect("a file");
+    other.set_len(400_000).expect("a size");
+    other.set_modified(time.expect("a time")).expect("a time");
+    fs::rename(dir.join("g"), dir.join("f")).expect("a rename");
+}
+
+fn names(o: &Outcome) -> usize {
+    fs::read_dir(o.dir.join("b")).expect("the folder").count()
 }
 
 #[test]

@@ -15,6 +15,9 @@ use pb_io::job::{State, Status, Update, get};
 use pb_io::recv::{Overwrite, RecvJob, RecvOptions};
 use pb_io::send::{Entry, SendJob, SendOptions};
 use pb_io::session::{Session, SessionOptions, join};
+use pb_io::transport::{LaneHost, Place};
+use pb_proto::message::message_trailer;
+use pb_proto::message::note::Note;
 
 struct Scratch(PathBuf);
 
@@ -500,4 +503,41 @@ fn an_aborted_job_leaves_no_temporary_names() {
     drop(job);
     a.end(None);
     b.end(None);
+}
+
+#[test]
+fn an_aborted_sender_lets_its_readers_go_though_nobody_takes_its_data() {
+    let s = Scratch::new();
+    fs::write(s.path("a/large"), bytes(40 << 20, 5)).unwrap();
+    let options = SessionOptions {
+        memory: 64 << 20,
+        limit: 0,
+        seal: true,
+    };
+    let session = Session::new(options).unwrap();
+    let sent = status();
+    let root = Root::open(&s.path("a"), Resolve::Beneath, true).unwrap();
+    let list = entries(&root);
+    let job = SendJob::start(&session, send_options(root), Arc::clone(&sent.status)).unwrap();
+    job.push(list);
+    let mut accept = Vec::new();
+    Note::Accept { push: true }.encode(&mut accept);
+    accept.extend_from_slice(&message_trailer(1));
+    let Ok(Place::Into(unit)) = session.place(0, accept.len() as u32) else {
+        panic!("a place")
+    };
+    let mut state = unit.state.lock();
+    let buffer = state.buffer.as_mut().unwrap();
+    buffer.as_mut_slice().copy_from_slice(&accept);
+    drop(state);
+    session.unit_complete(0, unit);
+    std::thread::sleep(Duration::from_millis(200));
+    job.abort("enough");
+    assert_eq!(sent.wait(), State::Aborted);
+    let until = std::time::Instant::now() + Duration::from_secs(10);
+    while Arc::strong_count(&job) > 1 && std::time::Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(Arc::strong_count(&job), 1);
+    session.end(None);
 }

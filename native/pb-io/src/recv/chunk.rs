@@ -15,6 +15,7 @@ use crate::job::add;
 impl RecvJob {
     /// A chunk unit.
     pub(crate) fn chunk(&self, id: u32, chunk: Chunk) {
+        let _busy = self.gate.enter();
         if let Some((file, Early::Chunk(chunk))) = self.large_or_early(id, Early::Chunk(chunk)) {
             self.chunk_of(&file, chunk);
         }

@@ -58,7 +58,7 @@ pub(super) struct Ready {
 }
 
 /// Groups are what has gathered, up to this: more would delay results and hold descriptors.
-const GROUP: usize = 1024;
+pub(super) const GROUP: usize = 1024;
 /// From this many small files on one `syncfs` is cheaper than an fsync each.
 const SYNCFS_FROM: usize = 16;
 
@@ -84,7 +84,7 @@ fn run(job: &RecvJob, queue: &Receiver<Commit>) {
     let mut group = Vec::new();
     while let Ok(first) = queue.recv() {
         group.push(first);
-        while group.len() < GROUP {
+        while group.len() < job.depth {
             match queue.try_recv() {
                 Ok(next) => group.push(next),
                 Err(_) => break,
@@ -104,6 +104,7 @@ fn run(job: &RecvJob, queue: &Receiver<Commit>) {
         }
         let finish = group.iter().any(|c| matches!(c, Commit::Finish));
         commit(job, std::mem::take(&mut group));
+        job.gate.room();
         if finish {
             finish_job(job);
         }
@@ -111,6 +112,9 @@ fn run(job: &RecvJob, queue: &Receiver<Commit>) {
 }
 
 fn end(job: &RecvJob, state: State) {
+    if job.stream.is_none() {
+        job.gate.wait_idle();
+    }
     job.parents.clear();
     // Not waited for: someone may be held up in a write to it.
     if let Some(mut stream) = job.stream.as_ref().and_then(|s| s.try_lock()) {

@@ -29,6 +29,7 @@ impl From<&ItemMeta<'_>> for Meta {
 impl RecvJob {
     /// Does what a bundle says. An error is a breach of the protocol.
     pub(crate) fn bundle(&self, items: &[u8]) -> Result<(), DecodeError> {
+        let _busy = self.gate.enter();
         let mut answers = Vec::new();
         for item in Items::new(items) {
             if self.stopped() {
@@ -88,7 +89,7 @@ impl RecvJob {
     /// An entry of which nothing more comes.
     fn at_once(&self, meta: &ItemMeta<'_>, folder: bool, place: impl FnOnce(&Meta)) {
         let meta = Meta::from(meta);
-        if self.decide(meta.id).is_none() {
+        if self.decide_unopened(meta.id).is_none() {
             return;
         }
         match self.check_path(&meta, folder) {
@@ -119,7 +120,7 @@ impl RecvJob {
     fn content(&self, id: u32, hash: &Hash, content: &[u8]) {
         let wanted = self.state.lock().wanted.contains_key(&id);
         if let Some(w) = wanted
-            .then(|| self.decide(id))
+            .then(|| self.decide_unopened(id))
             .flatten()
             .and_then(|d| d.wanted)
         {
@@ -143,7 +144,7 @@ impl RecvJob {
     fn offered(&self, meta: Meta, size: u64, chunk_log2: u8, answers: &mut Vec<Note<'_>>) {
         match self.wants(&meta, size) {
             Err((code, text)) => self.fail_undecided(&meta, code, &text),
-            Ok(false) if self.decide(meta.id).is_some() => {
+            Ok(false) if self.decide_unopened(meta.id).is_some() => {
                 add(&self.status.counters.skipped_files, 1);
                 let known = if size == UNKNOWN_SIZE { 0 } else { size };
                 add(&self.status.counters.skipped_bytes, known);

@@ -9,7 +9,7 @@ use super::commit::{Commit, Ready};
 use super::early::Early;
 use super::file::LargeFile;
 use super::temp::{Temp, apply};
-use super::{Meta, RecvJob, shown};
+use super::{MAX_LARGE, Meta, RecvJob, shown};
 use crate::error::Code;
 use crate::hash::Hash;
 
@@ -19,6 +19,10 @@ type NoPlace = (Code, String);
 impl RecvJob {
     /// Makes the place of a large file and takes what came before its announcement.
     pub(super) fn open(&self, meta: &Meta, size: u64, chunk_log2: u8) {
+        if self.state.lock().large.len() >= MAX_LARGE {
+            return self.breach("more open files than a sender may have");
+        }
+        self.pace();
         let place = match self.stream.is_some() {
             true => self.claim_stream(meta.id).then_some(None),
             false => match self.make_place(meta, size) {

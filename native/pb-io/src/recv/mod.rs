@@ -8,6 +8,7 @@ mod commit;
 mod early;
 mod file;
 mod folders;
+mod gate;
 mod items;
 mod large;
 mod parents;
@@ -23,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use crossbeam_channel::{Sender, unbounded};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use pb_proto::message::note::{Note, Outcome};
 use pb_proto::range_set::RangeSet;
 
@@ -87,6 +88,9 @@ pub struct RecvJob {
     stream: Option<Mutex<stream::Stream>>,
     /// Its clones count the files that the committer is to close.
     held_open: Arc<()>,
+    gate: gate::Gate,
+    /// Finished entries that wait for the committer, each perhaps with a descriptor.
+    depth: usize,
 }
 
 /// Entries on their way.
@@ -123,6 +127,8 @@ struct Decided {
 
 /// Files wanted at once; an honest sender has at most 65,536 offers out and as many queued.
 const MAX_WANTED: usize = 1 << 18;
+/// Large files open at once; an honest sender has a few.
+const MAX_LARGE: usize = 1024;
 /// Descriptors of finished files that wait for the committer; further ones are closed and opened again for their fsync.
 const MAX_HELD_OPEN: usize = 16;
 
@@ -158,6 +164,8 @@ impl RecvJob {
             commits: Mutex::new(Some(commits)),
             stream,
             held_open: Arc::new(()),
+            gate: gate::Gate::default(),
+            depth: gate::share_of_descriptors(commit::GROUP),
             options,
         });
         commit::spawn(&job, queue)
@@ -249,6 +257,15 @@ impl RecvJob {
         self.state.lock().stopped
     }
 
+    /// For a writer that is about to make something: waits while the committer is far behind.
+    fn pace(&self) {
+        let behind = || {
+            let commits = self.commits.lock();
+            commits.as_ref().is_some_and(|c| c.len() >= self.depth)
+        };
+        self.gate.wait_while(behind);
+    }
+
     fn commit(&self, commit: Commit) {
         match self.commits.lock().as_ref() {
             Some(queue) => _ = queue.send(commit),
@@ -296,7 +313,10 @@ impl RecvJob {
 
     /// Settles the fate of an entry: the caller, and nobody else, is to give its result. Forgets what came of it.
     fn decide(&self, id: u32) -> Option<Decided> {
-        let mut s = self.state.lock();
+        Self::decide_in(self.state.lock(), id)
+    }
+
+    fn decide_in(mut s: MutexGuard<'_, Entries>, id: u32) -> Option<Decided> {
         if s.stopped || s.decided.contains(id.into()) {
             return None;
         }
@@ -308,9 +328,18 @@ impl RecvJob {
         })
     }
 
+    /// The same for an entry of which no chunks can have come; `None` also when a file of that number is open.
+    fn decide_unopened(&self, id: u32) -> Option<Decided> {
+        let s = self.state.lock();
+        if s.large.contains_key(&id) {
+            return None;
+        }
+        Self::decide_in(s, id)
+    }
+
     /// An entry fails unless its fate is decided.
     fn fail_undecided(&self, meta: &Meta, code: Code, text: &str) {
-        if self.decide(meta.id).is_some() {
+        if self.decide_unopened(meta.id).is_some() {
             self.fail_entry(meta.id, &meta.path, code, text);
         }
     }

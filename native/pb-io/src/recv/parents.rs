@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::gate::share_of_descriptors;
 use crate::error::Code;
 use crate::fs::{FsError, Root};
 
@@ -16,6 +17,7 @@ const KEPT: usize = 256;
 pub(super) struct Parents {
     base: Root,
     open: Mutex<HashMap<Vec<u8>, Arc<OwnedFd>>>,
+    kept: usize,
 }
 
 impl Parents {
@@ -23,6 +25,7 @@ impl Parents {
         Parents {
             base,
             open: Mutex::default(),
+            kept: share_of_descriptors(KEPT),
         }
     }
 
@@ -40,7 +43,7 @@ impl Parents {
         };
         let fd = Arc::new(fd?);
         let mut open = self.open.lock();
-        if open.len() >= KEPT {
+        if open.len() >= self.kept {
             open.clear();
         }
         open.insert(path.to_vec(), Arc::clone(&fd));

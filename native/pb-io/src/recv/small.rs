@@ -25,6 +25,7 @@ impl RecvJob {
             let text = "the content does not match the sender's hash";
             return self.fail_entry(meta.id, &meta.path, Code::VerificationFailed, text);
         }
+        self.pace();
         let path = self.place(&meta.path);
         let (folder, name) = match self.parent(path) {
             Ok(found) => found,
@@ -92,6 +93,7 @@ impl RecvJob {
                 _ => {}
             }
         }
+        self.pace();
         let (folder, name) = match self.parent(path) {
             Ok(found) => found,
             Err(e) => return self.refuse(meta, &e),

@@ -1,0 +1,261 @@
+//! A sender without manners, and the receiving job that it talks to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use pb_io::fs::{Resolve, Root};
+use pb_io::job::{State, Status, Update, get};
+use pb_io::recv::{Overwrite, RecvJob, RecvOptions};
+use pb_io::session::{Session, SessionOptions};
+use pb_io::transport::{LaneHost, Next, Place};
+use pb_proto::message::item::{Item, Meta};
+use pb_proto::message::{ChunkTrailer, bundle_trailer};
+
+pub const CHUNK: usize = 64 << 10;
+const JOB: u32 = 1;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Peer {
+    pub dir: PathBuf,
+    pub job: Arc<RecvJob>,
+    pub status: Arc<Status>,
+    session: Arc<Session>,
+    ended: Receiver<State>,
+    window: u64,
+    placed: u64,
+    next_id: u32,
+}
+
+pub fn meta(id: u32, path: &[u8]) -> Meta<'_> {
+    Meta {
+        id,
+        path,
+        mtime_ns: 1_000_000_000,
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+    }
+}
+
+pub fn noise(n: usize, seed: u64) -> Vec<u8> {
+    let mut x = seed.wrapping_mul(0x9e37_79b9) | 1;
+    let next = |_| {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        x as u8
+    };
+    (0..n).map(next).collect()
+}
+
+pub fn root_hash(data: &[u8]) -> [u8; 32] {
+    pb_io::hash::whole(data)
+}
+
+pub fn options(dir: &Path) -> RecvOptions {
+    RecvOptions {
+        job: JOB,
+        root: Root::open(dir, Resolve::Beneath, true).expect("a root"),
+        base: Vec::new(),
+        exact_name: false,
+        overwrite: Overwrite::IfDifferent,
+        fsync: true,
+        perms: true,
+        owner: false,
+        stream: None,
+    }
+}
+
+fn status() -> (Arc<Status>, Receiver<State>) {
+    let (tell, end) = channel();
+    let tell = Mutex::new(tell);
+    let listener = move |_: &Status, update: Update| {
+        if let Update::Ended(state, _) = update {
+            let _ = tell.lock().expect("not poisoned").send(state);
+        }
+    };
+    (Status::new(None, Box::new(listener)), end)
+}
+
+impl Peer {
+    pub fn new(plant: impl FnOnce(&Path)) -> Peer {
+        Peer::with(|o| o, plant)
+    }
+
+    /// A job below a fresh folder, which `plant` may fill before.
+    pub fn with(set: impl FnOnce(RecvOptions) -> RecvOptions, plant: impl FnOnce(&Path)) -> Peer {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("pb-peer-{}-{n}", std::process::id()));
+        fs::create_dir_all(&dir).expect("a scratch folder");
+        Peer::below(dir, set, plant)
+    }
+
+    /// The same below a folder that is there, and goes with the peer.
+    pub fn below(
+        dir: PathBuf,
+        set: impl FnOnce(RecvOptions) -> RecvOptions,
+        plant: impl FnOnce(&Path),
+    ) -> Peer {
+        plant(&dir);
+        let session = Session::new(SessionOptions {
+            memory: 8 << 20,
+            limit: 0,
+            seal: true,
+        })
+        .expect("a session");
+        session.peer_grant(u64::MAX / 2);
+        let (status, ended) = status();
+        let recv = set(options(&dir));
+        let job = RecvJob::start(&session, recv, Arc::clone(&status)).expect("a job");
+        Peer {
+            window: session.grant(),
+            dir,
+            job,
+            status,
+            session,
+            ended,
+            placed: 0,
+            next_id: 0,
+        }
+    }
+
+    /// Starts a second job of the same number; how it ended.
+    pub fn start_again(&self, options: RecvOptions) -> State {
+        let (status, ended) = status();
+        assert!(RecvJob::start(&self.session, options, status).is_err());
+        ended.recv_timeout(PATIENCE).expect("the job ends")
+    }
+
+    /// Sends a unit when there is credit; false when there is none for long, or the session is over.
+    fn unit(&mut self, bytes: &[u8]) -> bool {
+        let until = Instant::now() + Duration::from_secs(2);
+        while self.placed + bytes.len() as u64 > self.session.grant() {
+            self.drain();
+            if Instant::now() > until || self.session.has_ended() {
+                return false;
+            }
+            sleep(Duration::from_millis(1));
+        }
+        self.put(bytes);
+        !self.session.has_ended()
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        let len = bytes.len() as u32;
+        let Ok(Place::Into(unit)) = self.session.place(self.next_id, len) else {
+            panic!("a place for unit {}", self.next_id)
+        };
+        self.next_id += 1;
+        self.placed += u64::from(len);
+        let mut state = unit.state.lock();
+        let buffer = state.buffer.as_mut().expect("a buffer");
+        buffer.as_mut_slice().copy_from_slice(bytes);
+        drop(state);
+        self.session.unit_complete(0, unit);
+        self.drain();
+    }
+
+    /// Takes what the job answers.
+    fn drain(&self) {
+        while let Next::Unit(_) = self.session.next_unit(0) {}
+    }
+
+    /// Sends items, cut off after `cut` bytes.
+    pub fn try_bundle(&mut self, items: &[Item<'_>], cut: Option<usize>) -> bool {
+        let mut bytes = Vec::new();
+        items.iter().for_each(|i| i.encode(&mut bytes));
+        bytes.truncate(cut.unwrap_or(usize::MAX));
+        bytes.extend_from_slice(&bundle_trailer(JOB));
+        self.unit(&bytes)
+    }
+
+    pub fn bundle(&mut self, items: &[Item<'_>]) {
+        assert!(self.try_bundle(items, None), "credit");
+    }
+
+    fn chunk_unit(id: u32, offset: u64, data: &[u8]) -> Vec<u8> {
+        let trailer = ChunkTrailer {
+            job: JOB,
+            file: id,
+            offset,
+            chaining_value: match offset % 1024 {
+                0 if offset < 1 << 62 => pb_io::hash::chunk(offset, data).chaining_value,
+                _ => [0; 32],
+            },
+        };
+        [data, &trailer.encode()].concat()
+    }
+
+    pub fn try_chunk(&mut self, id: u32, offset: u64, data: &[u8]) -> bool {
+        self.unit(&Peer::chunk_unit(id, offset, data))
+    }
+
+    pub fn chunk(&mut self, id: u32, offset: u64, data: &[u8]) {
+        assert!(self.try_chunk(id, offset, data), "credit");
+    }
+
+    /// Bytes that may still be sent.
+    pub fn credit(&mut self) -> u64 {
+        self.settle_for(Duration::from_millis(100));
+        self.session.grant() - self.placed
+    }
+
+    /// Waits until what was sent has been dealt with, as far as credit tells.
+    pub fn settle(&mut self) {
+        self.settle_for(Duration::from_secs(2));
+        // Results come from the committer.
+        sleep(Duration::from_millis(60));
+        self.drain();
+    }
+
+    fn settle_for(&mut self, patience: Duration) {
+        let until = Instant::now() + patience;
+        while self.unsettled() > 0 && !self.session.has_ended() && Instant::now() < until {
+            self.drain();
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn unsettled(&self) -> u64 {
+        self.placed + self.window - self.session.grant()
+    }
+
+    /// Bytes of units whose credit did not come back; a session that is over needs none.
+    pub fn outstanding(&mut self) -> u64 {
+        self.settle();
+        match self.session.has_ended() {
+            true => 0,
+            false => self.unsettled(),
+        }
+    }
+
+    pub fn wait(&mut self) -> State {
+        self.ended.recv_timeout(PATIENCE).expect("the job ends")
+    }
+
+    /// What is in the folder, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let all = fs::read_dir(&self.dir).expect("the folder");
+        let name = |e: std::io::Result<fs::DirEntry>| e.expect("an entry").file_name();
+        let mut names: Vec<String> = all.map(|e| name(e).to_string_lossy().into()).collect();
+        names.sort();
+        names
+    }
+
+    pub fn failed(&self) -> u64 {
+        get(&self.status.counters.failed)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.session.end(None);
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
