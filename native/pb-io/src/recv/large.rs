@@ -41,6 +41,10 @@ impl RecvJob {
             s.large.insert(meta.id, Arc::clone(&file));
             s.early.take(meta.id)
         };
+        if !early.is_empty() {
+            // Its holes may be told behind its announcement: until then zeros that came before it stay holes too.
+            file.add_holes(&[]);
+        }
         early.into_iter().for_each(|e| self.late(meta.id, e));
     }
 
