@@ -1,60 +1,20 @@
-/** `npm run bench -- SCENARIO… [--quick] [--peers LIST] [--rounds N] [--json FILE]` */
-import { mkdirSync, statfsSync, writeFileSync } from "node:fs";
+/** `npm run bench -- SCENARIO… [options]`; `--help` says which. */
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { join, resolve } from "node:path";
 import { scratch } from "../test/e2e/lib/scratch.ts";
+import { chart } from "./chart.ts";
+import { type Arguments, parse, usage } from "./lib/arguments.ts";
+import { killAll } from "./lib/side.ts";
 import { measure } from "./measure.ts";
-import type { Peer } from "./peer.ts";
-import { packetboat } from "./peers/packetboat.ts";
-import { scp } from "./peers/scp.ts";
-import { makeReport, type Report, table } from "./report.ts";
+import { PEERS } from "./peers/all.ts";
+import { makeReport, type Report } from "./report.ts";
 import type { Scenario } from "./scenario.ts";
-import { lan } from "./scenarios/lan.ts";
-import { small } from "./scenarios/small.ts";
+import { cpu, lan } from "./scenarios/big-file.ts";
+import { many, small } from "./scenarios/many-files.ts";
+import { table } from "./table.ts";
 
-const PEERS: readonly Peer[] = [...packetboat, scp];
-const SCENARIOS: readonly Scenario[] = [lan, small];
-
-interface Arguments {
-  readonly scenarios: readonly Scenario[];
-  readonly peers: readonly Peer[] | undefined;
-  readonly quick: boolean;
-  readonly rounds: number;
-  readonly json: string | undefined;
-}
-
-function parse(): Arguments {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      quick: { type: "boolean", default: false },
-      peers: { type: "string" },
-      rounds: { type: "string" },
-      json: { type: "string" },
-    },
-  });
-  if (positionals.length === 0) {
-    throw new Error(`name a scenario: ${SCENARIOS.map(({ name }) => name).join(", ")}`);
-  }
-  const rounds = Number(values.rounds ?? (values.quick ? 2 : 5));
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error("--rounds: a whole number above 0");
-  return {
-    scenarios: positionals.map((name) => pick(SCENARIOS, name, "scenario")),
-    peers: values.peers?.split(",").map((name) => pick(PEERS, name, "peer")),
-    quick: values.quick,
-    rounds,
-    json: values.json,
-  };
-}
-
-function pick<T extends { readonly name: string }>(list: readonly T[], name: string, what: string): T {
-  const found = list.find((item) => item.name === name);
-  if (found === undefined) {
-    throw new Error(`no ${what} "${name}"; there are: ${list.map((item) => item.name).join(", ")}`);
-  }
-  return found;
-}
+const KNOWN = { peers: PEERS, scenarios: [lan, small, cpu, many] };
 
 /** tmpfs where it has room, so that the disk is not what is measured. */
 function roomyFolder(bytes: number): string {
@@ -70,25 +30,53 @@ function roomyFolder(bytes: number): string {
 }
 
 async function play(scenario: Scenario, options: Arguments): Promise<Report> {
-  const base = roomyFolder(scenario.spaceBytes(options.quick));
+  const base = roomyFolder(scenario.spaceBytes(options));
   await using folder = scratch(base);
-  mkdirSync(folder.at("source"));
-  const work = await scenario.prepare(folder.at("source"), options.quick);
-  const peers = options.peers ?? scenario.peers.map((name) => pick(PEERS, name, "peer"));
-  const say = (line: string) => process.stderr.write(`${scenario.name}: ${line}\n`);
-  const runs = await measure(peers, work, { rounds: options.rounds, scratch: folder.at("peers"), say });
-  return makeReport(scenario, work, { folder: base, runs });
+  // Servers that were stopped in the middle would stay, and so would gigabytes of memory.
+  const interrupted = () => {
+    killAll();
+    rmSync(folder.path, { recursive: true, force: true });
+    process.exit(130);
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const name of signals) process.once(name, interrupted);
+  try {
+    mkdirSync(folder.at("source"));
+    const work = await scenario.prepare(folder.at("source"), options);
+    const { rounds, hosts } = options;
+    const say = (line: string) => process.stderr.write(`${scenario.name}: ${line}\n`);
+    const { endurance } = scenario;
+    const runs = await measure(options.peersOf(scenario), work, {
+      rounds,
+      hosts,
+      endurance,
+      say,
+      scratch: folder.at("peers"),
+    });
+    return makeReport(scenario, { work, hosts, folder: base, runs });
+  } finally {
+    for (const name of signals) process.off(name, interrupted);
+  }
 }
 
 async function main(): Promise<void> {
-  const options = parse();
+  const options = parse(process.argv.slice(2), KNOWN);
+  if (options === "help") {
+    process.stdout.write(usage(KNOWN));
+    return;
+  }
   const reports: Report[] = [];
   for (const scenario of options.scenarios) {
     const report = await play(scenario, options);
-    process.stdout.write(`${table(report)}\n`);
+    process.stdout.write(`${table(report)}\n\n`);
     reports.push(report);
+    if (report.rows.some(({ failed }) => failed !== undefined)) process.exitCode = 1;
+    if (options.json !== undefined) writeFileSync(resolve(options.json), JSON.stringify(reports, null, 2));
+    if (options.svg !== undefined) {
+      mkdirSync(options.svg, { recursive: true });
+      writeFileSync(join(options.svg, `bench-${scenario.name}.svg`), chart(report));
+    }
   }
-  if (options.json !== undefined) writeFileSync(resolve(options.json), JSON.stringify(reports, null, 2));
 }
 
 await main().catch((error: unknown) => {

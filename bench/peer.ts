@@ -1,27 +1,37 @@
-/** Another way to move files over this machine's loopback, or ours. One file each in peers/. */
+import type { Side } from "./lib/side.ts";
+import type { Work } from "./scenario.ts";
+
+/** Another way to move files from one host to another, or ours. One file each in peers/. */
 export interface Peer {
-  /** As in `--peers`. */
+  /** As in `--peers`; `globus` there means every `globus-…`. */
   readonly name: string;
-  /** What it is, for the table. */
+  /** What it is and how it is tuned, for the table. */
   readonly title: string;
-  /** Why it cannot run here (not installed); undefined when it can. */
+  /** `ours` is not compared with itself; `baseline` copies without a network and is no peer. */
+  readonly role: "ours" | "peer" | "baseline";
+  /** Data travels encrypted. */
+  readonly sealed: boolean;
+  /** What it can move in one go. */
+  readonly kinds: readonly Work["kind"][];
+  /** Why it cannot run here (the package that is not installed); undefined when it can. */
   whyNot(): string | undefined;
-  /** Starts what it needs. `destination` is where its receiving side writes. */
+  /** Starts what it needs, through the sides alone, which account for it and stop it. */
   open(place: Place): Promise<OpenPeer>;
 }
 
 export interface Place {
-  /** Holds `source/` and nothing that a peer changes. */
+  /** Data flows from here to there, whichever of them is the server. */
+  readonly from: Side;
+  readonly to: Side;
+  /** The folder that holds the work; not to be changed. */
   readonly source: string;
   /** Empty before each run. */
   readonly destination: string;
-  /** For configuration, keys, logs. */
+  /** For configuration, keys, state. */
   readonly scratch: string;
 }
 
 export interface OpenPeer {
-  /** Moves the file, or the folder with its content, to below the destination. Resolves when it is done. */
-  send(what: { readonly path: string; readonly kind: "file" | "folder" }): Promise<void>;
-  /** Stops what `open` started. */
-  close(): Promise<void>;
+  /** Moves the file, or the folder with its content, under its own name to the destination. Resolves when it is done. */
+  send(work: Work): Promise<void>;
 }

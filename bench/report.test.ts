@@ -1,29 +1,108 @@
 import { expect, test } from "vitest";
-import { figures, makeReport, table } from "./report.ts";
+import { chart } from "./chart.ts";
+import type { PeerRuns } from "./measure.ts";
+import { makeReport, type Report, type Row } from "./report.ts";
+import { table } from "./table.ts";
 
-const work = { path: "x", kind: "file", bytes: 1e9, files: 1, unit: "Gbit/s" } as const;
+const GIB = 2 ** 30;
+const work = { title: "1 < 2 & 3", path: "/x", kind: "file", bytes: GIB, files: 1, unit: "Gbit/s" } as const;
+const host = { address: "127.0.0.1" };
 
-test("medians, also of an even number of runs", () => {
-  expect(figures([3, 1, 2], work)).toEqual({ medianSeconds: 2, minSeconds: 1, maxSeconds: 3, rate: 4 });
-  expect(figures([4, 1], work).medianSeconds).toBe(2.5);
-  expect(figures([2], { ...work, files: 10, unit: "files/s" }).rate).toBe(5);
+interface Setup extends Partial<Pick<Row, "role" | "sealed">> {
+  readonly seconds: readonly number[];
+  readonly cpu?: readonly [from: number, to: number];
+}
+
+function runsOf(name: string, { role = "peer", sealed = false, seconds, cpu = [1, 2] }: Setup): PeerRuns {
+  const peer = { name, title: name, role, sealed, kinds: [], whyNot: () => undefined, open: () => never() };
+  const runs = seconds.map((value) => ({ seconds: value, fromCpuSeconds: cpu[0], toCpuSeconds: cpu[1] }));
+  return seconds.length > 0 ? { peer, runs } : { peer, runs, skipped: "rsync is not installed" };
+}
+
+function never(): never {
+  throw new Error("nothing is opened here");
+}
+
+function reportOf(runs: readonly PeerRuns[], chartOf: Report["chart"] = "rate"): Report {
+  return makeReport(
+    { name: "lan", chart: chartOf },
+    { work, hosts: { from: host, to: host }, folder: "/f", runs },
+  );
+}
+
+const four = reportOf([
+  runsOf("pb", { role: "ours", sealed: true, seconds: [2, 1, 4], cpu: [1.5, 0.5] }),
+  runsOf("globus", { seconds: [4] }),
+  runsOf("scp", { sealed: true, seconds: [8], cpu: [4, 4] }),
+  runsOf("rsync", { seconds: [] }),
+  runsOf("cp", { role: "baseline", seconds: [1], cpu: [0.5, 0] }),
+]);
+const line = (text: string, start: string) => text.split("\n").find((one) => one.startsWith(start));
+
+test("figures: ratios to the best peer, which is never ours nor cp, and to cp", () => {
+  const [pb, globus, scp, rsync, cp] = four.rows;
+  expect(pb?.figures).toMatchObject({
+    seconds: { median: 2, min: 1, max: 4 },
+    toBestPeer: 2,
+    toCp: 0.5,
+    fromCpuPerGib: 1.5,
+    toCpuPerGib: 0.5,
+    cpuPerGib: 2,
+  });
+  expect(pb?.figures?.rate).toBeCloseTo((GIB * 8) / 2e9);
+  expect(globus?.figures?.toBestPeer).toBe(1);
+  expect(scp?.figures?.toBestPeer).toBe(0.5);
+  expect(rsync).toMatchObject({ skipped: "rsync is not installed", runs: [] });
+  expect(rsync).not.toHaveProperty("figures");
+  expect(cp?.figures?.toCp).toBe(1);
 });
 
-test("the table names what was skipped and compares with the first peer", () => {
-  const scenario = {
-    name: "lan",
-    title: "one file",
-    peers: [],
-    spaceBytes: () => 0,
-    prepare: async () => work,
-  };
-  const runs = [
-    { peer: "pb", title: "ours", seconds: [1] },
-    { peer: "scp", title: "theirs", seconds: [3] },
-    { peer: "rsync", title: "other", seconds: [], skipped: "not installed" },
-  ];
-  const text = table(makeReport(scenario, work, { folder: "f", runs }));
-  expect(text).toMatch(/ours.*1\.000.*8\.00.*1\.00/);
-  expect(text).toMatch(/theirs.*3\.000.*2\.67.*3\.00/);
-  expect(text).toMatch(/other.*SKIPPED: not installed/);
+test("without a peer or cp there is nothing to compare with", () => {
+  const [row] = reportOf([runsOf("pb", { role: "ours", seconds: [1] })]).rows;
+  expect(row?.figures).not.toHaveProperty("toBestPeer");
+  expect(row?.figures).not.toHaveProperty("toCp");
+});
+
+test("a report holds no path of this machine's source", () => {
+  expect(JSON.stringify(four)).not.toContain('"path"');
+});
+
+test("the table has a line for each, also for those that were skipped", () => {
+  const text = table(four);
+  expect(line(text, "pb")).toMatch(/2\.000 +1\.000 +4\.000 +4\.29 +2\.00× +50 % +2\.00 +1\.50 +0\.50$/);
+  expect(line(text, "rsync")).toMatch(/^rsync +SKIPPED: rsync is not installed$/);
+  expect(text).toContain("pb needs 25 % of what scp needs");
+  expect(text).not.toContain("MiB");
+});
+
+test("a peer that failed is in the table with its first line, and nothing is compared with it", () => {
+  const broken = { ...runsOf("globus", { seconds: [] }), failed: "exit 1\nlong story" };
+  const report = reportOf([runsOf("pb", { role: "ours", seconds: [1] }), broken]);
+  expect(line(table(report), "globus")).toMatch(/^globus +FAILED: exit 1$/);
+  expect(report.rows[0]?.figures).not.toHaveProperty("toBestPeer");
+});
+
+test("memory and the last tenth have columns where they were measured", () => {
+  const watched = runsOf("pb", { role: "ours", seconds: [1] });
+  const runs = watched.runs.map((run) => ({ ...run, lastOverFirst: 0.9 }));
+  const text = table(reportOf([{ ...watched, runs, fromPeakBytes: 100 << 20, toPeakBytes: 50 << 20 }]));
+  expect(line(text, "pb")).toMatch(/ 100 +50 +0\.90×$/);
+});
+
+test("the chart draws what was measured, to scale, and escapes what it writes", () => {
+  const svg = chart(four);
+  expect(svg).toContain("1 &lt; 2 &amp; 3");
+  expect(svg).not.toContain(">rsync<");
+  const widths = [...svg.matchAll(/<rect x="\d+" y="\d+" width="([\d.]+)"/g)].map(([, width]) =>
+    Number(width),
+  );
+  expect(widths).toEqual([210, 105, 52.5, 420]);
+});
+
+test("the chart of CPU time shows CPU time", () => {
+  const svg = chart(
+    reportOf([runsOf("pb", { seconds: [1], cpu: [1, 1] }), runsOf("scp", { seconds: [9] })], "cpu"),
+  );
+  expect(svg).toContain("CPU seconds per GiB, less is better");
+  expect(svg).toMatch(/>2\.00<[\s\S]*>3\.00</);
 });

@@ -1,36 +1,37 @@
 import { basename, join } from "node:path";
-import { mustPass, pb } from "../../test/e2e/harness.ts";
-import { startServer } from "../../test/e2e/lib/server.ts";
+import { PB } from "../../test/e2e/lib/process.ts";
 import type { OpenPeer, Peer, Place } from "../peer.ts";
 
 async function open(place: Place, args: readonly string[]): Promise<OpenPeer> {
-  const state = join(place.scratch, "state");
-  const home = join(place.scratch, "home");
-  const server = await startServer({ roots: [place.destination], state });
-  const add = ["remote", "add", "box", server.invite ?? ""];
-  mustPass(add, await pb(add, { home }));
+  const { from, to, destination } = place;
+  const env = { PB_HOME: join(place.scratch, "home") };
+  const serve = ["serve", "--json", "--listen", `${to.address}:0`, "--root", destination];
+  const ready = await to.daemon(PB, [...serve, "--state", join(place.scratch, "state")]);
+  const { invite } = JSON.parse(ready) as { readonly invite: string };
+  await from.run(PB, ["remote", "add", "box", invite], env);
   return {
     send: async ({ path, kind }) => {
       const target = kind === "file" ? "box:/" : `box:/${basename(path)}`;
-      const command = ["transfer", "--json", ...args, path, target];
-      mustPass(command, await pb(command, { home, timeoutMs: 600_000 }));
-    },
-    close: async () => {
-      await server.stop();
+      await from.run(PB, ["transfer", "--quiet", ...args, path, target], env);
     },
   };
 }
 
 const variant = (name: string, title: string, ...args: string[]): Peer => ({
   name,
-  title,
+  title: `pb ${title}`,
+  role: "ours",
+  sealed: !args.includes("off"),
+  kinds: ["file", "folder"],
   whyNot: () => undefined,
   open: (place) => open(place, args),
 });
 
 export const packetboat: readonly Peer[] = [
-  variant("pb", "pb transfer (sealed, UDP)", "--transport", "udp"),
-  variant("pb-tcp", "pb transfer (sealed, TCP)", "--transport", "tcp"),
-  variant("pb-clear", "pb transfer (--seal off, UDP)", "--transport", "udp", "--seal", "off"),
-  variant("pb-tcp-clear", "pb transfer (--seal off, TCP)", "--transport", "tcp", "--seal", "off"),
+  variant("pb", "(sealed)"),
+  variant("pb-udp", "--transport udp (sealed)", "--transport", "udp"),
+  variant("pb-tcp", "--transport tcp (sealed)", "--transport", "tcp"),
+  variant("pb-clear", "--seal off", "--seal", "off"),
+  variant("pb-udp-clear", "--transport udp --seal off", "--transport", "udp", "--seal", "off"),
+  variant("pb-tcp-clear", "--transport tcp --seal off", "--transport", "tcp", "--seal", "off"),
 ];

@@ -1,0 +1,97 @@
+import { parseArgs } from "node:util";
+import type { Hosts } from "../measure.ts";
+import type { Peer } from "../peer.ts";
+import type { Scenario, Size } from "../scenario.ts";
+import type { Host } from "./side.ts";
+
+export interface Arguments extends Size {
+  readonly scenarios: readonly Scenario[];
+  readonly rounds: number;
+  readonly hosts: Hosts;
+  readonly json: string | undefined;
+  /** A folder. */
+  readonly svg: string | undefined;
+  /** Those named, else the scenario's own. */
+  peersOf(scenario: Scenario): readonly Peer[];
+}
+
+export interface Known {
+  readonly peers: readonly Peer[];
+  readonly scenarios: readonly Scenario[];
+}
+
+const OPTIONS = {
+  quick: { type: "boolean", default: false },
+  full: { type: "boolean", default: false },
+  peers: { type: "string" },
+  runs: { type: "string" },
+  json: { type: "string" },
+  svg: { type: "string" },
+  from: { type: "string", default: "127.0.0.1" },
+  to: { type: "string", default: "127.0.0.1" },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+export function parse(args: readonly string[], known: Known): Arguments | "help" {
+  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options: OPTIONS });
+  if (values.help) return "help";
+  if (positionals.length === 0)
+    throw new Error(`name a scenario: ${names(known.scenarios)} (--help says more)`);
+  const rounds = Number(values.runs ?? (values.quick ? 2 : 5));
+  if (!Number.isInteger(rounds) || rounds < 1) throw new Error("--runs: a whole number above 0");
+  if (values.quick && values.full) throw new Error("--quick and --full exclude each other");
+  const named = values.peers?.split(",").flatMap((name) => group(known.peers, name));
+  return {
+    scenarios: positionals.map((name) => pick(known.scenarios, name)),
+    rounds,
+    quick: values.quick,
+    full: values.full,
+    hosts: { from: host("--from", values.from), to: host("--to", values.to) },
+    json: values.json,
+    svg: values.svg,
+    peersOf: (scenario) => named ?? scenario.peers.flatMap((name) => group(known.peers, name)),
+  };
+}
+
+export function usage({ scenarios, peers }: Known): string {
+  return `npm run bench -- SCENARIO… [options]
+
+SCENARIO      ${names(scenarios)}
+--quick       smaller work, 2 runs
+--full        larger work where a scenario has it (many: 1,000,000 files)
+--runs N      counted runs of each peer; default 5; one more goes before
+--peers LIST  ${names(peers)};
+              globus: all of its variants
+--json FILE   everything measured
+--svg DIR     a chart for each scenario
+--from HOST   where the data is, as ADDRESS or NAMESPACE=ADDRESS (ip netns); default 127.0.0.1
+--to HOST     where it goes
+
+What is not installed is shown as SKIPPED; bench/install-peers.sh installs it (Debian, Ubuntu).
+`;
+}
+
+function names(list: readonly { readonly name: string }[]): string {
+  return list.map(({ name }) => name).join(", ");
+}
+
+function pick(scenarios: readonly Scenario[], name: string): Scenario {
+  const found = scenarios.find((scenario) => scenario.name === name);
+  if (found === undefined) throw new Error(`no scenario "${name}"; there are: ${names(scenarios)}`);
+  return found;
+}
+
+/** The peer of that name, else all whose names go on with a hyphen. */
+function group(peers: readonly Peer[], name: string): Peer[] {
+  const exact = peers.filter((peer) => peer.name === name);
+  const found = exact.length > 0 ? exact : peers.filter((peer) => peer.name.startsWith(`${name}-`));
+  if (found.length === 0) throw new Error(`--peers: no peer "${name}"; there are: ${names(peers)}`);
+  return found;
+}
+
+function host(flag: string, text: string): Host {
+  const [first = "", address, ...rest] = text.split("=");
+  if (rest.length > 0 || first === "" || address === "")
+    throw new Error(`${flag}: ADDRESS or NAMESPACE=ADDRESS`);
+  return address === undefined ? { address: first } : { namespace: first, address };
+}
