@@ -66,7 +66,7 @@ export declare class NativeSession {
   receive(options: NativeReceiveOptions, root: NativeRoot, listener: (arg: NativeUpdate) => void): NativeReceiveJob
   /** `listener` hears once why the session ended: `{code, message}`, or both null after `close()`. */
   onClose(listener: (arg: NativeClosed) => void): void
-  /** Lets what is queued leave, then ends the session. Idempotent. */
+  /** Ends the session: at once when a job still runs, else when what is queued has left. Idempotent. */
   close(): Promise<void>
 }
 

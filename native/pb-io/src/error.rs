@@ -62,6 +62,12 @@ impl fmt::Display for Code {
 }
 
 impl Code {
+    /// The code of a text that came over the wire; one of a newer peer is `Internal` here.
+    pub fn from_wire(text: &[u8]) -> Code {
+        let known = std::str::from_utf8(text).ok().and_then(Code::parse);
+        known.unwrap_or(Code::Internal)
+    }
+
     /// The code of an operating system error, `IoError` where there is no better one.
     pub fn from_errno(errno: rustix::io::Errno) -> Code {
         use rustix::io::Errno as E;

@@ -307,12 +307,40 @@ fn holes_stay_holes() {
     drop(file);
     let (state, sent, _) = copy(&s.path("a"), &s.path("b"), &COPY);
     assert_eq!(state, State::Done);
+    let counters = &sent.status.counters;
+    assert_eq!(get(&counters.bytes), get(&counters.total_bytes));
     assert_eq!(snapshot(&s.path("a")), snapshot(&s.path("b")));
     assert!(fs::metadata(s.path("b/sparse")).unwrap().blocks() * 512 < 1 << 20);
     assert_eq!(
         sent.status.hashes()[0].hash,
         *blake3::hash(&fs::read(s.path("a/sparse")).unwrap()).as_bytes()
     );
+}
+
+#[test]
+fn holes_are_zeros_in_a_stream() {
+    let s = Scratch::new();
+    let file = fs::File::create(s.path("a/sparse")).unwrap();
+    file.set_len(3 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"here", 2 << 20).unwrap();
+    drop(file);
+    let (a, b) = sessions(16 << 20);
+    let (sent, received) = (status(), status());
+    let root = Root::open(&s.path("a"), Resolve::Beneath, true).unwrap();
+    let out = fs::File::create(s.path("out")).unwrap();
+    let recv = RecvOptions {
+        stream: Some(out),
+        ..recv_options(root.clone(), Vec::new())
+    };
+    RecvJob::start(&b, recv, Arc::clone(&received.status)).unwrap();
+    let list = entries(&root);
+    let job = SendJob::start(&a, send_options(root), Arc::clone(&sent.status)).unwrap();
+    job.push(list);
+    job.finish();
+    assert_eq!((sent.wait(), received.wait()), (State::Done, State::Done));
+    assert!(fs::read(s.path("out")).unwrap() == fs::read(s.path("a/sparse")).unwrap());
+    a.end(None);
+    b.end(None);
 }
 
 #[test]
@@ -521,7 +549,11 @@ fn an_aborted_sender_lets_its_readers_go_though_nobody_takes_its_data() {
     let job = SendJob::start(&session, send_options(root), Arc::clone(&sent.status)).unwrap();
     job.push(list);
     let mut accept = Vec::new();
-    Note::Accept { push: true }.encode(&mut accept);
+    Note::Accept {
+        push: true,
+        dense: false,
+    }
+    .encode(&mut accept);
     accept.extend_from_slice(&message_trailer(1));
     let Ok(Place::Into(unit)) = session.place(0, accept.len() as u32) else {
         panic!("a place")

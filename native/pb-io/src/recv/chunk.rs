@@ -5,16 +5,18 @@ use std::sync::atomic::Ordering;
 
 use pb_proto::message::note::Note;
 
-use super::early::{Chunk, Early};
+use super::early::Early;
 use super::file::{LargeFile, write_at};
 use super::{RecvJob, shown};
 use crate::error::Code;
 use crate::hash;
 use crate::job::add;
+use crate::session::Chunk;
 
 impl RecvJob {
     /// A chunk unit.
-    pub(crate) fn chunk(&self, id: u32, chunk: Chunk) {
+    pub(super) fn chunk_arrived(&self, chunk: Chunk) {
+        let id = chunk.trailer.file;
         let _busy = self.gate.enter();
         if let Some((file, Early::Chunk(chunk))) = self.large_or_early(id, Early::Chunk(chunk)) {
             self.chunk_of(&file, chunk);
@@ -30,13 +32,13 @@ impl RecvJob {
     }
 
     fn chunk_of(&self, file: &Arc<LargeFile>, chunk: Chunk) {
-        let (offset, len) = (chunk.offset, chunk.data);
+        let (offset, len) = (chunk.trailer.offset, chunk.bytes().len());
         if !file.fits(offset, len) {
             let text = "a chunk that the file can't have";
             return self.drop_large(file, Code::ProtocolViolation, text);
         }
         let hash = hash::chunk(offset, chunk.bytes());
-        if hash.chaining_value != chunk.value {
+        if hash.chaining_value != chunk.trailer.chaining_value {
             return self.bad(file, offset);
         }
         // Claimed before it is written: nothing verified is ever written over.
@@ -59,7 +61,8 @@ impl RecvJob {
         let Some(target) = file.target() else {
             return false;
         };
-        let Err(e) = write_at(&target, chunk.bytes(), chunk.offset, file.is_sparse()) else {
+        let sparse = chunk.trailer.sparse || file.is_sparse();
+        let Err(e) = write_at(&target, chunk.bytes(), chunk.trailer.offset, sparse) else {
             return true;
         };
         let code = rustix::io::Errno::from_io_error(&e).map_or(Code::IoError, Code::from_errno);

@@ -291,7 +291,7 @@ fn sync_folders(job: &RecvJob, folders: &FoldersToSync) -> Result<(), Errno> {
     if !job.options.fsync {
         return Ok(());
     }
-    if folders.len() >= SYNCFS_FROM {
+    if job.parents.take_made() || folders.len() >= SYNCFS_FROM {
         return syncfs(job.base_fd());
     }
     folders

@@ -4,25 +4,8 @@ use std::collections::HashMap;
 
 use pb_proto::message::item::ChunkRun;
 
-use crate::buffer::Buffer;
 use crate::hash::Hash;
-use crate::session::Credit;
-
-/// A chunk as it arrived. Its credit goes back to the peer when it is dropped, after its memory.
-pub(crate) struct Chunk {
-    pub buffer: Buffer,
-    /// How many bytes of the buffer are the file's.
-    pub data: usize,
-    pub offset: u64,
-    pub value: Hash,
-    pub credit: Option<Credit>,
-}
-
-impl Chunk {
-    pub fn bytes(&self) -> &[u8] {
-        &self.buffer.as_slice()[..self.data]
-    }
-}
+use crate::session::Chunk;
 
 /// One thing that came too early.
 pub(super) enum Early {

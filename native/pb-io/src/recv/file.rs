@@ -72,6 +72,11 @@ impl LargeFile {
         }
     }
 
+    /// Bytes that were written, holes apart.
+    pub fn written(&self) -> u64 {
+        self.state.lock().written
+    }
+
     /// Removes what was written, and takes it off the counter.
     pub fn discard(&self, verified: &AtomicU64) {
         let mut s = self.state.lock();

@@ -25,8 +25,8 @@ impl RecvJob {
         if meta.path.is_empty() {
             return self.made(meta);
         }
-        match self.base.mkdir(&meta.path, true, 0o700) {
-            Ok(_) => self.made(meta),
+        match self.parents.make(&meta.path, 0o700) {
+            Ok(()) => self.made(meta),
             Err(e) => match self.base.stat(&meta.path, true) {
                 Ok(there) if there.kind == Kind::Directory => self.made(meta),
                 _ => self.refuse(meta, &e),

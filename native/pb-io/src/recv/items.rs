@@ -11,7 +11,6 @@ use crate::error::Code;
 use crate::fs::{FsError, Kind};
 use crate::hash::Hash;
 use crate::job::add;
-use crate::send::parse_code;
 
 impl From<&ItemMeta<'_>> for Meta {
     fn from(m: &ItemMeta<'_>) -> Meta {
@@ -28,7 +27,7 @@ impl From<&ItemMeta<'_>> for Meta {
 
 impl RecvJob {
     /// Does what a bundle says. An error is a breach of the protocol.
-    pub(crate) fn bundle(&self, items: &[u8]) -> Result<(), DecodeError> {
+    pub(super) fn bundle_arrived(&self, items: &[u8]) -> Result<(), DecodeError> {
         let _busy = self.gate.enter();
         let mut answers = Vec::new();
         for item in Items::new(items) {
@@ -222,6 +221,11 @@ impl RecvJob {
             file.discard(&self.status.counters.bytes);
         }
         drop(decided);
-        self.fail_entry(id, &path, parse_code(code), &String::from_utf8_lossy(text));
+        self.fail_entry(
+            id,
+            &path,
+            Code::from_wire(code),
+            &String::from_utf8_lossy(text),
+        );
     }
 }

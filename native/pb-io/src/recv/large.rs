@@ -147,6 +147,8 @@ impl RecvJob {
         let Some((temp, handle)) = file.take_place() else {
             return;
         };
+        // Its holes are verified, too.
+        self.count(size.saturating_sub(file.written()));
         let finished = rustix::fs::ftruncate(&handle, size)
             .and_then(|()| apply(&handle, &file.meta, &self.options));
         if let Err(e) = finished {

@@ -25,16 +25,16 @@ use std::sync::{Arc, Weak};
 
 use crossbeam_channel::{Sender, unbounded};
 use parking_lot::{Mutex, MutexGuard};
+use pb_proto::message::DecodeError;
 use pb_proto::message::note::{Note, Outcome};
 use pb_proto::range_set::RangeSet;
 
 use crate::error::Code;
 use crate::fs::{Root, join, split};
 use crate::job::{JobError, State, Status, add};
-use crate::session::{Job, Session};
+use crate::session::{AnyJob, Chunk, Job, Session};
 use crate::transport::TransportError;
 use commit::Commit;
-pub(crate) use early::Chunk;
 use early::EarlyThings;
 use file::LargeFile;
 use folders::Folders;
@@ -139,8 +139,13 @@ impl RecvJob {
         options: RecvOptions,
         status: Arc<Status>,
     ) -> Result<Arc<RecvJob>, JobError> {
-        let (base, name) = open_base(&options)?;
+        let Base {
+            root: base,
+            name,
+            made,
+        } = open_base(&options)?;
         let fresh = options.stream.is_some() || policy::is_fresh(&base, &name);
+        let dense = options.stream.is_some();
         let push = fresh || options.overwrite == Overwrite::Always;
         let stream = match &options.stream {
             Some(file) => Some(Mutex::new(
@@ -150,7 +155,7 @@ impl RecvJob {
         };
         let (commits, queue) = unbounded();
         let job = Arc::new(RecvJob {
-            parents: Parents::new(base.clone()),
+            parents: Parents::new(base.clone(), made),
             base_dir: base
                 .open_dir(b"")
                 .map_err(|e| job_error(e.code, &e.to_string()))?,
@@ -171,28 +176,12 @@ impl RecvJob {
         commit::spawn(&job, queue)
             .map_err(|e| job_error(Code::ResourceExhausted, &e.to_string()))?;
         let number = job.options.job;
-        if let Err(e) = session.add_job(number, Job::Receive(Arc::clone(&job))) {
+        if let Err(e) = session.add_job(number, Arc::clone(&job) as AnyJob) {
             job.end_committer(State::Failed);
             return Err(job_error(e.code, &e.message));
         }
-        session.send_notes(number, &[Note::Accept { push }]);
+        session.send_notes(number, &[Note::Accept { push, dense }]);
         Ok(job)
-    }
-
-    pub(crate) fn hear(&self, note: &Note<'_>) {
-        if let Note::Abort { code, text } = note {
-            let code = crate::send::parse_code(code);
-            self.status.error(JobError {
-                code,
-                path: Vec::new(),
-                message: String::from_utf8_lossy(text).into_owned(),
-            });
-            self.stop(if code == Code::Aborted {
-                State::Aborted
-            } else {
-                State::Failed
-            });
-        }
     }
 
     /// Stops the job and tells the sender.
@@ -210,18 +199,6 @@ impl RecvJob {
             session.send_notes(self.options.job, &[note]);
         }
         self.stop(state);
-    }
-
-    /// The session broke.
-    pub(crate) fn fail(&self, why: &TransportError) {
-        if !self.status.has_ended() {
-            self.status.error(job_error(why.code, &why.message));
-        }
-        self.stop(if why.code == Code::Aborted {
-            State::Aborted
-        } else {
-            State::Failed
-        });
     }
 
     /// Ends the job; what has no final name yet is removed.
@@ -390,6 +367,47 @@ impl RecvJob {
     }
 }
 
+impl Job for RecvJob {
+    fn receives(&self) -> bool {
+        true
+    }
+
+    fn chunk(&self, chunk: Chunk) {
+        self.chunk_arrived(chunk);
+    }
+
+    fn bundle(&self, items: &[u8]) -> Result<(), DecodeError> {
+        self.bundle_arrived(items)
+    }
+
+    fn hear(&self, note: &Note<'_>) {
+        if let Note::Abort { code, text } = note {
+            let code = Code::from_wire(code);
+            self.status.error(JobError {
+                code,
+                path: Vec::new(),
+                message: String::from_utf8_lossy(text).into_owned(),
+            });
+            self.stop(if code == Code::Aborted {
+                State::Aborted
+            } else {
+                State::Failed
+            });
+        }
+    }
+
+    fn fail(&self, why: &TransportError) {
+        if !self.status.has_ended() {
+            self.status.error(job_error(why.code, &why.message));
+        }
+        self.stop(if why.code == Code::Aborted {
+            State::Aborted
+        } else {
+            State::Failed
+        });
+    }
+}
+
 pub(crate) fn job_error(code: Code, message: &str) -> JobError {
     JobError {
         code,
@@ -398,10 +416,23 @@ pub(crate) fn job_error(code: Code, message: &str) -> JobError {
     }
 }
 
-/// The folder that everything goes below, and the name of the one file where it has one.
-fn open_base(options: &RecvOptions) -> Result<(Root, Vec<u8>), JobError> {
+/// Where a job writes.
+struct Base {
+    /// Everything goes below it.
+    root: Root,
+    /// Of the one file, where it has one.
+    name: Vec<u8>,
+    /// The folder was not there before.
+    made: bool,
+}
+
+fn open_base(options: &RecvOptions) -> Result<Base, JobError> {
     if options.stream.is_some() {
-        return Ok((options.root.clone(), Vec::new()));
+        return Ok(Base {
+            root: options.root.clone(),
+            name: Vec::new(),
+            made: false,
+        });
     }
     let at = |e: crate::fs::FsError| JobError {
         code: e.code,
@@ -422,12 +453,17 @@ fn open_base(options: &RecvOptions) -> Result<(Root, Vec<u8>), JobError> {
             message: "no file name".into(),
         });
     }
+    let mut made = false;
     if !folder.is_empty() {
-        options.root.mkdir(&folder, true, 0).map_err(at)?;
+        made = options.root.mkdir(&folder, true, 0).map_err(at)?;
     }
     // What is sent may hold links: from here on none leads out.
     let base = options.root.sub(&folder, true).and_then(|r| r.confined());
-    Ok((base.map_err(at)?, name))
+    Ok(Base {
+        root: base.map_err(at)?,
+        name,
+        made,
+    })
 }
 
 /// For messages: a path as the user may know it.

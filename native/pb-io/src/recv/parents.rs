@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
@@ -18,14 +19,18 @@ pub(super) struct Parents {
     base: Root,
     open: Mutex<HashMap<Vec<u8>, Arc<OwnedFd>>>,
     kept: usize,
+    /// A folder was made whose own name is not on disk yet.
+    made: AtomicBool,
 }
 
 impl Parents {
-    pub fn new(base: Root) -> Parents {
+    /// `made`: the base itself is new.
+    pub fn new(base: Root, made: bool) -> Parents {
         Parents {
             base,
             open: Mutex::default(),
             kept: share_of_descriptors(KEPT),
+            made: AtomicBool::new(made),
         }
     }
 
@@ -50,10 +55,23 @@ impl Parents {
         Ok(fd)
     }
 
+    /// Makes a folder with its parents; content with one that is there.
+    pub fn make(&self, path: &[u8], mode: u32) -> Result<(), FsError> {
+        if self.base.mkdir(path, true, mode)? {
+            self.made.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Were folders made since the last call? Then their names need a sync, too.
+    pub fn take_made(&self) -> bool {
+        self.made.swap(false, Ordering::AcqRel)
+    }
+
     fn open(&self, path: &[u8]) -> Result<OwnedFd, FsError> {
         match self.base.open_dir(path) {
             Err(e) if e.code == Code::NotFound => {
-                self.base.mkdir(path, true, 0)?;
+                self.make(path, 0)?;
                 self.base.open_dir(path)
             }
             other => other,

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use super::commit::Commit;
 use super::file::LargeFile;
-use super::{Chunk, Meta, RecvJob};
+use super::{Meta, RecvJob};
 use crate::error::Code;
 use crate::hash::{self, Hash};
 use crate::job::State;
 use crate::pipe::write_full;
+use crate::session::Chunk;
 
 /// Chunks that came too early wait here with their credit, so that what waits is bounded by the grant. The sender
 /// reads at most a few ahead of the lowest unsent one, so the lowest always has credit.
@@ -48,11 +49,11 @@ impl Stream {
     }
 
     fn write(&mut self, mut chunk: Chunk) -> io::Result<()> {
-        if chunk.offset != self.next {
+        if chunk.trailer.offset != self.next {
             if self.again.is_some_and(|again| self.next <= again) {
                 chunk.credit = None;
             }
-            self.waiting.insert(chunk.offset, chunk);
+            self.waiting.insert(chunk.trailer.offset, chunk);
             return Ok(());
         }
         self.put(chunk.bytes())?;
@@ -100,6 +101,12 @@ impl RecvJob {
     }
 
     pub(super) fn stream_done(&self, file: &Arc<LargeFile>, size: u64, hash: Hash) {
+        let whole = self.stream.as_ref().is_some_and(|s| s.lock().next == size);
+        if !whole {
+            // Its holes were left out, though they can't be made here.
+            let text = "the sender left out holes of a stream";
+            return self.fail_entry(file.meta.id, &file.meta.path, Code::ProtocolViolation, text);
+        }
         self.commit(Commit::Streamed {
             meta: file.meta.clone(),
             size,

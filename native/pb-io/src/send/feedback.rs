@@ -11,9 +11,9 @@ use crate::hash::Hash;
 use crate::job::{JobError, State, add};
 
 impl SendJob {
-    pub(crate) fn hear(&self, note: &Note<'_>) {
+    pub(super) fn heard(&self, note: &Note<'_>) {
         match note {
-            Note::Accept { push } => self.plan.lock().accept(*push),
+            Note::Accept { push, dense } => self.plan.lock().accept(*push, *dense),
             Note::Want { id } => self.plan.lock().want(*id),
             Note::Bad { id, offset } => self.again(*id, *offset),
             Note::Progress { bytes } => {
@@ -70,7 +70,7 @@ impl SendJob {
             }
             Outcome::Failed { code, text } => {
                 add(&counters.failed, 1);
-                self.error(&sent, parse_code(code), &String::from_utf8_lossy(text));
+                self.error(&sent, Code::from_wire(code), &String::from_utf8_lossy(text));
             }
         }
         if self.plan.lock().result_done() {
@@ -142,7 +142,7 @@ impl SendJob {
     }
 
     fn aborted(&self, code: &[u8], text: &[u8]) {
-        let code = parse_code(code);
+        let code = Code::from_wire(code);
         let message = String::from_utf8_lossy(text).into_owned();
         self.status.error(JobError {
             code,
@@ -155,12 +155,4 @@ impl SendJob {
             State::Failed
         });
     }
-}
-
-/// A code of a newer peer is an `Internal` one here.
-pub(crate) fn parse_code(code: &[u8]) -> Code {
-    std::str::from_utf8(code)
-        .ok()
-        .and_then(Code::parse)
-        .unwrap_or(Code::Internal)
 }

@@ -67,6 +67,13 @@ impl LargeFile {
         }
     }
 
+    /// Has it holes, as far as its blocks tell?
+    fn is_sparse(&self) -> bool {
+        self.before
+            .as_ref()
+            .is_some_and(|m| m.blocks * 512 < m.size)
+    }
+
     pub fn is_hole(&self, index: u64) -> bool {
         let at = self
             .holes
@@ -175,6 +182,7 @@ impl SendJob {
         };
         let holes = before
             .as_ref()
+            .filter(|_| !self.plan.lock().dense())
             .map_or_else(Vec::new, |m| holes(&file, m, chunk_bytes));
         let skipped: u64 = holes.iter().map(|h| h.1).sum();
         let left = before
@@ -217,11 +225,7 @@ impl SendJob {
             };
             bundle.put(&open, encoded_bound(n.entry.target.len(), 0));
         }
-        let sparse = file
-            .before
-            .as_ref()
-            .is_some_and(|m| m.blocks * 512 < m.size);
-        if sparse {
+        if file.is_sparse() {
             bundle.put(
                 &Item::Holes {
                     id: n.id,
@@ -313,6 +317,7 @@ impl SendJob {
             file: file.id,
             offset,
             chaining_value: hash.chaining_value,
+            sparse: file.is_sparse(),
         }
         .encode();
         let body = if session.zero_copy() && !file.is_pipe() {

@@ -21,9 +21,10 @@ use crate::error::Code;
 use crate::fs::{Kind, Meta, Root};
 use crate::hash::Hash;
 use crate::job::{JobError, State, Status, add};
-use crate::session::{Job, Session};
+use crate::session::{AnyJob, Chunk, Job, Session};
 use crate::transport::TransportError;
-pub(crate) use feedback::parse_code;
+use pb_proto::message::DecodeError;
+use pb_proto::message::note::Note;
 use plan::Plan;
 
 /// Files up to this size travel whole inside bundles; larger ones in chunks.
@@ -108,7 +109,7 @@ impl SendJob {
             work: Condvar::new(),
             status,
         });
-        session.add_job(job.options.job, Job::Send(Arc::clone(&job)))?;
+        session.add_job(job.options.job, Arc::clone(&job) as AnyJob)?;
         for n in 0..reader_count() {
             let of_thread = Arc::clone(&job);
             let thread = thread::Builder::new().name(format!("pb-read-{n}"));
@@ -152,22 +153,6 @@ impl SendJob {
             session.send_notes(self.options.job, &[note]);
         }
         self.stop(State::Aborted);
-    }
-
-    /// The session broke.
-    pub(crate) fn fail(&self, why: &TransportError) {
-        if !self.status.has_ended() {
-            self.status.error(JobError {
-                code: why.code,
-                path: Vec::new(),
-                message: why.message.clone(),
-            });
-        }
-        self.stop(if why.code == Code::Aborted {
-            State::Aborted
-        } else {
-            State::Failed
-        });
     }
 
     pub(crate) fn stop(&self, state: State) {
@@ -217,6 +202,38 @@ impl SendJob {
             }
             self.work.wait_for(&mut plan, Duration::from_millis(500));
         }
+    }
+}
+
+impl Job for SendJob {
+    fn receives(&self) -> bool {
+        false
+    }
+
+    /// Nobody sends files to a sender: what comes is dropped, and its credit goes back.
+    fn chunk(&self, _: Chunk) {}
+
+    fn bundle(&self, _: &[u8]) -> Result<(), DecodeError> {
+        Ok(())
+    }
+
+    fn hear(&self, note: &Note<'_>) {
+        self.heard(note);
+    }
+
+    fn fail(&self, why: &TransportError) {
+        if !self.status.has_ended() {
+            self.status.error(JobError {
+                code: why.code,
+                path: Vec::new(),
+                message: why.message.clone(),
+            });
+        }
+        self.stop(if why.code == Code::Aborted {
+            State::Aborted
+        } else {
+            State::Failed
+        });
     }
 }
 

@@ -52,6 +52,7 @@ pub(crate) struct Plan {
     stopped: bool,
     /// The receiver's answer: may entries be pushed unasked?
     push: Option<bool>,
+    dense: bool,
     offered: HashMap<u32, Numbered>,
     wanted_small: VecDeque<Numbered>,
     wanted_large: VecDeque<Numbered>,
@@ -108,6 +109,7 @@ impl Plan {
             finish_said: false,
             stopped: false,
             push: None,
+            dense: false,
             offered: HashMap::new(),
             wanted_small: VecDeque::new(),
             wanted_large: VecDeque::new(),
@@ -156,8 +158,14 @@ impl Plan {
     }
 
     /// The receiver is ready.
-    pub fn accept(&mut self, push: bool) {
+    pub fn accept(&mut self, push: bool, dense: bool) {
         self.push = Some(push);
+        self.dense = dense;
+    }
+
+    /// Must holes be sent like data?
+    pub fn dense(&self) -> bool {
+        self.dense
     }
 
     /// The receiver wants an offered entry; one that was never offered is nothing to it.

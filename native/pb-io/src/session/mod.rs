@@ -2,6 +2,7 @@
 
 mod host;
 mod inbox;
+mod job;
 mod limiter;
 mod memory;
 mod outbox;
@@ -20,14 +21,12 @@ use pb_proto::units::MAX_UNIT;
 
 use crate::buffer::Budget;
 use crate::error::Code;
-use crate::recv::RecvJob;
-use crate::send::SendJob;
 use crate::transport::{InUnit, LaneId, OutBody, TransportError};
 use inbox::Inbox;
 pub use inbox::MIN_WINDOW;
+pub use job::{AnyJob, Chunk, Job};
 pub use memory::join;
 use outbox::Outbox;
-pub(crate) use work::Credit;
 
 /// What a session is told at the start.
 #[derive(Debug, Clone, Copy)]
@@ -56,9 +55,9 @@ pub struct Session {
     options: SessionOptions,
     /// Arrived units on their way to the writers; `None` once closed.
     arrived: Mutex<Option<Sender<Arc<InUnit>>>>,
-    jobs: Mutex<HashMap<u32, Job>>,
+    jobs: Mutex<HashMap<u32, AnyJob>>,
     /// Receivers that were ready before the sending job was there. Locked after `jobs`.
-    accepted: Mutex<HashMap<u32, bool>>,
+    accepted: Mutex<HashMap<u32, Accepted>>,
     lanes: Mutex<Lanes>,
     /// Data leaves over TCP in clear: chunks are sent by sendfile.
     zero_copy: AtomicBool,
@@ -68,12 +67,8 @@ pub struct Session {
 /// Hears why a session ended; `None`: it was closed.
 pub type OnClose = Box<dyn FnOnce(Option<TransportError>) + Send>;
 
-/// A job of a session, by its side.
-#[derive(Clone)]
-pub enum Job {
-    Send(Arc<SendJob>),
-    Receive(Arc<RecvJob>),
-}
+/// A receiver's answer: may entries be pushed unasked, must holes be sent?
+type Accepted = (bool, bool);
 
 #[derive(Default)]
 struct Lanes {
@@ -134,13 +129,13 @@ impl Session {
         all
     }
 
-    pub(crate) fn add_job(&self, number: u32, job: Job) -> Result<(), TransportError> {
+    pub(crate) fn add_job(&self, number: u32, job: AnyJob) -> Result<(), TransportError> {
         let mut jobs = self.jobs.lock();
         // Looked at under the lock: `end` takes the jobs after it has set this.
         if let Some(why) = self.lanes.lock().ended.clone() {
             return Err(why.unwrap_or_else(|| error(Code::Aborted, "the session is closed")));
         }
-        if let Job::Receive(_) = job {
+        if job.receives() {
             self.inbox
                 .widen((self.options.memory * 7 / 8).max(RECEIVING_WINDOW));
             self.outbox.wake_one();
@@ -151,29 +146,29 @@ impl Session {
                 "a job of that number is there already",
             ));
         }
-        jobs.insert(number, job.clone());
+        jobs.insert(number, Arc::clone(&job));
         let accepted = self.accepted.lock().remove(&number);
         drop(jobs);
-        if let (Job::Send(job), Some(push)) = (&job, accepted) {
-            job.hear(&Note::Accept { push });
+        if let Some((push, dense)) = accepted.filter(|_| !job.receives()) {
+            job.hear(&Note::Accept { push, dense });
         }
         Ok(())
     }
 
     /// A receiver is ready and waits for a sending job; it is told when the job comes.
-    pub(crate) fn accepted_early(&self, number: u32, push: bool) {
+    pub(crate) fn accepted_early(&self, number: u32, (push, dense): Accepted) {
         let jobs = self.jobs.lock();
-        if let Some(Job::Send(job)) = jobs.get(&number).cloned() {
+        if let Some(job) = jobs.get(&number).cloned() {
             drop(jobs);
-            return job.hear(&Note::Accept { push });
+            return job.hear(&Note::Accept { push, dense });
         }
         let mut accepted = self.accepted.lock();
         if accepted.len() < MAX_ACCEPTED {
-            accepted.insert(number, push);
+            accepted.insert(number, (push, dense));
         }
     }
 
-    pub(crate) fn job(&self, number: u32) -> Option<Job> {
+    pub(crate) fn job(&self, number: u32) -> Option<AnyJob> {
         self.jobs.lock().get(&number).cloned()
     }
 
@@ -223,16 +218,11 @@ impl Session {
             }
             lanes.ended = Some(why.clone());
         }
-        let jobs: Vec<Job> = self.jobs.lock().drain().map(|(_, job)| job).collect();
+        let jobs: Vec<AnyJob> = self.jobs.lock().drain().map(|(_, job)| job).collect();
         let reason = why
             .clone()
             .unwrap_or_else(|| error(Code::Aborted, "the session was closed"));
-        for job in jobs {
-            match job {
-                Job::Send(j) => j.fail(&reason),
-                Job::Receive(j) => j.fail(&reason),
-            }
-        }
+        jobs.iter().for_each(|job| job.fail(&reason));
         self.outbox.close();
         // The handle in JavaScript may live on for long.
         self.inbox.close();

@@ -7,9 +7,9 @@ use crossbeam_channel::Receiver;
 use pb_proto::message::note::{Note, Notes};
 use pb_proto::message::{self, Parsed};
 
-use super::{Job, Session, error};
+use super::job::Chunk;
+use super::{Session, error};
 use crate::error::Code;
-use crate::recv::Chunk;
 use crate::transport::{InUnit, TransportError};
 
 /// Enough to keep a disk's queue busy; more cores than that are better spent on lanes.
@@ -65,21 +65,20 @@ fn handle(session: &Arc<Session>, unit: &InUnit, credit: Credit) -> Result<(), T
     };
     match message::parse(buffer.as_slice()).map_err(violation)? {
         Parsed::Chunk { data, trailer } => {
-            if let Some(Job::Receive(job)) = session.job(trailer.job) {
-                let chunk = Chunk {
-                    data: data.len(),
-                    offset: trailer.offset,
-                    value: trailer.chaining_value,
+            let data = data.len();
+            if let Some(job) = session.job(trailer.job) {
+                job.chunk(Chunk {
+                    trailer,
                     buffer,
+                    data,
                     credit: Some(credit),
-                };
-                job.chunk(trailer.file, chunk);
+                });
             }
             Ok(())
         }
         Parsed::Bundle { job, items } => match session.job(job) {
-            Some(Job::Receive(job)) => job.bundle(items).map_err(violation),
-            _ => Ok(()),
+            Some(job) => job.bundle(items).map_err(violation),
+            None => Ok(()),
         },
         Parsed::Message { job, notes } => hear(session, job, notes),
     }
@@ -90,10 +89,9 @@ fn hear(session: &Arc<Session>, number: u32, notes: &[u8]) -> Result<(), Transpo
     for note in Notes::new(notes) {
         let note = note.map_err(violation)?;
         match (&job, note) {
-            (Some(Job::Send(job)), note) => job.hear(&note),
-            (Some(Job::Receive(job)), note) => job.hear(&note),
+            (Some(job), note) => job.hear(&note),
             // The receiver may be ready before the sending job is there.
-            (None, Note::Accept { push }) => session.accepted_early(number, push),
+            (None, Note::Accept { push, dense }) => session.accepted_early(number, (push, dense)),
             (None, _) => {}
         }
     }

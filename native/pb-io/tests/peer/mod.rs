@@ -188,6 +188,7 @@ impl Peer {
                 0 if offset < 1 << 62 => pb_io::hash::chunk(offset, data).chaining_value,
                 _ => [0; 32],
             },
+            sparse: false,
         };
         [data, &trailer.encode()].concat()
     }

@@ -19,6 +19,8 @@ use crate::error::Failure;
 
 /// Chunk unless told otherwise: large enough that a disk and an AEAD run at full speed, small enough for a core's cache.
 const CHUNK: u32 = 1 << 20;
+/// More would only hold descriptors on both sides.
+const MAX_PARALLEL_FILES: u32 = 256;
 /// Large files in flight unless told otherwise.
 const PARALLEL_FILES: u32 = 4;
 
@@ -80,7 +82,7 @@ pub fn start_send(
         job: options.job,
         roots,
         chunk_bytes,
-        parallel_files: parallel as usize,
+        parallel_files: parallel.min(MAX_PARALLEL_FILES) as usize,
         follow: options.follow,
         remove_sources: options.remove_sources,
     };

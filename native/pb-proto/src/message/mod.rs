@@ -11,13 +11,16 @@ pub use codec::DecodeError;
 use codec::Reader;
 
 /// Bytes of a [`ChunkTrailer`], the kind byte included.
-pub const CHUNK_TRAILER: usize = 4 + 4 + 8 + 32 + 1;
+pub const CHUNK_TRAILER: usize = 4 + 4 + 8 + 32 + 1 + 1;
 /// Bytes behind the items of a bundle or the notes of a message: job and kind.
 pub const LIST_TRAILER: usize = 4 + 1;
 
 const KIND_CHUNK: u8 = 1;
 const KIND_BUNDLE: u8 = 2;
 const KIND_MESSAGE: u8 = 3;
+
+/// In the flags of a chunk.
+const SPARSE: u8 = 1;
 
 /// What a chunk is a chunk of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub struct ChunkTrailer {
     pub offset: u64,
     /// BLAKE3 chaining value (not root) of the chunk at its offset.
     pub chaining_value: [u8; 32],
+    /// The file has holes: blocks of zeros need not be written. Said with each chunk, as units have no order.
+    pub sparse: bool,
 }
 
 /// A unit, parsed from its end.
@@ -78,6 +83,7 @@ impl ChunkTrailer {
             file: r.u32()?,
             offset: r.u64()?,
             chaining_value: r.array()?,
+            sparse: read_flags(r.u8()?)?,
         })
     }
 
@@ -88,8 +94,17 @@ impl ChunkTrailer {
         out[4..8].copy_from_slice(&self.file.to_be_bytes());
         out[8..16].copy_from_slice(&self.offset.to_be_bytes());
         out[16..48].copy_from_slice(&self.chaining_value);
-        out[48] = KIND_CHUNK;
+        out[48] = if self.sparse { SPARSE } else { 0 };
+        out[49] = KIND_CHUNK;
         out
+    }
+}
+
+fn read_flags(flags: u8) -> Result<bool, DecodeError> {
+    match flags {
+        0 => Ok(false),
+        SPARSE => Ok(true),
+        _ => Err(DecodeError::Unknown("chunk flag")),
     }
 }
 
@@ -120,6 +135,7 @@ mod tests {
             file: 9,
             offset: 1 << 40,
             chaining_value: [3; 32],
+            sparse: true,
         };
         let mut unit = b"data".to_vec();
         unit.extend_from_slice(&t.encode());

@@ -26,6 +26,8 @@ pub enum Note<'a> {
     /// The receiver is ready; `push`: nothing is there, so entries need not be offered first.
     Accept {
         push: bool,
+        /// Holes can't be left out: the bytes go to a stream.
+        dense: bool,
     },
     /// Send the offered entry.
     Want {
@@ -98,7 +100,7 @@ fn read_note<'a>(r: &mut Reader<'a>) -> Result<Note<'a>, DecodeError> {
     let tag = r.u8()?;
     let result = |id, outcome| Note::Result { id, outcome };
     Ok(match tag {
-        ACCEPT => Note::Accept { push: r.u8()? != 0 },
+        ACCEPT => read_accept(r.u8()?),
         WANT => Note::Want {
             id: r.varint32("id")?,
         },
@@ -129,11 +131,20 @@ fn read_note<'a>(r: &mut Reader<'a>) -> Result<Note<'a>, DecodeError> {
     })
 }
 
+fn read_accept(bits: u8) -> Note<'static> {
+    Note::Accept {
+        push: bits & 1 != 0,
+        dense: bits & 2 != 0,
+    }
+}
+
 impl Note<'_> {
     /// Appends the note.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Note::Accept { push } => out.extend_from_slice(&[ACCEPT, u8::from(*push)]),
+            Note::Accept { push, dense } => {
+                out.extend_from_slice(&[ACCEPT, u8::from(*push) | u8::from(*dense) << 1]);
+            }
             Note::Want { id } => put_id(out, WANT, *id),
             Note::Result { id, outcome } => put_outcome(out, *id, outcome),
             Note::Progress { bytes } => {
@@ -185,7 +196,14 @@ mod tests {
     #[test]
     fn round_trip() {
         let all = vec![
-            Note::Accept { push: true },
+            Note::Accept {
+                push: true,
+                dense: false,
+            },
+            Note::Accept {
+                push: false,
+                dense: true,
+            },
             Note::Want { id: 1 << 30 },
             Note::Result {
                 id: 1,
