@@ -7,8 +7,9 @@ use thiserror::Error;
 
 use crate::clock::{Clock, Reading};
 use crate::direction::Direction;
+use crate::ring::Arrival;
 use crate::socket::{BATCH, PacketSocket, SocketError};
-use crate::spec::{LinkSpec, PS_PER_MS, PS_PER_US};
+use crate::spec::{DirectionSpec, LinkSpec, PS_PER_MS, PS_PER_US};
 
 /// After the last packet, the loop keeps looking so long before it waits for the kernel to wake it.
 const LINGER_PS: u64 = 2 * PS_PER_MS;
@@ -44,7 +45,7 @@ pub struct Emulator {
 
 impl Emulator {
     pub fn open(spec: &LinkSpec) -> Result<Emulator, EmulatorError> {
-        let way = |from, to, spec: &crate::spec::DirectionSpec| Way {
+        let way = |from, to, spec: &DirectionSpec| Way {
             from,
             to,
             direction: Direction::new(spec.clone()),
@@ -61,8 +62,8 @@ impl Emulator {
             tick: spec.tick_ps,
             max_nap: (least / 4).clamp(spec.tick_ps, MAX_NAP_PS.max(spec.tick_ps)),
             sockets: [
-                PacketSocket::open(&spec.a, spec.mtu)?,
-                PacketSocket::open(&spec.b, spec.mtu)?,
+                PacketSocket::open(&spec.a, spec.mtu, spec.forward.rate_bits_per_sec)?,
+                PacketSocket::open(&spec.b, spec.mtu, spec.back.rate_bits_per_sec)?,
             ],
             ways,
             batch: Vec::with_capacity(BATCH),
@@ -179,7 +180,7 @@ impl Emulator {
 }
 
 impl Way {
-    fn arrive(&mut self, arrival: &crate::ring::Arrival<'_>, reading: Reading) {
+    fn arrive(&mut self, arrival: &Arrival<'_>, reading: Reading) {
         if arrival.cut {
             self.direction.counters.dropped_by_mtu += 1;
             return;

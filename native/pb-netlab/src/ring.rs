@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::socket::set_bytes;
 
-/// 130 ms of 1 Gbit/s in frames of 1500 bytes: a machine that is busy elsewhere may keep the emulator from its ring so long.
+/// 200 ms of 1 Gbit/s in frames of 1500 bytes: a machine that is busy elsewhere may keep the emulator from its ring so long.
 const RING_BYTES: usize = 32 << 20;
+/// Of links below `SLOW_BITS_PER_SEC`, as a lab may have many of them: 4096 frames.
+const SLOW_RING_BYTES: usize = 8 << 20;
+const SLOW_BITS_PER_SEC: u64 = 200_000_000;
 /// Header, address and alignment before the frame (TPACKET2_HDRLEN is 52; the frame begins at the next 16 behind 66).
 const OVERHEAD: usize = 128;
 const BLOCK_BYTES: usize = 1 << 20;
@@ -16,6 +19,7 @@ const NANOS: u64 = 1_000_000_000;
 
 pub struct Ring {
     base: NonNull<u8>,
+    bytes: usize,
     frame_bytes: usize,
     frames: usize,
     next: usize,
@@ -32,21 +36,25 @@ pub struct Arrival<'a> {
 }
 
 impl Ring {
-    /// Of a socket with TPACKET_V2.
-    pub fn map(fd: &OwnedFd, mtu: usize) -> io::Result<Ring> {
+    /// Of a socket with TPACKET_V2. `rate_bits_per_sec`: of what is read from it, 0 for unlimited.
+    pub fn map(fd: &OwnedFd, mtu: usize, rate_bits_per_sec: u64) -> io::Result<Ring> {
+        let bytes = match rate_bits_per_sec {
+            1..SLOW_BITS_PER_SEC => SLOW_RING_BYTES,
+            _ => RING_BYTES,
+        };
         let frame_bytes = (mtu + OVERHEAD).next_power_of_two().min(BLOCK_BYTES);
         let request = libc::tpacket_req {
             tp_block_size: BLOCK_BYTES as u32,
-            tp_block_nr: (RING_BYTES / BLOCK_BYTES) as u32,
+            tp_block_nr: (bytes / BLOCK_BYTES) as u32,
             tp_frame_size: frame_bytes as u32,
-            tp_frame_nr: (RING_BYTES / frame_bytes) as u32,
+            tp_frame_nr: (bytes / frame_bytes) as u32,
         };
         set_bytes(fd, libc::SOL_PACKET, libc::PACKET_RX_RING, &request)?;
         // SAFETY: a new shared mapping of the socket's ring at an address of the kernel's choice.
         let base = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
-                RING_BYTES,
+                bytes,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_SHARED,
                 fd.as_raw_fd(),
@@ -58,8 +66,9 @@ impl Ring {
         }
         Ok(Ring {
             base: NonNull::new(base.cast()).ok_or_else(io::Error::last_os_error)?,
+            bytes,
             frame_bytes,
-            frames: RING_BYTES / frame_bytes,
+            frames: bytes / frame_bytes,
             next: 0,
         })
     }
@@ -106,6 +115,6 @@ impl Ring {
 impl Drop for Ring {
     fn drop(&mut self) {
         // SAFETY: the mapping that `map` made; nothing borrows from it any more.
-        unsafe { libc::munmap(self.base.as_ptr().cast(), RING_BYTES) };
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
     }
 }

@@ -31,8 +31,12 @@ pub struct PacketSocket {
 }
 
 impl PacketSocket {
-    /// `mtu`: of the interface. Needs CAP_NET_RAW.
-    pub fn open(interface: &str, mtu: usize) -> Result<PacketSocket, SocketError> {
+    /// `mtu`: of the interface; `rate_bits_per_sec`: of the link from here on, 0 for unlimited. Needs CAP_NET_RAW.
+    pub fn open(
+        interface: &str,
+        mtu: usize,
+        rate_bits_per_sec: u64,
+    ) -> Result<PacketSocket, SocketError> {
         let step = |what| {
             let interface = interface.to_owned();
             move |source| SocketError {
@@ -56,7 +60,7 @@ impl PacketSocket {
             SEND_BUFFER_BYTES,
         )
         .map_err(step("SO_SNDBUFFORCE"))?;
-        let ring = Ring::map(&fd, mtu).map_err(step("ring"))?;
+        let ring = Ring::map(&fd, mtu, rate_bits_per_sec).map_err(step("ring"))?;
         bind(&fd, index).map_err(step("bind"))?;
         Ok(PacketSocket { fd, ring })
     }
