@@ -60,6 +60,8 @@ export declare class NativeSession {
   get note(): string | null
   /** The newest sample of each lane. */
   samples(): Array<NativeSample>
+  /** What the lanes went through since the last call, in a session that is traced. */
+  takeTrace(): NativeTrace
   /** Starts a sending job; `listener` hears of it at most ten times a second, and of its end. */
   send(options: NativeSendOptions, roots: Array<NativeRoot>, listener: (arg: NativeUpdate) => void): NativeSendJob
   /** Starts a receiving job below `root`. */
@@ -147,6 +149,7 @@ export interface NativeSample {
   congestionNs: number
   receiverNs: number
   pacingNs: number
+  phase: string
 }
 
 /** See `SendJobOptions`. */
@@ -171,12 +174,29 @@ export interface NativeSessionOptions {
   transport: string
   /** 1 AES-128-GCM, 2 ChaCha20-Poly1305 */
   suite: number
+  /** Keep what the lanes go through, for `takeTrace`. */
+  trace?: boolean
 }
 
 /** Bytes. */
 export interface NativeSpace {
   available: number
   total: number
+}
+
+/** See `SessionTrace` in src/native/types.ts. */
+export interface NativeTrace {
+  events: Array<NativeTraceEvent>
+  dropped: number
+}
+
+/** One of `up` (a transport), `sample` and `down` (a reason, or "") is there. */
+export interface NativeTraceEvent {
+  atNs: number
+  lane: number
+  up?: string
+  sample?: NativeSample
+  down?: string
 }
 
 /** See `JobProgress` in src/native/types.ts; `kind` is "progress", "room" or "ended". */

@@ -37,6 +37,7 @@ export interface TransferFlags {
   readonly dryRun?: boolean;
   readonly manifest?: string;
   readonly receipt?: string;
+  readonly trace?: string;
   readonly progressInterval?: number;
 }
 
@@ -141,6 +142,7 @@ function wireOptions(): Option[] {
     new Option("--controller <name>", "congestion control; default: chosen")
       .choices(["bbr", "cubic"])
       .argParser((text) => parseChoice(text, "--controller", ["bbr", "cubic"])),
+    new Option("--trace <file>", "write what the path and the engine go through, for pb trace FILE"),
     new Option(
       "--progress-interval <time>",
       "between lines where there is no terminal; 0: none; default: 60s",

@@ -88,6 +88,7 @@ function startRequest(wanted: Wanted, cwd: string): MessageInitShape<typeof Star
     ...(sources === "-" && { sourceFd: STDIN }),
     ...(destination === "-" && { destinationFd: STDOUT }),
     manifestFile: flags.manifest === undefined ? "" : resolve(cwd, flags.manifest),
+    traceFile: flags.trace === undefined ? "" : resolve(cwd, flags.trace),
   };
 }
 

@@ -168,9 +168,9 @@ describe("what is asked", () => {
         "--owner",
         "-L",
       ],
-      ...["--controller", "cubic", "--manifest", "m.jsonl"],
+      ...["--controller", "cubic", "--manifest", "m.jsonl", "--trace", "t.qlog"],
     );
-    expect(request).toMatchObject({ move: true, manifestFile: "/here/m.jsonl" });
+    expect(request).toMatchObject({ move: true, manifestFile: "/here/m.jsonl", traceFile: "/here/t.qlog" });
     expect(request.options).toMatchObject({
       minSize: 1024n,
       maxSize: 1_073_741_824n,

@@ -36,7 +36,7 @@ async function* start(
   { backends, engine, spoolParent = tmpdir() }: TransferServiceOptions,
   { request, jobId, signal }: { request: StartRequest; jobId: string; signal: AbortSignal },
 ): AsyncGenerator<StartResponse> {
-  const { several, move, dryRun, manifestFile } = request;
+  const { several, move, dryRun, manifestFile, traceFile } = request;
   const transfer = {
     jobId,
     ...(await endpointsOf(backends, request, signal)),
@@ -45,6 +45,7 @@ async function* start(
     move,
     dryRun,
     ...(manifestFile === "" ? {} : { manifestFile }),
+    ...(traceFile === "" ? {} : { traceFile }),
   };
   const local = () => backends.open("", signal);
   yield* runTransfer(transfer, { engine, hostId: hostId(), local, spoolParent }, signal);

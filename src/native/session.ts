@@ -23,6 +23,8 @@ import type {
   SendJob,
   SendJobOptions,
   SessionOptions,
+  SessionTrace,
+  SessionTraceEvent,
 } from "./types.ts";
 
 /** The engine of this process. Loads the addon at the first call. */
@@ -64,8 +66,8 @@ function pair(options: { readonly memoryBytes: number; readonly limitBytesPerSec
 }
 
 function nativeOptions(options: SessionOptions) {
-  const { seal, lanes, memoryBytes, limitBytesPerSecond, controller } = options;
-  return { seal, lanes, memoryBytes, limitBytesPerSecond, controller, transport: "auto", suite: 1 };
+  const { seal, lanes, memoryBytes, limitBytesPerSecond, controller, trace = false } = options;
+  return { seal, lanes, memoryBytes, limitBytesPerSecond, controller, transport: "auto", suite: 1, trace };
 }
 
 function mapped<T>(run: () => T): T {
@@ -163,6 +165,11 @@ class Session implements NativeSession {
     return this.#handle.samples() as LaneSample[];
   }
 
+  takeTrace(): SessionTrace {
+    const { events, dropped } = this.#handle.takeTrace();
+    return { events: events.map(traceEvent), dropped };
+  }
+
   async close(): Promise<void> {
     await this.#handle.close();
   }
@@ -170,6 +177,12 @@ class Session implements NativeSession {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+function traceEvent({ atNs, lane, up, sample, down }: Addon.NativeTraceEvent): SessionTraceEvent {
+  if (sample) return { atNs, lane, what: { kind: "sample", sample: sample as LaneSample } };
+  if (up) return { atNs, lane, what: { kind: "up", transport: up } };
+  return { atNs, lane, what: { kind: "down", reason: down ?? "" } };
 }
 
 function manifest(file: string | undefined): { manifestFile?: string } {

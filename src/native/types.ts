@@ -27,6 +27,8 @@ export interface SessionOptions {
   /** What this side may send, bytes per second; 0: unlimited. */
   readonly limitBytesPerSecond: number;
   readonly controller: "" | "bbr" | "cubic";
+  /** Keep what the lanes go through, for `NativeSession.takeTrace`. */
+  readonly trace?: boolean;
 }
 
 export interface ConnectOptions extends SessionOptions {
@@ -68,6 +70,8 @@ export interface NativeSession extends AsyncDisposable {
   receive(options: ReceiveJobOptions): ReceiveJob;
   /** The newest samples of all lanes. */
   samples(): LaneSample[];
+  /** In a session that was opened with `trace`; else empty. */
+  takeTrace(): SessionTrace;
   /** Resolves when the session has ended, with the reason unless it was `close()`. */
   readonly closed: Promise<PbError | undefined>;
   close(): Promise<void>;
@@ -193,6 +197,26 @@ export interface LaneSample {
   readonly congestionNs: number;
   readonly receiverNs: number;
   readonly pacingNs: number;
+  /** The congestion controller's: "slow_start", "probe_bw_up", ...; "": not known. */
+  readonly phase: string;
+}
+
+/** What a session's lanes went through since the last call. */
+export interface SessionTrace {
+  readonly events: readonly SessionTraceEvent[];
+  /** Events of the whole session that nobody fetched in time. */
+  readonly dropped: number;
+}
+
+export interface SessionTraceEvent {
+  /** CLOCK_MONOTONIC, nanoseconds: comparable with `process.hrtime`. */
+  readonly atNs: number;
+  readonly lane: number;
+  readonly what:
+    | { readonly kind: "up"; readonly transport: string }
+    | { readonly kind: "sample"; readonly sample: LaneSample }
+    /** `reason` is "" where the session ended as it should. */
+    | { readonly kind: "down"; readonly reason: string };
 }
 
 /** Entry points of `session.ts`. */

@@ -3,6 +3,7 @@ import type { NativeSession, ReceiveJobOptions, SendJobOptions, SessionOptions }
 import type { Outcome } from "./receipt.ts";
 import type { Reporter } from "./report.ts";
 import { type ResolvedRequest, type ResolvedSource, type RunTools, rootOf } from "./request.ts";
+import type { Trace } from "./trace/trace.ts";
 
 /** What a strategy works with. */
 export interface RunContext {
@@ -14,6 +15,8 @@ export interface RunContext {
   readonly signal: AbortSignal;
   /** From here on an error is part of the receipt; before it the transfer has not begun. */
   readonly begin: () => void;
+  /** Where one was asked for. */
+  readonly trace?: Trace;
 }
 
 /** Moves the bytes from one kind of end to another. Everything it opened is closed when it ends, however it ends. */
@@ -26,9 +29,10 @@ export function lanesOf({ options }: Pick<ResolvedRequest, "options">): number {
   return options.lanes > 0 ? options.lanes : Math.min(DEFAULT_LANES, availableParallelism());
 }
 
-export function sessionOptions(request: Pick<ResolvedRequest, "options">): SessionOptions {
+export function sessionOptions(request: Pick<ResolvedRequest, "options" | "traceFile">): SessionOptions {
   const { seal, memoryBytes, limitBytesPerSecond, controller } = request.options;
-  return { seal, lanes: lanesOf(request), memoryBytes, limitBytesPerSecond, controller };
+  const trace = request.traceFile !== undefined;
+  return { seal, lanes: lanesOf(request), memoryBytes, limitBytesPerSecond, controller, trace };
 }
 
 export function sendOptions(
@@ -69,7 +73,8 @@ export function receiveOptions(
 }
 
 /** Says by what way the bytes go, once the session is up. */
-export function reportSession({ reporter }: RunContext, session: NativeSession): void {
+export function reportSession({ reporter, trace }: RunContext, session: NativeSession): void {
+  trace?.watch(session);
   if (session.transport) reporter.transport(session.transport);
   if (session.note) reporter.notice(session.transport === "tcp" ? "fallback-tcp" : "transport", session.note);
 }

@@ -4,6 +4,7 @@ import type { JobResult, LaneSample } from "../native/types.ts";
 import { errorFromWire } from "../wire/error.ts";
 import { sampleFromWire } from "../wire/sample.ts";
 import { namePeer, type Reporter } from "./report.ts";
+import type { Trace } from "./trace/trace.ts";
 
 /** The far half says the end of its job within this after the near half knows it: it has only to tidy up. */
 const FAR_END_MS = 30_000;
@@ -23,6 +24,7 @@ export interface FarCall {
 
 export interface FarOptions {
   readonly reporter: Pick<Reporter, "error" | "notice" | "found">;
+  readonly trace?: Pick<Trace, "farLanes"> | undefined;
   /** Its name. */
   readonly peer: string;
   /** The one that the call was given. */
@@ -30,7 +32,10 @@ export interface FarOptions {
 }
 
 /** Reads a far half's events to their end and passes them to the reporter. */
-export function watchFar(events: AsyncIterable<JobEvent>, { reporter, peer, signal }: FarOptions): FarCall {
+export function watchFar(
+  events: AsyncIterable<JobEvent>,
+  { reporter, trace, peer, signal }: FarOptions,
+): FarCall {
   const failure = new AbortController();
   let lanes: readonly LaneSample[] = [];
   let markReady = () => {};
@@ -39,8 +44,10 @@ export function watchFar(events: AsyncIterable<JobEvent>, { reporter, peer, sign
   });
   const done = readAll(events, (event) => {
     if (event.case === "ready") markReady();
-    else if (event.case === "samples") lanes = event.value.lanes.map(sampleFromWire);
-    else if (event.case === "error") reporter.error(errorFromWire(event.value, peer));
+    else if (event.case === "samples") {
+      lanes = event.value.lanes.map(sampleFromWire);
+      trace?.farLanes(lanes);
+    } else if (event.case === "error") reporter.error(errorFromWire(event.value, peer));
     else if (event.case === "notice") reporter.notice(event.value.code, event.value.message);
     else if (event.case === "listed") {
       const { files, bytes, done: listed } = event.value;
@@ -58,7 +65,7 @@ export function watchFar(events: AsyncIterable<JobEvent>, { reporter, peer, sign
 }
 
 /** A call that nobody here has aborted was ended by the other side, or by what is in between. */
-function farError(cause: unknown, { peer, signal }: Omit<FarOptions, "reporter">): PbError {
+function farError(cause: unknown, { peer, signal }: Omit<FarOptions, "reporter" | "trace">): PbError {
   const error = PbError.from(cause, "connection_lost");
   if (error.code !== "aborted" || signal.aborted) return namePeer(error, peer);
   return new PbError("connection_lost", `${peer} has ended the call`, { peer, cause });

@@ -31,6 +31,8 @@ export interface TransferRequest {
   readonly move: boolean;
   readonly dryRun: boolean;
   readonly manifestFile?: string;
+  /** Where to write the trace (docs/TRACE.md). */
+  readonly traceFile?: string;
 }
 
 export interface RunTools {

@@ -16,6 +16,7 @@ import { rootToSession } from "./strategy/root-to-session.ts";
 import { sessionCopy } from "./strategy/session-copy.ts";
 import { sessionToRoot } from "./strategy/session-to-root.ts";
 import { sessionToSession } from "./strategy/session-to-session.ts";
+import { Tracer } from "./trace/trace.ts";
 
 export type { Endpoint, RunTools, TransferRequest } from "./request.ts";
 
@@ -43,8 +44,29 @@ export async function* runTransfer(
   if (oneHost) await refuseSameThing(resolved, signal);
   const context = { request: resolved, tools, oneHost, signal };
   if (request.dryRun) yield* plan(context);
-  else if (isWithinPeer(request)) yield* sessionCopy(context);
-  else yield* execute(context, strategyFor(request));
+  else if (request.traceFile === undefined) yield* carryOut(context);
+  else yield* traced(context, await Tracer.open(request.traceFile, request));
+}
+
+function carryOut(context: Base): AsyncGenerator<StartResponse> {
+  return isWithinPeer(context.request)
+    ? sessionCopy(context)
+    : execute(context, strategyFor(context.request));
+}
+
+async function* traced(context: Base, trace: Tracer): AsyncGenerator<StartResponse> {
+  try {
+    for await (const response of carryOut({ ...context, trace })) {
+      if (response.event.case === "receipt") await trace.finish(response.event.value);
+      else trace.take(response);
+      yield response;
+    }
+  } catch (cause) {
+    trace.failed(PbError.from(cause));
+    throw cause;
+  } finally {
+    await trace.close();
+  }
 }
 
 /** Sources are of one place: one session, one listing, one receipt. */

@@ -28,6 +28,7 @@ const lane = (values: Partial<LaneSample>): LaneSample => ({
   congestionNs: 0,
   receiverNs: 0,
   pacingNs: 0,
+  phase: "",
   ...values,
 });
 

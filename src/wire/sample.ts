@@ -28,6 +28,7 @@ export function sampleToWire(sample: LaneSample): PathSample {
     congestionNs: whole(sample.congestionNs),
     receiverNs: whole(sample.receiverNs),
     pacingNs: whole(sample.pacingNs),
+    phase: sample.phase,
   });
 }
 
@@ -64,5 +65,6 @@ export function sampleFromWire(sample: PathSample): LaneSample {
     congestionNs: Number(sample.congestionNs),
     receiverNs: Number(sample.receiverNs),
     pacingNs: Number(sample.pacingNs),
+    phase: sample.phase,
   };
 }

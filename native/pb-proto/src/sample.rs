@@ -3,14 +3,14 @@
 /// What has held a sender back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LimitedBy {
-    /// Nothing was there to send.
+    /// Nothing was there to send, or this side's CPU took longer than the path.
     #[default]
     Application,
-    /// The congestion window was full.
+    /// What the congestion controller believes the path carries: its window was full, or its rate reached.
     Congestion,
     /// The peer's grant was used up.
     Receiver,
-    /// The pacing rate (or a rate limit the user gave).
+    /// A rate that somebody gave: of a fixed-rate controller, or a session's limit.
     Pacing,
 }
 
@@ -54,6 +54,8 @@ pub struct PathSample {
     pub datagram_size: u32,
     pub limited_by: LimitedBy,
     pub limited: LimitedTimes,
+    /// The congestion controller's phase by its name in RFC 9438 or the BBR draft; "" where it is not known.
+    pub phase: &'static str,
 }
 
 impl LimitedTimes {

@@ -117,7 +117,7 @@ async function connect(given: {
   readonly clientRandom: Uint8Array;
 }): Promise<NativeSession> {
   const { connection, engine, options, opened, clientRandom } = given;
-  const { seal, lanes, memoryBytes, limitBytesPerSecond, controller, transport, signal } = options;
+  const { seal, lanes, memoryBytes, limitBytesPerSecond, controller, transport, trace, signal } = options;
   const { connectionId, serverRandom, suite } = opened;
   const keys: SessionKeys = { connectionId, clientRandom, serverRandom, suite };
   const { host, port } = await connection.endpoint();
@@ -127,6 +127,7 @@ async function connect(given: {
     memoryBytes,
     limitBytesPerSecond,
     controller,
+    ...(trace === undefined ? {} : { trace }),
   };
   return engine.connect({ ...allowed, host, port, keys, transport }, signal);
 }

@@ -28,7 +28,7 @@ export const rootToSession: Strategy = async (context) => {
         options: request.options,
         signal: farSignal,
       }),
-      { reporter: context.reporter, peer: peer.name, signal: farSignal },
+      { reporter: context.reporter, trace: context.trace, peer: peer.name, signal: farSignal },
     );
     await far.ready;
     context.begin();

@@ -57,7 +57,7 @@ async function receive(context: RunContext, { peer, opened, stop }: Open): Promi
       options: request.options,
       signal: both,
     }),
-    { reporter, peer: peer.name, signal: both },
+    { reporter, trace: context.trace, peer: peer.name, signal: both },
   );
   // The far side's lanes carry the data; until it tells of them, ours show at least the path.
   reporter.watchLanes(() => (far.lanes().length > 0 ? far.lanes() : session.samples()));

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use pb_proto::sample::PathSample;
 
+use super::trace::Traced;
 use super::{Session, error};
 use crate::error::Code;
 use crate::transport::{
@@ -20,6 +21,7 @@ impl LaneHost for Session {
         lanes.up.push(lane);
         lanes.ever_up = true;
         drop(lanes);
+        self.traced(lane, || Traced::Up(transport));
         self.outbox.add_waker(lane, waker);
     }
 
@@ -51,10 +53,18 @@ impl LaneHost for Session {
     }
 
     fn sample(&self, lane: LaneId, sample: PathSample) {
+        self.traced(lane, || Traced::Sample(sample));
         self.lanes.lock().samples.insert(lane, sample);
     }
 
+    fn wants_fine_samples(&self) -> bool {
+        self.trace.get().is_some()
+    }
+
     fn lane_down(&self, lane: LaneId, unfinished: Vec<Arc<OutUnit>>, why: Option<TransportError>) {
+        self.traced(lane, || {
+            Traced::Down(why.as_ref().map(|w| w.message.clone()))
+        });
         self.outbox.remove_lane(lane, unfinished);
         let mut lanes = self.lanes.lock();
         lanes.up.retain(|l| *l != lane);
@@ -69,5 +79,13 @@ impl LaneHost for Session {
 
     fn session_closed(&self, why: TransportError) {
         self.end(Some(why));
+    }
+}
+
+impl Session {
+    fn traced(&self, lane: LaneId, what: impl FnOnce() -> Traced) {
+        if let Some(trace) = self.trace.get() {
+            trace.push(crate::transport::monotonic().0, lane, what());
+        }
     }
 }

@@ -6,11 +6,12 @@ mod job;
 mod limiter;
 mod memory;
 mod outbox;
+pub mod trace;
 mod work;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_channel::{Sender, unbounded};
 use parking_lot::Mutex;
@@ -27,6 +28,7 @@ pub use inbox::MIN_WINDOW;
 pub use job::{AnyJob, Chunk, Job};
 pub use memory::join;
 use outbox::Outbox;
+use trace::Trace;
 
 /// What a session is told at the start.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +64,7 @@ pub struct Session {
     /// Data leaves over TCP in clear: chunks are sent by sendfile.
     zero_copy: AtomicBool,
     on_close: Mutex<Option<OnClose>>,
+    trace: OnceLock<Trace>,
 }
 
 /// Hears why a session ended; `None`: it was closed.
@@ -96,9 +99,19 @@ impl Session {
             lanes: Mutex::new(Lanes::default()),
             zero_copy: AtomicBool::new(false),
             on_close: Mutex::new(None),
+            trace: OnceLock::new(),
         });
         work::spawn_writers(&session, &work)?;
         Ok(session)
+    }
+
+    /// Keeps from now on what the lanes go through; to be called before any joins. Idempotent.
+    pub fn start_trace(&self) {
+        self.trace.get_or_init(Trace::default);
+    }
+
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.get()
     }
 
     pub fn options(&self) -> &SessionOptions {

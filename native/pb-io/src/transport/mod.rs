@@ -116,14 +116,19 @@ pub trait LaneHost: Send + Sync {
     fn grant(&self) -> u64;
     /// The peer's cumulative grant, from any lane, in any order.
     fn peer_grant(&self, bytes: u64);
-    /// A fresh sample of a lane, at most 20 a second.
+    /// A fresh sample of a lane, at most 20 a second, or 100 where the host wants fine ones.
     fn sample(&self, lane: LaneId, sample: pb_proto::sample::PathSample);
+    /// For a trace.
+    fn wants_fine_samples(&self) -> bool {
+        false
+    }
     /// The lane has ended; `unfinished` are the units pulled and not acknowledged.
     fn lane_down(&self, lane: LaneId, unfinished: Vec<Arc<OutUnit>>, why: Option<TransportError>);
     /// The peer closed the session (or broke its rules): nothing more comes.
     fn session_closed(&self, why: TransportError);
 }
 
+pub(crate) use clock::now as monotonic;
 pub use control::{CLOSE_NORMAL, LaneSet};
 pub use options::{Choice, LaneOptions, SOCKET_BUFFER, TransportKind};
 pub use session::MAX_LANES;
@@ -137,6 +142,7 @@ mod fault;
 pub mod listener;
 mod options;
 mod placing;
+mod sampled;
 mod session;
 mod sys;
 mod tcp;

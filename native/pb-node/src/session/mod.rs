@@ -4,6 +4,7 @@ pub mod job;
 pub mod listen;
 mod options;
 mod pack;
+mod trace;
 mod update;
 
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use crate::work::{Work, work};
 pub use job::{NativeReceiveJob, NativeSendJob};
 pub use listen::NativeListener;
 use options::{NativeReceiveOptions, NativeSendOptions, NativeSessionOptions};
+use trace::{NativeTrace, trace};
 use update::{NativeClosed, NativeSample, NativeUpdate, sample};
 
 /// Time for what is queued to leave when a session is closed.
@@ -69,8 +71,12 @@ pub(crate) fn new_session(options: &NativeSessionOptions) -> Result<Arc<Session>
         limit,
         seal: options.seal,
     };
-    Session::new(all)
-        .map_err(|e| Failure::new(Code::ResourceExhausted, format!("a session's threads: {e}")))
+    let session = Session::new(all)
+        .map_err(|e| Failure::new(Code::ResourceExhausted, format!("a session's threads: {e}")))?;
+    if options.trace == Some(true) {
+        session.start_trace();
+    }
+    Ok(session)
 }
 
 /// Opens the lanes of a session to a server; `address` is IP:PORT. `transport`: "auto", "udp", "tcp".
@@ -145,6 +151,12 @@ impl NativeSession {
     #[napi]
     pub fn samples(&self) -> Vec<NativeSample> {
         self.session.samples().iter().map(sample).collect()
+    }
+
+    /// What the lanes went through since the last call, in a session that is traced.
+    #[napi]
+    pub fn take_trace(&self) -> NativeTrace {
+        trace(&self.session)
     }
 
     /// Starts a sending job; `listener` hears of it at most ten times a second, and of its end.

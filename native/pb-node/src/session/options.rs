@@ -22,6 +22,8 @@ pub struct NativeSessionOptions {
     pub transport: String,
     /// 1 AES-128-GCM, 2 ChaCha20-Poly1305
     pub suite: u32,
+    /// Keep what the lanes go through, for `takeTrace`.
+    pub trace: Option<bool>,
 }
 
 /// See `SendJobOptions`.

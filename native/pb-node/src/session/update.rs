@@ -200,6 +200,7 @@ pub struct NativeSample {
     pub congestion_ns: f64,
     pub receiver_ns: f64,
     pub pacing_ns: f64,
+    pub phase: String,
 }
 
 pub fn sample(s: &PathSample) -> NativeSample {
@@ -227,6 +228,7 @@ pub fn sample(s: &PathSample) -> NativeSample {
         congestion_ns: s.limited.congestion_ns as f64,
         receiver_ns: s.limited.receiver_ns as f64,
         pacing_ns: s.limited.pacing_ns as f64,
+        phase: s.phase.to_string(),
     }
 }
 

@@ -230,6 +230,14 @@ impl Controller for Cubic {
         };
         rate_of(self.state.window * times / over, self.rtt)
     }
+
+    fn phase(&self) -> &'static str {
+        if self.in_slow_start() {
+            "slow_start"
+        } else {
+            "congestion_avoidance"
+        }
+    }
 }
 
 impl Cubic {

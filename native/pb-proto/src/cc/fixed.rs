@@ -50,4 +50,12 @@ impl Controller for Fixed {
     fn pacing_rate(&self) -> u64 {
         self.rate
     }
+
+    fn phase(&self) -> &'static str {
+        "fixed_rate"
+    }
+
+    fn paces_to_target(&self) -> bool {
+        true
+    }
 }

@@ -109,6 +109,12 @@ pub trait Controller: Send {
     fn window(&self) -> u64;
     /// Bytes per second.
     fn pacing_rate(&self) -> u64;
+    /// Where it is in its probing, for traces: `slow_start`, `probe_bw_up`, ...
+    fn phase(&self) -> &'static str;
+    /// The pacing rate is somebody's wish, not what the path is believed to carry.
+    fn paces_to_target(&self) -> bool {
+        false
+    }
 }
 
 /// Makes a controller.
@@ -126,7 +132,7 @@ fn initial_window(datagram: u64) -> u64 {
 }
 
 /// Bytes that `rate` bytes per second carry in `span` nanoseconds.
-fn bytes_in(rate: u64, span: Nanos) -> u64 {
+pub(crate) fn bytes_in(rate: u64, span: Nanos) -> u64 {
     (u128::from(rate) * u128::from(span) / 1_000_000_000).min(u128::from(u64::MAX)) as u64
 }
 

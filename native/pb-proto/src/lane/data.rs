@@ -5,6 +5,7 @@ use super::outbox::Piece;
 use super::packet::blank;
 use super::sent::{Fate, SentPacket, content};
 use super::{Lane, LimitedBy};
+use crate::cc::bytes_in;
 use crate::time::Instant;
 use crate::wire::header::{Header, Kind, OVERHEAD};
 
@@ -25,13 +26,14 @@ impl Lane {
         let Some(mut room) = self.room(now) else {
             return;
         };
-        room = room.min(limits.bytes);
+        let beyond = room.saturating_sub(limits.bytes);
+        room -= beyond;
         let payload = self.mtud.payload();
         let full = u64::from(payload) + OVERHEAD as u64;
         let finishing = self.control.finishing;
         for _ in 0..limits.packets {
             if room < full {
-                return;
+                break;
             }
             let feed: Option<&mut dyn Feed> = if finishing { None } else { Some(&mut *feed) };
             match self.outbox.next_piece(payload, feed) {
@@ -44,6 +46,10 @@ impl Lane {
                 }
                 Err(why) => return self.on_starved(now, why),
             }
+        }
+        if room + beyond >= full && !out.is_empty() {
+            // More might leave: what takes time now is the driver's sealing and sending.
+            self.set_limited(now, LimitedBy::Application);
         }
     }
 
@@ -63,25 +69,40 @@ impl Lane {
         }
         let budget = self.pacer.budget(now);
         if budget == 0 {
-            self.set_limited(now, LimitedBy::Pacing);
+            self.set_limited(now, self.paced_by());
             self.timers.pacing = Some(self.pacer.ready_at(now));
             return None;
         }
         Some(window.min(budget.max(full)).min(self.handshake.allowance()))
     }
 
+    /// Who is to blame while the pacer holds data back. A controller paces at what it believes the path carries: that is
+    /// the path, unless the last round trip had a lull and the path is not full since.
+    fn paced_by(&self) -> LimitedBy {
+        if self.cc.paces_to_target() {
+            return LimitedBy::Pacing;
+        }
+        let carries = bytes_in(self.pacer.rate(), self.rtt.min.unwrap_or(0));
+        if self.rate.is_app_limited() && self.sent.in_flight < carries * 3 / 4 {
+            self.limited.lull
+        } else {
+            LimitedBy::Congestion
+        }
+    }
+
     /// There was room and nothing to send.
     fn on_starved(&mut self, now: Instant, why: FeedNext) {
         self.recovery.probes = 0;
         self.rate.on_app_limited(self.sent.in_flight);
-        match why {
-            FeedNext::NoCredit => self.set_limited(now, LimitedBy::Receiver),
+        self.limited.lull = match why {
+            FeedNext::NoCredit => LimitedBy::Receiver,
             FeedNext::Limited { retry } => {
                 self.timers.feed = Some(now.after(retry));
-                self.set_limited(now, LimitedBy::Pacing);
+                LimitedBy::Pacing
             }
-            FeedNext::Idle | FeedNext::Unit { .. } => self.set_limited(now, LimitedBy::Application),
-        }
+            FeedNext::Idle | FeedNext::Unit { .. } => LimitedBy::Application,
+        };
+        self.set_limited(now, self.limited.lull);
     }
 
     fn set_limited(&mut self, now: Instant, by: LimitedBy) {

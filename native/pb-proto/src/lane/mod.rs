@@ -107,6 +107,8 @@ struct Limited {
     by: LimitedBy,
     since: Instant,
     times: LimitedTimes,
+    /// Why the feed had nothing the last time that it had nothing.
+    lull: LimitedBy,
 }
 
 impl Lane {
@@ -151,6 +153,7 @@ impl Lane {
                 by: LimitedBy::Application,
                 since: now,
                 times: LimitedTimes::default(),
+                lull: LimitedBy::Application,
             },
             config,
         }
@@ -264,6 +267,7 @@ impl Lane {
             datagram_size: u32::from(self.mtud.size()),
             limited_by: self.limited.by,
             limited,
+            phase: self.cc.phase(),
         }
     }
 

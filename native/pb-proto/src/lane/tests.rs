@@ -446,3 +446,23 @@ fn packets_the_kernel_refuses_are_sent_smaller() {
     let sample = pair.lanes[0].sample(pair.now);
     assert_eq!((sample.packets_lost, sample.datagram_size), (0, 1400));
 }
+
+#[test]
+fn a_driver_slower_than_the_path_is_what_limits() {
+    let mut pair = Pair::new(|c| c.controller = ControllerKind::Fixed(1_000_000_000));
+    pair.run(SECOND);
+    pair.feeds[0].end = 100;
+    let lane = &mut pair.lanes[0];
+    lane.limited.by = LimitedBy::Congestion;
+    let before = lane.sample(pair.now).limited;
+    for _ in 0..100 {
+        lane.poll_transmit(pair.now, &mut pair.feeds[0], 1, 64 << 10, &mut Vec::new());
+        pair.now = pair.now.after(MS / 10);
+    }
+    let after = lane.sample(pair.now).limited;
+    assert_eq!(
+        after.application_ns - before.application_ns,
+        100 * MS / 10,
+        "{after:?}"
+    );
+}

@@ -6,11 +6,14 @@ mod session;
 mod world;
 
 pub use link::{Bursts, Fates, Path};
-pub use session::Load;
+pub use session::{Load, Source};
 
 use crate::cc::ControllerKind;
 use crate::sample::PathSample;
-use crate::time::{Instant, Nanos};
+use crate::time::{Instant, MS, Nanos};
+
+/// A run begins here, so that no time is 0.
+const START: Instant = Instant(MS);
 
 /// A network, what moves over it, and what happens meanwhile.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::Failure;
+use super::{Failure, START};
 use crate::lane::{Feed, FeedNext};
 use crate::time::{Instant, Nanos, SECOND};
 use crate::units::Assembly;
@@ -16,6 +16,19 @@ pub struct Load {
     pub budget: u64,
     /// Bytes per second that the disk writes.
     pub disk: u64,
+    /// What holds back the units to send.
+    pub source: Source,
+}
+
+/// How fast units come to be sent, bytes per second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// All are there at once.
+    Ready,
+    /// They are read so fast.
+    Reads(u64),
+    /// They are there, and may leave so fast: a limit that the user gave.
+    MayLeave(u64),
 }
 
 /// One end's session.
@@ -36,6 +49,9 @@ pub struct Session {
     charged: u64,
     disk_busy: Instant,
     writing: VecDeque<(Instant, u32)>,
+    now: Instant,
+    /// When the source gives its next unit, once it was asked too early.
+    next_at: Option<Instant>,
     expected: Vec<u32>,
 }
 
@@ -57,6 +73,8 @@ impl Session {
             charged: 0,
             disk_busy: Instant(0),
             writing: VecDeque::new(),
+            now: START,
+            next_at: None,
         }
     }
 
@@ -145,15 +163,37 @@ impl Session {
         self.writing.front().map(|w| w.0)
     }
 
-    /// Frees what was written. True when the grant grew.
+    /// When the next unit has been read.
+    pub fn next_read(&self) -> Option<Instant> {
+        self.next_at
+            .filter(|_| matches!(self.load.source, Source::Reads(_)))
+    }
+
+    /// Nanoseconds until the source gives its next unit; 0: now.
+    fn due_in(&mut self) -> Nanos {
+        let (Source::Reads(rate) | Source::MayLeave(rate)) = self.load.source else {
+            return 0;
+        };
+        let at = START.after(self.started * SECOND / rate.max(1));
+        let wait = at.since(self.now);
+        self.next_at = (wait > 0).then_some(at);
+        wait
+    }
+
+    /// Frees what was written. True when the grant grew, or a unit was read.
     pub fn on_time(&mut self, now: Instant) -> bool {
+        self.now = now;
+        let read = self.next_read().is_some_and(|at| at <= now);
+        if read {
+            self.next_at = None;
+        }
         let before = self.written;
         while let Some(&(_, len)) = self.writing.front().filter(|w| w.0 <= now) {
             self.writing.pop_front();
             self.written += u64::from(len);
             self.held -= u64::from(len);
         }
-        self.written > before
+        self.written > before || read
     }
 }
 
@@ -165,6 +205,11 @@ impl Feed for Session {
         let len = self.load.units[id as usize];
         if self.started + u64::from(len) > self.peer_grant {
             return FeedNext::NoCredit;
+        }
+        match (self.due_in(), self.load.source) {
+            (0, _) => {}
+            (retry, Source::MayLeave(_)) => return FeedNext::Limited { retry },
+            _ => return FeedNext::Idle,
         }
         self.started += u64::from(len);
         self.waiting.pop_front();

@@ -5,18 +5,16 @@ use std::collections::BinaryHeap;
 
 use super::link::Link;
 use super::session::Session;
-use super::{Failure, Outcome, Scenario};
+use super::{Failure, Outcome, START, Scenario};
 use crate::error::Violation;
 use crate::lane::{Event, Lane, LaneConfig, PacketPlan, PlanBody};
 use crate::rng::Rng;
-use crate::time::{Instant, MS};
+use crate::time::Instant;
 use crate::wire::header::{HEADER, Header, Kind};
 
 /// Largest train, as a driver with GSO would send it.
 const TRAIN_PACKETS: usize = 44;
 const TRAIN_BYTES: usize = 64 << 10;
-/// The run begins here, so that no time is 0.
-const START: Instant = Instant(MS);
 
 /// A datagram under way.
 #[derive(Debug, PartialEq, Eq)]
@@ -195,7 +193,8 @@ impl<'a> World<'a> {
             .filter_map(|end| end.lane.as_ref()?.next_timeout());
         let writes = self.sessions.iter().filter_map(Session::next_write);
         let flight = self.flights.peek().map(|f| f.0.at);
-        let next = lanes.chain(writes).chain(flight).min();
+        let reads = self.sessions.iter().filter_map(Session::next_read);
+        let next = lanes.chain(writes).chain(reads).chain(flight).min();
         let Some(next) = next else {
             return Err(Failure("nothing will ever happen".into()));
         };

@@ -2,12 +2,13 @@
 //! its deadline. A failing seed can be run alone: `PB_SIM_SEED=123 cargo test --features sim --test sim random`.
 
 mod lanes;
+mod limits;
 mod named;
 mod random;
 mod rates;
 
 use pb_proto::cc::ControllerKind;
-use pb_proto::sim::{Load, Outcome, Path, Scenario, run};
+use pb_proto::sim::{Load, Outcome, Path, Scenario, Source, run};
 use pb_proto::time::{Instant, MS, SECOND};
 
 /// 100 Mbit/s.
@@ -20,6 +21,7 @@ fn scenario(mib: u32) -> Scenario {
         units: vec![len; units as usize],
         budget: 32 << 20,
         disk: DISK,
+        source: Source::Ready,
     };
     let path = Path::clean(FAST, 20 * MS);
     Scenario {

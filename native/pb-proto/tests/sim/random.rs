@@ -66,6 +66,7 @@ fn load(rng: &mut Rng, rate: u64) -> Load {
         units,
         budget,
         disk: scale(rng, 1_000_000, DISK),
+        source: Source::Ready,
     }
 }
 

@@ -320,7 +320,11 @@ impl TcpLane {
         }
         self.state.ping_due |=
             now.since(self.state.spoke.max(self.state.heard)) >= KEEPALIVE && self.out.is_empty();
-        if let Some(sample) = self.state.sampler.due(self.stream.as_fd(), now) {
+        if let Some(sample) = self
+            .state
+            .sampler
+            .due(&*self.host, self.stream.as_fd(), now)
+        {
             self.host.sample(self.lane, sample);
         }
         Ok(())

@@ -3,12 +3,11 @@
 use std::os::fd::BorrowedFd;
 
 use pb_proto::sample::{LimitedBy, LimitedTimes, PathSample};
-use pb_proto::time::{Instant, MS, Nanos, US};
+use pb_proto::time::{Instant, Nanos, US};
 
+use crate::transport::LaneHost;
+use crate::transport::sampled::is_sample_due;
 use crate::transport::sys::tcp_info::{TcpInfo, tcp_info};
-
-/// Least time between samples: 20 a second.
-const EVERY: Nanos = 50 * MS;
 
 /// What the session's answer to "next unit" was last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,8 +58,13 @@ impl Sampler {
     }
 
     /// A sample, when one is due.
-    pub fn due(&mut self, socket: BorrowedFd<'_>, now: Instant) -> Option<PathSample> {
-        (now.since(self.last) >= EVERY)
+    pub fn due(
+        &mut self,
+        host: &dyn LaneHost,
+        socket: BorrowedFd<'_>,
+        now: Instant,
+    ) -> Option<PathSample> {
+        is_sample_due(host, self.last, now)
             .then(|| self.take(socket, now))
             .flatten()
     }

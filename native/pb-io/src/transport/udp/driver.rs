@@ -19,6 +19,7 @@ use crate::transport::TransportKind;
 use crate::transport::clock;
 use crate::transport::control::{Entered, Order};
 use crate::transport::fault::Fault;
+use crate::transport::sampled::is_sample_due;
 use crate::transport::sys::random::random;
 use crate::transport::sys::udp::Batch;
 
@@ -31,8 +32,6 @@ const TURN_TRAINS: usize = 8;
 const SINGLES: usize = 16;
 /// Timers nearer than this are waited for by polling: a sleep and wake-up costs about as much (measured 5 to 50 us).
 const SPIN: Nanos = 30 * US;
-/// Least time between samples: 20 a second.
-const SAMPLE_EVERY: Nanos = 50 * MS;
 /// Longest sleep, so that an idle lane's samples stay fresh.
 const NAP: Nanos = 250 * MS;
 
@@ -134,7 +133,8 @@ impl Driver {
             self.core.lane.finish();
             busy |= self.transmit();
         }
-        if self.stage == Stage::Up && now.since(self.last_sample) >= SAMPLE_EVERY {
+        let host = &*self.core.session.host;
+        if self.stage == Stage::Up && is_sample_due(host, self.last_sample, now) {
             self.last_sample = now;
             self.core
                 .session

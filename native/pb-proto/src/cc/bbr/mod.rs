@@ -210,6 +210,18 @@ impl Controller for Bbr {
     fn pacing_rate(&self) -> u64 {
         self.control.pacing_rate
     }
+
+    fn phase(&self) -> &'static str {
+        match self.state {
+            State::Startup => "startup",
+            State::Drain => "drain",
+            State::Down => "probe_bw_down",
+            State::Cruise => "probe_bw_cruise",
+            State::Refill => "probe_bw_refill",
+            State::Up => "probe_bw_up",
+            State::ProbeRtt => "probe_rtt",
+        }
+    }
 }
 
 /// IsInflightTooHigh.
