@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file packetboat/v1/transfer.proto.
  */
 export const file_packetboat_v1_transfer: GenFile = /*@__PURE__*/
-  fileDesc("ChxwYWNrZXRib2F0L3YxL3RyYW5zZmVyLnByb3RvEg1wYWNrZXRib2F0LnYxIi4KCkZpbHRlclJ1bGUSDwoHaW5jbHVkZRgBIAEoCBIPCgdwYXR0ZXJuGAIgASgJIpQECg9UcmFuc2Zlck9wdGlvbnMSKgoHZmlsdGVycxgBIAMoCzIZLnBhY2tldGJvYXQudjEuRmlsdGVyUnVsZRISCgpmaWxlc19mcm9tGAIgAygMEhUKCG1pbl9zaXplGAMgASgESACIAQESFQoIbWF4X3NpemUYBCABKARIAYgBARIUCgdtaW5fYWdlGAUgASgESAKIAQESFAoHbWF4X2FnZRgGIAEoBEgDiAEBEisKCW92ZXJ3cml0ZRgHIAEoDjIYLnBhY2tldGJvYXQudjEuT3ZlcndyaXRlEisKCXRyYW5zcG9ydBgIIAEoDjIYLnBhY2tldGJvYXQudjEuVHJhbnNwb3J0EhYKDnBhcmFsbGVsX2ZpbGVzGAkgASgNEg0KBWxhbmVzGAogASgNEhMKC2NodW5rX2J5dGVzGAsgASgNEh4KFmxpbWl0X2J5dGVzX3Blcl9zZWNvbmQYDCABKAQSFAoMbWVtb3J5X2J5dGVzGA0gASgEEhAKCHNlYWxfb2ZmGA4gASgIEhEKCWZzeW5jX29mZhgPIAEoCBIRCglwZXJtc19vZmYYECABKAgSDQoFb3duZXIYESABKAgSDgoGZm9sbG93GBIgASgIEhIKCmNvbnRyb2xsZXIYEyABKAlCCwoJX21pbl9zaXplQgsKCV9tYXhfc2l6ZUIKCghfbWluX2FnZUIKCghfbWF4X2FnZSLIAgoMU3RhcnRSZXF1ZXN0EigKB3NvdXJjZXMYASADKAsyFy5wYWNrZXRib2F0LnYxLkxvY2F0aW9uEiwKC2Rlc3RpbmF0aW9uGAIgASgLMhcucGFja2V0Ym9hdC52MS5Mb2NhdGlvbhIvCgdvcHRpb25zGAMgASgLMh4ucGFja2V0Ym9hdC52MS5UcmFuc2Zlck9wdGlvbnMSDAoEbW92ZRgEIAEoCBIPCgdkcnlfcnVuGAUgASgIEg8KB3NldmVyYWwYBiABKAgSFgoJc291cmNlX2ZkGAcgASgFSACIAQESGwoOZGVzdGluYXRpb25fZmQYCCABKAVIAYgBARIVCg1tYW5pZmVzdF9maWxlGAkgASgJEhIKCnRyYWNlX2ZpbGUYCiABKAlCDAoKX3NvdXJjZV9mZEIRCg9fZGVzdGluYXRpb25fZmQi9QEKDVN0YXJ0UmVzcG9uc2USKwoIcHJvZ3Jlc3MYASABKAsyFy5wYWNrZXRib2F0LnYxLlByb2dyZXNzSAASJwoGbm90aWNlGAIgASgLMhUucGFja2V0Ym9hdC52MS5Ob3RpY2VIABIpCgVlcnJvchgDIAEoCzIYLnBhY2tldGJvYXQudjEuRXJyb3JJbmZvSAASKQoHcmVjZWlwdBgEIAEoCzIWLnBhY2tldGJvYXQudjEuUmVjZWlwdEgAEi8KB3BsYW5uZWQYBSABKAsyHC5wYWNrZXRib2F0LnYxLlBsYW5uZWRBY3Rpb25IAEIHCgVldmVudCJLCg1QbGFubmVkQWN0aW9uEg4KBmFjdGlvbhgBIAEoCRIMCgRwYXRoGAIgASgMEgwKBHNpemUYAyABKAQSDgoGcmVhc29uGAQgASgJIicKBk5vdGljZRIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkirgQKClBhdGhTYW1wbGUSDAoEbGFuZRgBIAEoDRISCgptaW5fcnR0X25zGAIgASgEEhcKD3Ntb290aGVkX3J0dF9ucxgDIAEoBBIVCg1kZWxpdmVyeV9yYXRlGAQgASgEEhMKC3BhY2luZ19yYXRlGAUgASgEEhcKD2J5dGVzX2luX2ZsaWdodBgGIAEoBBIZChFjb25nZXN0aW9uX3dpbmRvdxgHIAEoBBIUCgxwYWNrZXRzX3NlbnQYCCABKAQSGAoQcGFja2V0c19yZWNlaXZlZBgJIAEoBBIUCgxwYWNrZXRzX2xvc3QYCiABKAQSHwoXcGFja2V0c19zcHVyaW91c2x5X2xvc3QYCyABKAQSGQoRcGFja2V0c19yZW9yZGVyZWQYDCABKAQSEgoKYnl0ZXNfc2VudBgNIAEoBBIWCg5ieXRlc19yZWNlaXZlZBgOIAEoBBIbChNieXRlc19yZXRyYW5zbWl0dGVkGA8gASgEEhkKEXBlZXJfc29ja2V0X2Ryb3BzGBAgASgEEg4KBmVjbl9jZRgRIAEoBBIVCg1kYXRhZ3JhbV9zaXplGBIgASgNEhIKCmxpbWl0ZWRfYnkYEyABKAkSFgoOYXBwbGljYXRpb25fbnMYFCABKAQSFQoNY29uZ2VzdGlvbl9ucxgVIAEoBBITCgtyZWNlaXZlcl9ucxgWIAEoBBIRCglwYWNpbmdfbnMYFyABKAQSDQoFcGhhc2UYGCABKAkiwgIKCFByb2dyZXNzEg0KBWJ5dGVzGAEgASgEEhMKC3RvdGFsX2J5dGVzGAIgASgEEg0KBWZpbGVzGAMgASgEEhMKC3RvdGFsX2ZpbGVzGAQgASgEEhQKDGxpc3RpbmdfZG9uZRgFIAEoCBIVCg1za2lwcGVkX2ZpbGVzGAYgASgEEg4KBmVycm9ycxgHIAEoBBIYChBieXRlc19wZXJfc2Vjb25kGAggASgEEg8KB3NlY29uZHMYCSABKAESEQoJdHJhbnNwb3J0GAogASgJEhIKCmxpbWl0ZWRfYnkYCyABKAkSDgoGcnR0X25zGAwgASgEEhIKCm1pbl9ydHRfbnMYDSABKAQSEQoJbG9zc19yYXRlGA4gASgBEigKBWxhbmVzGA8gAygLMhkucGFja2V0Ym9hdC52MS5QYXRoU2FtcGxlIjYKCEZpbGVIYXNoEgwKBHBhdGgYASABKAwSDAoEc2l6ZRgCIAEoBBIOCgZibGFrZTMYAyABKAwi0gUKB1JlY2VpcHQSDgoGam9iX2lkGAEgASgJEg0KBXN0YXRlGAIgASgJEg0KBWJ5dGVzGAMgASgEEg0KBWZpbGVzGAQgASgEEhMKC2RpcmVjdG9yaWVzGAUgASgEEhAKCHN5bWxpbmtzGAYgASgEEhUKDXNraXBwZWRfZmlsZXMYByABKAQSFQoNc2tpcHBlZF9ieXRlcxgIIAEoBBIPCgdzZWNvbmRzGAkgASgBEhgKEGJ5dGVzX3Blcl9zZWNvbmQYCiABKAESEQoJdHJhbnNwb3J0GAsgASgJEg4KBnNlYWxlZBgMIAEoCBIQCgh2ZXJpZmllZBgNIAEoCRINCgVsYW5lcxgOIAEoDRIOCgZydHRfbXMYDyABKAESEgoKbWluX3J0dF9tcxgQIAEoARIRCglsb3NzX3JhdGUYESABKAESGwoTcmV0cmFuc21pdHRlZF9ieXRlcxgSIAEoBBISCgpieXRlc19zZW50GBMgASgEEhIKCmxpbWl0ZWRfYnkYFCABKAkSKAoGZXJyb3JzGBUgAygLMhgucGFja2V0Ym9hdC52MS5FcnJvckluZm8SEwoLbW9yZV9lcnJvcnMYFiABKAQSDQoFZnN5bmMYFyABKAgSJwoGaGFzaGVzGBggAygLMhcucGFja2V0Ym9hdC52MS5GaWxlSGFzaBIVCg1tYW5pZmVzdF9maWxlGBkgASgJEhgKEGNodW5rc19yZWZldGNoZWQYGiABKAQSKAoFcGF0aHMYGyADKAsyGS5wYWNrZXRib2F0LnYxLlBhdGhTYW1wbGUSJgoHbm90aWNlcxgcIAMoCzIVLnBhY2tldGJvYXQudjEuTm90aWNlEg4KBnNvdXJjZRgdIAEoCRITCgtkZXN0aW5hdGlvbhgeIAEoCRISCgpzdGFydGVkX2F0GB8gASgJEhcKD3JlbW92ZWRfc291cmNlcxggIAEoBCqFAQoJT3ZlcndyaXRlEhkKFU9WRVJXUklURV9VTlNQRUNJRklFRBAAEhQKEE9WRVJXUklURV9BTFdBWVMQARIWChJPVkVSV1JJVEVfSUZfTkVXRVIQAhIaChZPVkVSV1JJVEVfSUZfRElGRkVSRU5UEAMSEwoPT1ZFUldSSVRFX05FVkVSEAQqYAoJVHJhbnNwb3J0EhkKFVRSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhIKDlRSQU5TUE9SVF9BVVRPEAESEQoNVFJBTlNQT1JUX1VEUBACEhEKDVRSQU5TUE9SVF9UQ1AQAzJXCg9UcmFuc2ZlclNlcnZpY2USRAoFU3RhcnQSGy5wYWNrZXRib2F0LnYxLlN0YXJ0UmVxdWVzdBocLnBhY2tldGJvYXQudjEuU3RhcnRSZXNwb25zZTABYgZwcm90bzM", [file_packetboat_v1_types]);
+  fileDesc("ChxwYWNrZXRib2F0L3YxL3RyYW5zZmVyLnByb3RvEg1wYWNrZXRib2F0LnYxIi4KCkZpbHRlclJ1bGUSDwoHaW5jbHVkZRgBIAEoCBIPCgdwYXR0ZXJuGAIgASgJIpQECg9UcmFuc2Zlck9wdGlvbnMSKgoHZmlsdGVycxgBIAMoCzIZLnBhY2tldGJvYXQudjEuRmlsdGVyUnVsZRISCgpmaWxlc19mcm9tGAIgAygMEhUKCG1pbl9zaXplGAMgASgESACIAQESFQoIbWF4X3NpemUYBCABKARIAYgBARIUCgdtaW5fYWdlGAUgASgESAKIAQESFAoHbWF4X2FnZRgGIAEoBEgDiAEBEisKCW92ZXJ3cml0ZRgHIAEoDjIYLnBhY2tldGJvYXQudjEuT3ZlcndyaXRlEisKCXRyYW5zcG9ydBgIIAEoDjIYLnBhY2tldGJvYXQudjEuVHJhbnNwb3J0EhYKDnBhcmFsbGVsX2ZpbGVzGAkgASgNEg0KBWxhbmVzGAogASgNEhMKC2NodW5rX2J5dGVzGAsgASgNEh4KFmxpbWl0X2J5dGVzX3Blcl9zZWNvbmQYDCABKAQSFAoMbWVtb3J5X2J5dGVzGA0gASgEEhAKCHNlYWxfb2ZmGA4gASgIEhEKCWZzeW5jX29mZhgPIAEoCBIRCglwZXJtc19vZmYYECABKAgSDQoFb3duZXIYESABKAgSDgoGZm9sbG93GBIgASgIEhIKCmNvbnRyb2xsZXIYEyABKAlCCwoJX21pbl9zaXplQgsKCV9tYXhfc2l6ZUIKCghfbWluX2FnZUIKCghfbWF4X2FnZSL1AwoMU3RhcnRSZXF1ZXN0EigKB3NvdXJjZXMYASADKAsyFy5wYWNrZXRib2F0LnYxLkxvY2F0aW9uEiwKC2Rlc3RpbmF0aW9uGAIgASgLMhcucGFja2V0Ym9hdC52MS5Mb2NhdGlvbhIvCgdvcHRpb25zGAMgASgLMh4ucGFja2V0Ym9hdC52MS5UcmFuc2Zlck9wdGlvbnMSDAoEbW92ZRgEIAEoCBIPCgdkcnlfcnVuGAUgASgIEg8KB3NldmVyYWwYBiABKAgSFgoJc291cmNlX2ZkGAcgASgFSACIAQESGwoOZGVzdGluYXRpb25fZmQYCCABKAVIAYgBARIVCg1tYW5pZmVzdF9maWxlGAkgASgJEhIKCnRyYWNlX2ZpbGUYCiABKAkSJQoGcmVzdW1lGAsgASgOMhUucGFja2V0Ym9hdC52MS5SZXN1bWUSDQoFbGFiZWwYDCABKAkSEwoLZGVhZGxpbmVfbXMYDSABKAQSFAoHcmV0cmllcxgOIAEoDUgCiAEBEg4KBmpvYl9pZBgPIAEoCRIcChRrZWVwX2hpc3Rvcnlfc2Vjb25kcxgQIAEoBBIQCghwYXR0ZXJucxgRIAMoDEIMCgpfc291cmNlX2ZkQhEKD19kZXN0aW5hdGlvbl9mZEIKCghfcmV0cmllcyKfAgoNU3RhcnRSZXNwb25zZRIrCghwcm9ncmVzcxgBIAEoCzIXLnBhY2tldGJvYXQudjEuUHJvZ3Jlc3NIABInCgZub3RpY2UYAiABKAsyFS5wYWNrZXRib2F0LnYxLk5vdGljZUgAEikKBWVycm9yGAMgASgLMhgucGFja2V0Ym9hdC52MS5FcnJvckluZm9IABIpCgdyZWNlaXB0GAQgASgLMhYucGFja2V0Ym9hdC52MS5SZWNlaXB0SAASLwoHcGxhbm5lZBgFIAEoCzIcLnBhY2tldGJvYXQudjEuUGxhbm5lZEFjdGlvbkgAEigKA2pvYhgGIAEoCzIZLnBhY2tldGJvYXQudjEuSm9iU3RhcnRlZEgAQgcKBWV2ZW50IjwKCkpvYlN0YXJ0ZWQSCgoCaWQYASABKAkSDwoHcmVzdW1lZBgCIAEoCBIRCglyZXN1bWFibGUYAyABKAgiSwoNUGxhbm5lZEFjdGlvbhIOCgZhY3Rpb24YASABKAkSDAoEcGF0aBgCIAEoDBIMCgRzaXplGAMgASgEEg4KBnJlYXNvbhgEIAEoCSInCgZOb3RpY2USDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJIq4ECgpQYXRoU2FtcGxlEgwKBGxhbmUYASABKA0SEgoKbWluX3J0dF9ucxgCIAEoBBIXCg9zbW9vdGhlZF9ydHRfbnMYAyABKAQSFQoNZGVsaXZlcnlfcmF0ZRgEIAEoBBITCgtwYWNpbmdfcmF0ZRgFIAEoBBIXCg9ieXRlc19pbl9mbGlnaHQYBiABKAQSGQoRY29uZ2VzdGlvbl93aW5kb3cYByABKAQSFAoMcGFja2V0c19zZW50GAggASgEEhgKEHBhY2tldHNfcmVjZWl2ZWQYCSABKAQSFAoMcGFja2V0c19sb3N0GAogASgEEh8KF3BhY2tldHNfc3B1cmlvdXNseV9sb3N0GAsgASgEEhkKEXBhY2tldHNfcmVvcmRlcmVkGAwgASgEEhIKCmJ5dGVzX3NlbnQYDSABKAQSFgoOYnl0ZXNfcmVjZWl2ZWQYDiABKAQSGwoTYnl0ZXNfcmV0cmFuc21pdHRlZBgPIAEoBBIZChFwZWVyX3NvY2tldF9kcm9wcxgQIAEoBBIOCgZlY25fY2UYESABKAQSFQoNZGF0YWdyYW1fc2l6ZRgSIAEoDRISCgpsaW1pdGVkX2J5GBMgASgJEhYKDmFwcGxpY2F0aW9uX25zGBQgASgEEhUKDWNvbmdlc3Rpb25fbnMYFSABKAQSEwoLcmVjZWl2ZXJfbnMYFiABKAQSEQoJcGFjaW5nX25zGBcgASgEEg0KBXBoYXNlGBggASgJIqkDCghQcm9ncmVzcxINCgVieXRlcxgBIAEoBBITCgt0b3RhbF9ieXRlcxgCIAEoBBINCgVmaWxlcxgDIAEoBBITCgt0b3RhbF9maWxlcxgEIAEoBBIUCgxsaXN0aW5nX2RvbmUYBSABKAgSFQoNc2tpcHBlZF9maWxlcxgGIAEoBBIOCgZlcnJvcnMYByABKAQSGAoQYnl0ZXNfcGVyX3NlY29uZBgIIAEoBBIPCgdzZWNvbmRzGAkgASgBEhEKCXRyYW5zcG9ydBgKIAEoCRISCgpsaW1pdGVkX2J5GAsgASgJEg4KBnJ0dF9ucxgMIAEoBBISCgptaW5fcnR0X25zGA0gASgEEhEKCWxvc3NfcmF0ZRgOIAEoARIoCgVsYW5lcxgPIAMoCzIZLnBhY2tldGJvYXQudjEuUGF0aFNhbXBsZRIVCg1yZXN1bWVkX2J5dGVzGBAgASgEEhUKDXJlc3VtZWRfZmlsZXMYESABKAQSEwoLd2FpdGluZ19mb3IYEiABKAkSDQoFcmV0cnkYEyABKA0SEwoLcmV0cnlfaW5fbXMYFCABKAQiNgoIRmlsZUhhc2gSDAoEcGF0aBgBIAEoDBIMCgRzaXplGAIgASgEEg4KBmJsYWtlMxgDIAEoDCLiBgoHUmVjZWlwdBIOCgZqb2JfaWQYASABKAkSDQoFc3RhdGUYAiABKAkSDQoFYnl0ZXMYAyABKAQSDQoFZmlsZXMYBCABKAQSEwoLZGlyZWN0b3JpZXMYBSABKAQSEAoIc3ltbGlua3MYBiABKAQSFQoNc2tpcHBlZF9maWxlcxgHIAEoBBIVCg1za2lwcGVkX2J5dGVzGAggASgEEg8KB3NlY29uZHMYCSABKAESGAoQYnl0ZXNfcGVyX3NlY29uZBgKIAEoARIRCgl0cmFuc3BvcnQYCyABKAkSDgoGc2VhbGVkGAwgASgIEhAKCHZlcmlmaWVkGA0gASgJEg0KBWxhbmVzGA4gASgNEg4KBnJ0dF9tcxgPIAEoARISCgptaW5fcnR0X21zGBAgASgBEhEKCWxvc3NfcmF0ZRgRIAEoARIbChNyZXRyYW5zbWl0dGVkX2J5dGVzGBIgASgEEhIKCmJ5dGVzX3NlbnQYEyABKAQSEgoKbGltaXRlZF9ieRgUIAEoCRIoCgZlcnJvcnMYFSADKAsyGC5wYWNrZXRib2F0LnYxLkVycm9ySW5mbxITCgttb3JlX2Vycm9ycxgWIAEoBBINCgVmc3luYxgXIAEoCBInCgZoYXNoZXMYGCADKAsyFy5wYWNrZXRib2F0LnYxLkZpbGVIYXNoEhUKDW1hbmlmZXN0X2ZpbGUYGSABKAkSGAoQY2h1bmtzX3JlZmV0Y2hlZBgaIAEoBBIoCgVwYXRocxgbIAMoCzIZLnBhY2tldGJvYXQudjEuUGF0aFNhbXBsZRImCgdub3RpY2VzGBwgAygLMhUucGFja2V0Ym9hdC52MS5Ob3RpY2USDgoGc291cmNlGB0gASgJEhMKC2Rlc3RpbmF0aW9uGB4gASgJEhIKCnN0YXJ0ZWRfYXQYHyABKAkSFwoPcmVtb3ZlZF9zb3VyY2VzGCAgASgEEhUKDXJlc3VtZWRfYnl0ZXMYISABKAQSFQoNcmVzdW1lZF9maWxlcxgiIAEoBBIUCgxyZWRvbmVfZmlsZXMYIyABKAQSKQoGcmVkb25lGCQgAygLMhkucGFja2V0Ym9hdC52MS5SZWRvbmVGaWxlEhAKCGF0dGVtcHRzGCUgASgNEg0KBWxhYmVsGCYgASgJIioKClJlZG9uZUZpbGUSDAoEcGF0aBgBIAEoDBIOCgZyZWFzb24YAiABKAkqhQEKCU92ZXJ3cml0ZRIZChVPVkVSV1JJVEVfVU5TUEVDSUZJRUQQABIUChBPVkVSV1JJVEVfQUxXQVlTEAESFgoST1ZFUldSSVRFX0lGX05FV0VSEAISGgoWT1ZFUldSSVRFX0lGX0RJRkZFUkVOVBADEhMKD09WRVJXUklURV9ORVZFUhAEKmAKCVRyYW5zcG9ydBIZChVUUkFOU1BPUlRfVU5TUEVDSUZJRUQQABISCg5UUkFOU1BPUlRfQVVUTxABEhEKDVRSQU5TUE9SVF9VRFAQAhIRCg1UUkFOU1BPUlRfVENQEAMqQwoGUmVzdW1lEhYKElJFU1VNRV9VTlNQRUNJRklFRBAAEg8KC1JFU1VNRV9BVVRPEAESEAoMUkVTVU1FX05FVkVSEAIyVwoPVHJhbnNmZXJTZXJ2aWNlEkQKBVN0YXJ0EhsucGFja2V0Ym9hdC52MS5TdGFydFJlcXVlc3QaHC5wYWNrZXRib2F0LnYxLlN0YXJ0UmVzcG9uc2UwAWIGcHJvdG8z", [file_packetboat_v1_types]);
 
 /**
  * One ordered list; the first rule that matches decides; nothing matched: included.
@@ -232,6 +232,54 @@ export type StartRequest = Message<"packetboat.v1.StartRequest"> & {
    * @generated from field: string trace_file = 10;
    */
   traceFile: string;
+
+  /**
+   * @generated from field: packetboat.v1.Resume resume = 11;
+   */
+  resume: Resume;
+
+  /**
+   * Shown in lists of jobs.
+   *
+   * @generated from field: string label = 12;
+   */
+  label: string;
+
+  /**
+   * The run ends after this, whether it is done or not; 0: never.
+   *
+   * @generated from field: uint64 deadline_ms = 13;
+   */
+  deadlineMs: bigint;
+
+  /**
+   * Attempts in a row that get nothing further before the job fails, the first of a run included; absent: chosen, and a run whose
+   * peer can't be reached at its start fails at once.
+   *
+   * @generated from field: optional uint32 retries = 14;
+   */
+  retries?: number | undefined;
+
+  /**
+   * Run this job. Without sources everything that was asked for is as in its record.
+   *
+   * @generated from field: string job_id = 15;
+   */
+  jobId: string;
+
+  /**
+   * Ended jobs older than this are forgotten; 0: chosen.
+   *
+   * @generated from field: uint64 keep_history_seconds = 16;
+   */
+  keepHistorySeconds: bigint;
+
+  /**
+   * The sources as they were written, where they were patterns: by them the same transfer is known again.
+   *
+   * @generated from field: repeated bytes patterns = 17;
+   */
+  patterns: Uint8Array[];
 };
 
 /**
@@ -278,6 +326,14 @@ export type StartResponse = Message<"packetboat.v1.StartResponse"> & {
      */
     value: PlannedAction;
     case: "planned";
+  } | {
+    /**
+     * The first event of a job that is recorded.
+     *
+     * @generated from field: packetboat.v1.JobStarted job = 6;
+     */
+    value: JobStarted;
+    case: "job";
   } | { case: undefined; value?: undefined };
 };
 
@@ -287,6 +343,35 @@ export type StartResponse = Message<"packetboat.v1.StartResponse"> & {
  */
 export const StartResponseSchema: GenMessage<StartResponse> = /*@__PURE__*/
   messageDesc(file_packetboat_v1_transfer, 3);
+
+/**
+ * @generated from message packetboat.v1.JobStarted
+ */
+export type JobStarted = Message<"packetboat.v1.JobStarted"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * An unfinished job goes on.
+   *
+   * @generated from field: bool resumed = 2;
+   */
+  resumed: boolean;
+
+  /**
+   * @generated from field: bool resumable = 3;
+   */
+  resumable: boolean;
+};
+
+/**
+ * Describes the message packetboat.v1.JobStarted.
+ * Use `create(JobStartedSchema)` to create a new message.
+ */
+export const JobStartedSchema: GenMessage<JobStarted> = /*@__PURE__*/
+  messageDesc(file_packetboat_v1_transfer, 4);
 
 /**
  * In a dry run: one thing that would be done.
@@ -322,7 +407,7 @@ export type PlannedAction = Message<"packetboat.v1.PlannedAction"> & {
  * Use `create(PlannedActionSchema)` to create a new message.
  */
 export const PlannedActionSchema: GenMessage<PlannedAction> = /*@__PURE__*/
-  messageDesc(file_packetboat_v1_transfer, 4);
+  messageDesc(file_packetboat_v1_transfer, 5);
 
 /**
  * @generated from message packetboat.v1.Notice
@@ -346,7 +431,7 @@ export type Notice = Message<"packetboat.v1.Notice"> & {
  * Use `create(NoticeSchema)` to create a new message.
  */
 export const NoticeSchema: GenMessage<Notice> = /*@__PURE__*/
-  messageDesc(file_packetboat_v1_transfer, 5);
+  messageDesc(file_packetboat_v1_transfer, 6);
 
 /**
  * @generated from message packetboat.v1.PathSample
@@ -482,7 +567,7 @@ export type PathSample = Message<"packetboat.v1.PathSample"> & {
  * Use `create(PathSampleSchema)` to create a new message.
  */
 export const PathSampleSchema: GenMessage<PathSample> = /*@__PURE__*/
-  messageDesc(file_packetboat_v1_transfer, 6);
+  messageDesc(file_packetboat_v1_transfer, 7);
 
 /**
  * @generated from message packetboat.v1.Progress
@@ -570,6 +655,37 @@ export type Progress = Message<"packetboat.v1.Progress"> & {
    * @generated from field: repeated packetboat.v1.PathSample lanes = 15;
    */
   lanes: PathSample[];
+
+  /**
+   * Not sent again, of earlier runs and of attempts before this one.
+   *
+   * @generated from field: uint64 resumed_bytes = 16;
+   */
+  resumedBytes: bigint;
+
+  /**
+   * @generated from field: uint64 resumed_files = 17;
+   */
+  resumedFiles: bigint;
+
+  /**
+   * Who is waited for between two attempts; empty: nobody.
+   *
+   * @generated from field: string waiting_for = 18;
+   */
+  waitingFor: string;
+
+  /**
+   * The number of the next attempt, and when it comes.
+   *
+   * @generated from field: uint32 retry = 19;
+   */
+  retry: number;
+
+  /**
+   * @generated from field: uint64 retry_in_ms = 20;
+   */
+  retryInMs: bigint;
 };
 
 /**
@@ -577,7 +693,7 @@ export type Progress = Message<"packetboat.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_packetboat_v1_transfer, 7);
+  messageDesc(file_packetboat_v1_transfer, 8);
 
 /**
  * @generated from message packetboat.v1.FileHash
@@ -606,7 +722,7 @@ export type FileHash = Message<"packetboat.v1.FileHash"> & {
  * Use `create(FileHashSchema)` to create a new message.
  */
 export const FileHashSchema: GenMessage<FileHash> = /*@__PURE__*/
-  messageDesc(file_packetboat_v1_transfer, 8);
+  messageDesc(file_packetboat_v1_transfer, 9);
 
 /**
  * @generated from message packetboat.v1.Receipt
@@ -618,7 +734,7 @@ export type Receipt = Message<"packetboat.v1.Receipt"> & {
   jobId: string;
 
   /**
-   * "done", "partial", "failed", "aborted"
+   * "done", "partial", "failed", "aborted"; of jobs that can go on "paused" instead of "aborted", and "cancelled"
    *
    * @generated from field: string state = 2;
    */
@@ -709,6 +825,8 @@ export type Receipt = Message<"packetboat.v1.Receipt"> & {
   retransmittedBytes: bigint;
 
   /**
+   * Put on the wire, retransmissions apart; over all attempts.
+   *
    * @generated from field: uint64 bytes_sent = 19;
    */
   bytesSent: bigint;
@@ -781,6 +899,44 @@ export type Receipt = Message<"packetboat.v1.Receipt"> & {
    * @generated from field: uint64 removed_sources = 32;
    */
   removedSources: bigint;
+
+  /**
+   * Durable before an interruption, and neither read nor sent again.
+   *
+   * @generated from field: uint64 resumed_bytes = 33;
+   */
+  resumedBytes: bigint;
+
+  /**
+   * @generated from field: uint64 resumed_files = 34;
+   */
+  resumedFiles: bigint;
+
+  /**
+   * Were known, and begun anew: source, part or destination had changed.
+   *
+   * @generated from field: uint64 redone_files = 35;
+   */
+  redoneFiles: bigint;
+
+  /**
+   * Of them, with the reason; at most 1,000.
+   *
+   * @generated from field: repeated packetboat.v1.RedoneFile redone = 36;
+   */
+  redone: RedoneFile[];
+
+  /**
+   * Sessions of this run.
+   *
+   * @generated from field: uint32 attempts = 37;
+   */
+  attempts: number;
+
+  /**
+   * @generated from field: string label = 38;
+   */
+  label: string;
 };
 
 /**
@@ -788,7 +944,31 @@ export type Receipt = Message<"packetboat.v1.Receipt"> & {
  * Use `create(ReceiptSchema)` to create a new message.
  */
 export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
-  messageDesc(file_packetboat_v1_transfer, 9);
+  messageDesc(file_packetboat_v1_transfer, 10);
+
+/**
+ * @generated from message packetboat.v1.RedoneFile
+ */
+export type RedoneFile = Message<"packetboat.v1.RedoneFile"> & {
+  /**
+   * @generated from field: bytes path = 1;
+   */
+  path: Uint8Array;
+
+  /**
+   * "source_changed", "destination_changed", "part_changed"
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message packetboat.v1.RedoneFile.
+ * Use `create(RedoneFileSchema)` to create a new message.
+ */
+export const RedoneFileSchema: GenMessage<RedoneFile> = /*@__PURE__*/
+  messageDesc(file_packetboat_v1_transfer, 11);
 
 /**
  * @generated from enum packetboat.v1.Overwrite
@@ -860,13 +1040,43 @@ export const TransportSchema: GenEnum<Transport> = /*@__PURE__*/
   enumDesc(file_packetboat_v1_transfer, 1);
 
 /**
+ * @generated from enum packetboat.v1.Resume
+ */
+export enum Resume {
+  /**
+   * @generated from enum value: RESUME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Goes on with the newest unfinished job of the same transfer, if there is one. The default.
+   *
+   * @generated from enum value: RESUME_AUTO = 1;
+   */
+  AUTO = 1,
+
+  /**
+   * Begins afresh, and discards what such a job has left.
+   *
+   * @generated from enum value: RESUME_NEVER = 2;
+   */
+  NEVER = 2,
+}
+
+/**
+ * Describes the enum packetboat.v1.Resume.
+ */
+export const ResumeSchema: GenEnum<Resume> = /*@__PURE__*/
+  enumDesc(file_packetboat_v1_transfer, 2);
+
+/**
  * What the command line asks of a daemon (in its own process, or elsewhere).
  *
  * @generated from service packetboat.v1.TransferService
  */
 export const TransferService: GenService<{
   /**
-   * Runs a transfer; the last event is the receipt. Cancelling the call aborts the transfer.
+   * Runs a transfer; the last event is the receipt. Cancelling the call pauses a transfer that can be resumed, and aborts any other.
    *
    * @generated from rpc packetboat.v1.TransferService.Start
    */
