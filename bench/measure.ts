@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { type Host, Side } from "./lib/side.ts";
 import { lastOverFirstTenth } from "./lib/statistics.ts";
 import { finishTimes, firstDifference } from "./lib/verify.ts";
+import { warmMemory } from "./lib/warm.ts";
 import type { OpenPeer, Peer, Place } from "./peer.ts";
 import type { Work } from "./scenario.ts";
 
@@ -68,6 +69,7 @@ export async function measure(peers: readonly Peer[], work: Work, options: Measu
     for (let round = 0; round <= options.rounds; round += 1) {
       for (const entrant of present.filter(({ failed }) => failed === undefined)) {
         await attempt(entrant, options, async () => {
+          await warmMemory(options.scratch, work.bytes);
           const run = await once(entrant, work, options.endurance);
           if (round > 0) entrant.runs.push(run);
           const what = round === 0 ? "warm-up" : `run ${round}`;

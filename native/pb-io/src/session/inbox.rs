@@ -21,10 +21,14 @@ struct State {
     complete: Complete,
     /// Bytes of units that were given a place.
     placed: u64,
+    /// Bytes of units that are whole.
+    completed: u64,
     /// Bytes of units that were processed and whose memory is free again.
     processed: u64,
     /// How far the grant runs ahead of `processed`.
     window: u64,
+    /// What the window may grow to.
+    limit: u64,
     /// The grant when a lane was last called to announce it.
     called: u64,
 }
@@ -51,6 +55,13 @@ impl Complete {
 /// Two of the largest units: below that a transfer could not overlap anything.
 pub const MIN_WINDOW: u64 = 2 * MAX_UNIT as u64;
 
+/// The window of a receiver at its start. Memory that is touched for the first time is slow, on a virtual machine many times
+/// slower than the copy into it, so a window only grows into more while the writers keep up.
+const START_WINDOW: u64 = 32 << 20;
+
+/// Whole units that wait for the writers: with more than this a larger window would only hold more of them.
+const MAX_BACKLOG: u64 = START_WINDOW / 2;
+
 /// Ids further ahead than this of the lowest incomplete one pin memory in [`Complete`]: no honest sender does it.
 const MAX_ID_SPREAD: u32 = 1 << 20;
 
@@ -62,8 +73,10 @@ impl Inbox {
             arriving: HashMap::new(),
             complete: Complete::default(),
             placed: 0,
+            completed: 0,
             processed: 0,
             window,
+            limit: window,
             called: window,
         };
         // The grant is the bound; the pool only recycles.
@@ -73,10 +86,11 @@ impl Inbox {
         }
     }
 
-    /// Widens what is granted ahead; it never shrinks.
-    pub fn widen(&self, window: u64) {
+    /// Lets what is granted ahead grow to `limit`, from [`START_WINDOW`] at once; it never shrinks.
+    pub fn widen(&self, limit: u64) {
         let mut s = self.state.lock();
-        s.window = s.window.max(window);
+        s.limit = s.limit.max(limit);
+        s.window = s.window.max(s.limit.min(START_WINDOW));
     }
 
     /// See `LaneHost::place`.
@@ -115,7 +129,9 @@ impl Inbox {
     /// The unit is whole: later packets of it are duplicates.
     pub fn complete(&self, id: u32) {
         let mut s = self.state.lock();
-        s.arriving.remove(&id);
+        if let Some(unit) = s.arriving.remove(&id) {
+            s.completed += u64::from(unit.len);
+        }
         s.complete.insert(id);
     }
 
@@ -123,6 +139,10 @@ impl Inbox {
     pub fn release(&self, len: u32) -> bool {
         let mut s = self.state.lock();
         s.processed += u64::from(len);
+        // As in slow start: twice the window after each round of it, as long as the wire is what holds the sender back.
+        if s.completed.saturating_sub(s.processed) < MAX_BACKLOG {
+            s.window = (s.window + u64::from(len)).min(s.limit);
+        }
         let grant = s.processed + s.window;
         let due =
             grant - s.called >= s.window / 8 || s.called.saturating_sub(s.placed) < s.window / 4;
@@ -172,6 +192,35 @@ mod tests {
         ));
         assert!(matches!(inbox.place(2, MAX_UNIT), Ok(Place::Into(_))));
         assert_eq!(inbox.grant(), MIN_WINDOW + u64::from(MAX_UNIT));
+    }
+
+    #[test]
+    fn the_window_grows_while_the_writers_keep_up() {
+        let inbox = Inbox::new(0);
+        inbox.widen(100 << 20);
+        assert_eq!(inbox.grant(), START_WINDOW);
+        for id in 0..200 {
+            inbox.place(id, 1 << 20).unwrap();
+            inbox.complete(id);
+            inbox.release(1 << 20);
+        }
+        assert_eq!(inbox.grant(), (200 << 20) + (100 << 20));
+    }
+
+    #[test]
+    fn a_window_full_of_whole_units_stays_as_it_is() {
+        let inbox = Inbox::new(0);
+        inbox.widen(100 << 20);
+        for id in 0..32 {
+            inbox.place(id, 1 << 20).unwrap();
+            inbox.complete(id);
+        }
+        for id in 32..200 {
+            inbox.release(1 << 20);
+            inbox.place(id, 1 << 20).unwrap();
+            inbox.complete(id);
+        }
+        assert_eq!(inbox.grant(), (168 << 20) + START_WINDOW);
     }
 
     #[test]
