@@ -67,6 +67,8 @@ impl Path {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fates {
     pub sent: u64,
+    /// Bytes that the wire carried, with headers.
+    pub bytes: u64,
     pub lost: u64,
     pub overflowed: u64,
     pub too_large: u64,
@@ -128,15 +130,20 @@ impl Link {
             return false;
         }
         let bytes = u64::from(size) + HEADERS;
-        let waiting = u128::from(self.busy_until.since(now)) * u128::from(self.path.rate)
-            / u128::from(SECOND);
-        if waiting as u64 + bytes > self.path.queue {
+        if self.queued(now) + bytes > self.path.queue {
             self.fates.overflowed += 1;
             return false;
         }
         let on_wire = bytes * SECOND / self.path.rate.max(1);
         self.busy_until = self.busy_until.max(now).after(on_wire);
+        self.fates.bytes += bytes;
         true
+    }
+
+    /// Bytes that wait.
+    pub fn queued(&self, now: Instant) -> u64 {
+        let span = u128::from(self.busy_until.since(now));
+        (span * u128::from(self.path.rate) / u128::from(SECOND)) as u64
     }
 
     fn is_lost(&mut self, now: Instant) -> bool {

@@ -2,10 +2,12 @@
 //! for event.
 
 mod link;
+mod rival;
 mod session;
 mod world;
 
 pub use link::{Bursts, Fates, Path};
+pub use rival::{Rival, RivalKind};
 pub use session::{Load, Source};
 
 use crate::cc::ControllerKind;
@@ -22,6 +24,8 @@ pub struct Scenario {
     pub lanes: u8,
     /// One for each lane, the last one for those behind it.
     pub controllers: Vec<ControllerKind>,
+    /// When the client opens each; those behind the last begin at once.
+    pub lanes_from: Vec<Instant>,
     /// Client to server, server to client. All lanes share them.
     pub paths: [Path; 2],
     /// Of the client and the server.
@@ -31,10 +35,27 @@ pub struct Scenario {
     pub rekey_after: Option<u64>,
     /// The client's address changes.
     pub rebind_at: Option<Instant>,
+    /// Other people's flows, from the client's side to the server's.
+    pub rivals: Vec<Rival>,
     /// Everything must be done by then.
     pub deadline: Nanos,
     /// Ends the run early, done or not: for measuring rates.
     pub stop_at: Option<Instant>,
+    /// A [`Mark`] about this often; `None`: none.
+    pub mark_every: Option<Nanos>,
+}
+
+/// How far a run was at one time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    pub at: Instant,
+    /// As in [`Outcome`].
+    pub delivered: Vec<u64>,
+    pub rivals: Vec<u64>,
+    /// Bytes that wait before the wire from client to server.
+    pub queued: u64,
+    /// The client's lanes.
+    pub samples: Vec<PathSample>,
 }
 
 /// A broken promise: what, and when.
@@ -50,7 +71,10 @@ pub struct Outcome {
     pub done_at: Instant,
     /// Bytes of units that arrived at the server, by lane.
     pub delivered: Vec<u64>,
+    /// Bytes of user data of the rivals that arrived.
+    pub rivals: Vec<u64>,
     pub fates: [Fates; 2],
+    pub marks: Vec<Mark>,
     /// The client's lanes at the end.
     pub samples: Vec<PathSample>,
 }

@@ -4,11 +4,13 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::link::Link;
+use super::rival::Rivals;
 use super::session::Session;
-use super::{Failure, Outcome, START, Scenario};
+use super::{Failure, Mark, Outcome, START, Scenario};
 use crate::error::Violation;
 use crate::lane::{Event, Lane, LaneConfig, PacketPlan, PlanBody};
 use crate::rng::Rng;
+use crate::sample::PathSample;
 use crate::time::Instant;
 use crate::wire::header::{HEADER, Header, Kind};
 
@@ -63,6 +65,8 @@ pub struct World<'a> {
     ends: [Vec<End>; 2],
     sessions: [Session; 2],
     flights: BinaryHeap<Reverse<Flight>>,
+    rivals: Rivals,
+    marks: Vec<Mark>,
     order: u64,
     hash: u64,
     address: u32,
@@ -75,6 +79,7 @@ pub struct World<'a> {
 impl<'a> World<'a> {
     pub fn new(scenario: &'a Scenario) -> World<'a> {
         let mut rng = Rng::new(scenario.seed);
+        let mut rivals_rng = Rng::new(scenario.seed);
         let links = [0, 1].map(|side| Link::new(scenario.paths[side].clone(), rng.bits()));
         let session = |side: usize| {
             Session::new(
@@ -99,6 +104,8 @@ impl<'a> World<'a> {
             ends,
             sessions: [session(0), session(1)],
             flights: BinaryHeap::new(),
+            rivals: Rivals::new(&scenario.rivals, &mut rivals_rng),
+            marks: Vec::new(),
             order: 0,
             hash: scenario.seed,
             address: 0,
@@ -107,8 +114,27 @@ impl<'a> World<'a> {
             finishing: false,
             done_at: None,
         };
-        (0..scenario.lanes.into()).for_each(|lane| world.open(0, lane));
+        world.open_due();
         world
+    }
+
+    fn opens_at(&self, lane: usize) -> Instant {
+        self.scenario.lanes_from.get(lane).copied().unwrap_or(START)
+    }
+
+    /// Opens the client's lanes whose time has come.
+    fn open_due(&mut self) {
+        for lane in 0..self.ends[0].len() {
+            if self.ends[0][lane].lane.is_none() && self.opens_at(lane) <= self.now {
+                self.open(0, lane);
+            }
+        }
+    }
+
+    fn next_opening(&self) -> Option<Instant> {
+        let lanes = 0..self.scenario.lanes_from.len().min(self.ends[0].len());
+        let closed = lanes.filter(|&lane| self.ends[0][lane].lane.is_none());
+        closed.map(|lane| self.opens_at(lane)).min()
     }
 
     fn open(&mut self, side: usize, lane: usize) {
@@ -135,18 +161,36 @@ impl<'a> World<'a> {
             self.step()
                 .map_err(|f| Failure(format!("{} at {:?}", f.0, self.now)))?;
         }
-        let samples = self.ends[0]
-            .iter()
-            .flat_map(|end| &end.lane)
-            .map(|lane| lane.sample(self.now))
-            .collect();
         Ok(Outcome {
             hash: self.hash,
             done_at: self.done_at.unwrap_or(self.now),
+            samples: self.samples(),
             delivered: self.delivered,
+            rivals: self.rivals.delivered(),
             fates: [self.links[0].fates, self.links[1].fates],
-            samples,
+            marks: self.marks,
         })
+    }
+
+    fn samples(&self) -> Vec<PathSample> {
+        let lanes = self.ends[0].iter().flat_map(|end| &end.lane);
+        lanes.map(|lane| lane.sample(self.now)).collect()
+    }
+
+    fn mark(&mut self) {
+        let (Some(every), last) = (self.scenario.mark_every, self.marks.last()) else {
+            return;
+        };
+        if last.is_some_and(|mark| self.now < mark.at.after(every)) {
+            return;
+        }
+        self.marks.push(Mark {
+            at: self.now,
+            delivered: self.delivered.clone(),
+            rivals: self.rivals.delivered(),
+            queued: self.links[0].queued(self.now),
+            samples: self.samples(),
+        });
     }
 
     fn is_over(&self) -> bool {
@@ -166,6 +210,9 @@ impl<'a> World<'a> {
             }
         }
         self.advance()?;
+        self.open_due();
+        self.mark();
+        self.rivals.on_time(self.now, &mut self.links);
         while self.flights.peek().is_some_and(|f| f.0.at <= self.now) {
             let Some(Reverse(flight)) = self.flights.pop() else {
                 break;
@@ -194,7 +241,9 @@ impl<'a> World<'a> {
         let writes = self.sessions.iter().filter_map(Session::next_write);
         let flight = self.flights.peek().map(|f| f.0.at);
         let reads = self.sessions.iter().filter_map(Session::next_read);
-        let next = lanes.chain(writes).chain(reads).chain(flight).min();
+        let rivals = self.rivals.next();
+        let next = lanes.chain(writes).chain(reads).chain(flight).chain(rivals);
+        let next = next.chain(self.next_opening()).min();
         let Some(next) = next else {
             return Err(Failure("nothing will ever happen".into()));
         };

@@ -1,6 +1,7 @@
 //! The lane over virtual networks: every unit arrives once and whole, no budget is exceeded, everything ends before
 //! its deadline. A failing seed can be run alone: `PB_SIM_SEED=123 cargo test --features sim --test sim random`.
 
+mod goals;
 mod lanes;
 mod limits;
 mod named;
@@ -34,7 +35,10 @@ fn scenario(mib: u32) -> Scenario {
         rekey_after: None,
         rebind_at: None,
         deadline: 120 * SECOND,
+        lanes_from: Vec::new(),
+        rivals: Vec::new(),
         stop_at: None,
+        mark_every: None,
     }
 }
 

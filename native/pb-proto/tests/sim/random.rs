@@ -89,7 +89,10 @@ fn network(seed: u64) -> Scenario {
         rekey_after: rng.chance(0.2).then_some(100),
         rebind_at: rng.chance(0.2).then(|| Instant(rng.below(2 * SECOND))),
         deadline: 900 * SECOND,
+        lanes_from: Vec::new(),
+        rivals: Vec::new(),
         stop_at: None,
+        mark_every: None,
     }
 }
 

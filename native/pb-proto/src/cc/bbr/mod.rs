@@ -3,6 +3,7 @@
 
 mod control;
 mod filter;
+mod floor;
 mod model;
 mod probe_bw;
 mod probe_rtt;
@@ -13,6 +14,7 @@ use super::{
 use crate::rng::Rng;
 use crate::time::{Instant, MS, Nanos};
 use control::Control;
+use floor::Floor;
 use model::Model;
 use probe_bw::Cycle;
 use probe_rtt::MinRtt;
@@ -90,6 +92,9 @@ pub struct Bbr {
     model: Model,
     cycle: Cycle,
     min_rtt: MinRtt,
+    floor: Floor,
+    /// The newest round trip shows a queue.
+    queue_seen: bool,
     control: Control,
     rng: Rng,
     idle_restart: bool,
@@ -113,6 +118,8 @@ impl Bbr {
             model: Model::default(),
             cycle: Cycle::default(),
             min_rtt: MinRtt::new(start.now),
+            floor: Floor::default(),
+            queue_seen: false,
             control: Control::new(window, (rate_of(window, rtt) as f64 * STARTUP_GAIN) as u64),
             rng: Rng::new(start.seed),
             idle_restart: false,
@@ -166,6 +173,7 @@ impl Controller for Bbr {
     }
 
     fn on_ack(&mut self, ack: &AckInfo) {
+        self.update_floor(ack);
         if let Some(rs) = ack.sample {
             self.update_model(ack, &rs);
         }
@@ -181,10 +189,10 @@ impl Controller for Bbr {
             return;
         }
         let lost = packet.lost_since;
-        if !is_too_much(lost, packet.tx_in_flight) {
+        if !self.model.is_too_much(lost, packet.tx_in_flight) {
             return;
         }
-        let inflight = model::inflight_at_loss(packet);
+        let inflight = model::inflight_at_loss(packet, self.model.loss_thresh);
         self.on_inflight_too_high(now, inflight, packet.app_limited);
     }
 
@@ -222,9 +230,4 @@ impl Controller for Bbr {
             State::ProbeRtt => "probe_rtt",
         }
     }
-}
-
-/// IsInflightTooHigh.
-fn is_too_much(lost: u64, in_flight: u64) -> bool {
-    lost as f64 > in_flight as f64 * LOSS_THRESH
 }

@@ -2,13 +2,16 @@
 
 use super::super::{AckInfo, LostPacket, RateSample};
 use super::filter::CycleMax;
-use super::{BETA, Bbr, LOSS_THRESH, State, is_too_much};
+use super::{BETA, Bbr, LOSS_THRESH, State};
 
 /// Growth of the rate that shows that the pipe is not full, and the rounds without it that show that it is.
 const FULL_BW_GROWTH: f64 = 1.25;
 const FULL_BW_ROUNDS: u32 = 3;
 /// Separate losses in a round of Startup that count (BBRStartupFullLossCnt).
 const STARTUP_LOSSES: u32 = 6;
+/// Loss in a round of Startup that ends it although no queue is seen: the queue is too short to be seen. Startup
+/// overflows such a one by half of what it sends; less is lost at random.
+const STARTUP_SHALLOW_THRESH: f64 = 0.25;
 
 #[derive(Debug)]
 pub struct Model {
@@ -31,6 +34,8 @@ pub struct Model {
     marked: bool,
     loss_events: u32,
     last_lost: u64,
+    /// Part of what is in flight whose loss is too much.
+    pub loss_thresh: f64,
     pub full_bw_reached: bool,
     pub full_bw_now: bool,
     full_bw: u64,
@@ -56,6 +61,7 @@ impl Default for Model {
             marked: false,
             loss_events: 0,
             last_lost: u64::MAX - 1,
+            loss_thresh: LOSS_THRESH,
             full_bw_reached: false,
             full_bw_now: false,
             full_bw: 0,
@@ -117,7 +123,12 @@ impl Model {
     /// More was lost since the newest delivered packet left than a path may lose at random. The draft takes any loss,
     /// and gives up 2 % of the rate in each round of a path that loses 1 % whatever one sends (tests/sim/rates.rs).
     fn is_lossy_round(&self, rs: &RateSample) -> bool {
-        self.marked || is_too_much(rs.lost, rs.tx_in_flight)
+        self.marked || self.is_too_much(rs.lost, rs.tx_in_flight)
+    }
+
+    /// IsInflightTooHigh.
+    pub fn is_too_much(&self, lost: u64, in_flight: u64) -> bool {
+        lost as f64 > in_flight as f64 * self.loss_thresh
     }
 
     pub fn reset_lower_bounds(&mut self) {
@@ -172,8 +183,12 @@ impl Bbr {
         if !self.model.loss_round_start {
             return;
         }
-        let many =
-            self.model.loss_events >= STARTUP_LOSSES && is_too_much(rs.lost, rs.tx_in_flight);
+        let too_much = if self.queue_seen {
+            self.model.is_too_much(rs.lost, rs.tx_in_flight)
+        } else {
+            rs.lost as f64 > rs.tx_in_flight as f64 * STARTUP_SHALLOW_THRESH
+        };
+        let many = self.model.loss_events >= STARTUP_LOSSES && too_much;
         if self.state == State::Startup && many && self.model.loss_in_round && !rs.app_limited {
             self.model.full_bw_reached = true;
             self.model.inflight_hi = Some(self.bdp(1.0).max(self.model.inflight_latest));
@@ -184,10 +199,10 @@ impl Bbr {
 }
 
 /// BBRInflightAtLoss: how much was in flight when the loss passed the threshold.
-pub fn inflight_at_loss(packet: &LostPacket) -> u64 {
+pub fn inflight_at_loss(packet: &LostPacket, thresh: f64) -> u64 {
     let before = packet.tx_in_flight.saturating_sub(packet.size) as f64;
     let lost_before = packet.lost_since.saturating_sub(packet.size) as f64;
-    let prefix = (LOSS_THRESH * before - lost_before) / (1.0 - LOSS_THRESH);
+    let prefix = (thresh * before - lost_before) / (1.0 - thresh);
     (before + prefix).max(0.0) as u64
 }
 
@@ -272,11 +287,14 @@ mod tests {
             lost_since: 1000,
             ..LostPacket::default()
         };
-        assert_eq!(inflight_at_loss(&packet), 99_000 + (4950.0 / 0.95) as u64);
+        assert_eq!(
+            inflight_at_loss(&packet, 0.05),
+            99_000 + (4950.0 / 0.95) as u64
+        );
         let many = LostPacket {
             lost_since: 7000,
             ..packet
         };
-        assert_eq!(inflight_at_loss(&many), 97_894);
+        assert_eq!(inflight_at_loss(&many, 0.05), 97_894);
     }
 }

@@ -1,7 +1,7 @@
 //! ProbeBW: Down, Cruise, Refill, Up.
 
 use super::super::{AckInfo, RateSample};
-use super::{BETA, Bbr, HEADROOM, State, is_too_much};
+use super::{BETA, Bbr, HEADROOM, State};
 use crate::time::{Instant, Nanos, SECOND};
 
 /// Probes come at least as often as Reno would reach the same window, up to this many rounds.
@@ -141,7 +141,7 @@ impl Bbr {
                 self.model.max_bw.advance();
             }
         }
-        if is_too_much(rs.lost, rs.tx_in_flight) {
+        if self.model.is_too_much(rs.lost, rs.tx_in_flight) {
             if self.cycle.samples {
                 self.on_inflight_too_high(ack.now, rs.tx_in_flight, rs.app_limited);
             }
