@@ -4,6 +4,7 @@ import type { LinkCounters } from "./emulator.ts";
 import type { Lab, LabLink } from "./lab.ts";
 import { probe, type StreamOptions, stream } from "./measure.ts";
 import type { DirectionSpec } from "./topology.ts";
+import { whyVoid } from "./verdict.ts";
 
 export interface Row {
   readonly link: string;
@@ -131,9 +132,11 @@ async function counted(link: LabLink): Promise<readonly Row[]> {
   const counters = await link.counters();
   if (counters === undefined) return [];
   const [one, other] = link.spec.between;
+  const why = whyVoid(link.spec, counters);
   return [
     ...countedWay(link, { label: `${one} > ${other}`, spec: link.spec.forward, counters: counters.forward }),
     ...countedWay(link, { label: `${other} > ${one}`, spec: link.spec.back, counters: counters.back }),
+    ...(why === undefined ? [] : [row(link, "both", { what: "VOID", asked: "", given: why })]),
   ];
 }
 
@@ -165,6 +168,8 @@ function countedWay(link: LabLink, { label, spec, counters }: CountedWay): reado
       ? [{ what: "longest queue", asked: `${spec.queueBytes} B`, given: `${counters.maxQueueBytes} B` }]
       : []),
     { what: "latest departure", asked: `${link.spec.tickUs} us`, given: `${counters.maxLateUs} us` },
+    share("1 ms late or more", 0, counters.latePackets, delivered),
+    { what: "held by the host", asked: "0 us", given: `${counters.maxHeldUs} us` },
     {
       what: "dropped by emulator",
       asked: "0",

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { z } from "zod";
+import { onEmulatorCore } from "./cores.ts";
 import { inNamespace } from "./shell.ts";
 import type { DirectionSpec, LinkSpec } from "./topology.ts";
 
@@ -21,19 +22,31 @@ const way = z.object({
   duplicated: z.number(),
   corrupted: z.number(),
   maxQueueBytes: z.number(),
+  /** Time in the queue, summed over packets: per packet, the standing queue. */
+  queuedUs: z.number(),
   /** The emulator's own failings: above 0, the link was not what was asked. */
   droppedByRing: z.number(),
   failedWrites: z.number(),
-  /** The most that a departure was late. */
+  /** The most that a departure was late by the emulator's fault. */
   maxLateUs: z.number(),
+  /** Departures more than a millisecond late. */
+  latePackets: z.number(),
+  /** The most that a packet waited for the receiving host to take it: it was slower than its link. */
+  maxHeldUs: z.number(),
 });
 const counters = z.object({ forward: way, back: way });
 
-/** Since the lab began, per direction. */
+/** Of one direction, since the lab began. */
+export type WayCounters = z.output<typeof way>;
 export type LinkCounters = z.output<typeof counters>;
 
+export interface CountersOptions {
+  /** Maxima begin again after this answer. */
+  readonly newPeaks?: boolean;
+}
+
 export interface Emulator {
-  counters(): Promise<LinkCounters>;
+  counters(options?: CountersOptions): Promise<LinkCounters>;
   /** @returns the last counters */
   close(): Promise<LinkCounters>;
 }
@@ -44,6 +57,8 @@ export interface EmulatorOptions {
   readonly namespace: string;
   readonly devices: readonly [string, string];
   readonly link: LinkSpec;
+  /** Among the emulators of the lab. */
+  readonly index: number;
   /** Forward; back takes the next one. */
   readonly seed: number;
 }
@@ -51,7 +66,9 @@ export interface EmulatorOptions {
 /** Resolves when packets flow. */
 export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
   const child = withDescription(JSON.stringify(describe(options)), (file) => {
-    const args = inNamespace(options.namespace, options.binary, ["run", String(process.pid), "/dev/fd/3"]);
+    const words = ["run", String(process.pid), "/dev/fd/3"];
+    const placed = onEmulatorCore(options.index, options.binary, words);
+    const args = inNamespace(options.namespace, placed.file, placed.args);
     return spawn(args.file, args.args, { stdio: ["pipe", "pipe", "pipe", file] });
   });
   const ended = once(child, "close");
@@ -79,7 +96,8 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     return answer;
   };
   return {
-    counters: () => last ?? ask(() => child.stdin?.write("\n")),
+    counters: ({ newPeaks = false } = {}) =>
+      last ?? ask(() => child.stdin?.write(newPeaks ? "peaks\n" : "\n")),
     close: async () => {
       last ??= ask(() => child.stdin?.end());
       const result = await last;

@@ -3,7 +3,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type Emulator, type LinkCounters, startEmulator } from "./emulator.ts";
+import { placeReceivers } from "./cores.ts";
+import { type CountersOptions, type Emulator, type LinkCounters, startEmulator } from "./emulator.ts";
 import { type Host, makeHost } from "./host.ts";
 import { hasNetem, isPlain, netemArgs, netemCan } from "./netem.ts";
 import { type Interface, interfacesOf, routesOf } from "./plan.ts";
@@ -17,7 +18,7 @@ export interface LabLink {
   readonly spec: LinkSpec;
   readonly backend: Backend;
   /** Undefined unless emulated. */
-  counters(): Promise<LinkCounters | undefined>;
+  counters(options?: CountersOptions): Promise<LinkCounters | undefined>;
 }
 
 export interface Lab extends AsyncDisposable {
@@ -98,6 +99,11 @@ class Builder {
     const backends = this.#backends();
     this.#connect(backends);
     for (const host of hosts) this.#configure(host);
+    for (const [index, ends] of this.#ends.entries()) {
+      if (backends[index] !== "emulator") continue;
+      for (const { host, device } of ends) ownContext(this.#namespace(host), device);
+    }
+    placeReceivers();
     const emulators = await this.#emulate(backends);
     const made = hosts.map((host) => makeHost(host, this.#namespace(host), this.#addresses(host)));
     const find = (name: string) => {
@@ -113,7 +119,7 @@ class Builder {
     const links = this.#topology.links.map((spec, index) => ({
       spec,
       backend: backends[index] ?? "veth",
-      counters: async () => emulators.get(index)?.counters(),
+      counters: async (options?: CountersOptions) => emulators.get(index)?.counters(options),
     }));
     const { binary } = this.#setting;
     return { host: find, hosts: made, links, binary, close, [Symbol.asyncDispose]: close };
@@ -183,13 +189,20 @@ class Builder {
   #shape(ends: readonly [Interface, Interface], how: { netem: boolean; index: number }): void {
     for (const [side, end] of ends.entries()) {
       const namespace = this.#namespace(end.host);
-      const inside = inNamespace(namespace, this.#setting.binary, ["plain", end.device]);
-      command(inside.file, inside.args);
-      if (!how.netem) continue;
-      const way = side === 0 ? end.link.forward : end.link.back;
-      const args = netemArgs(way, { mtu: end.link.mtu, seed: this.#seed(how.index) + side });
-      command("tc", ["-n", namespace, "qdisc", "add", "dev", end.device, "root", ...args]);
+      this.#offloads(namespace, how.netem ? "wire" : "host", end.device);
+      if (how.netem) {
+        const way = side === 0 ? end.link.forward : end.link.back;
+        const args = netemArgs(way, { mtu: end.link.mtu, seed: this.#seed(how.index) + side });
+        command("tc", ["-n", namespace, "qdisc", "add", "dev", end.device, "root", ...args]);
+      } else {
+        this.#offloads(this.#wires, "wire", wire(how.index, side));
+      }
     }
+  }
+
+  #offloads(namespace: string, kind: "wire" | "host", device: string): void {
+    const inside = inNamespace(namespace, this.#setting.binary, ["offloads", kind, device]);
+    command(inside.file, inside.args);
   }
 
   /** Neighbours are known for good: an ARP request that is lost would cost a second and a place in the order of losses. */
@@ -219,6 +232,7 @@ class Builder {
         namespace: this.#wires,
         devices: [wire(index, 0), wire(index, 1)],
         link,
+        index: started.size,
         seed: this.#seed(index),
       });
       this.emulators.push(emulator);
@@ -243,4 +257,15 @@ class Builder {
 /** The emulator's end of a link. */
 function wire(link: number, side: number): string {
   return `w${link}${side === 0 ? "a" : "b"}`;
+}
+
+/**
+ * A thread of the host's receives packets (threaded NAPI), so that the emulator only hands them over. Before Linux 5.12 it
+ * handles them itself, at the cost of its punctuality. The interface must be up: a veth has no receive context before.
+ */
+function ownContext(namespace: string, device: string): void {
+  // `ip netns exec` shows the namespace's own /sys.
+  const script = '[ ! -e "$1" ] || echo 1 > "$1"';
+  const attribute = `/sys/class/net/${device}/threaded`;
+  command("ip", ["netns", "exec", namespace, "sh", "-c", script, "sh", attribute]);
 }

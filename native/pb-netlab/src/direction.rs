@@ -17,10 +17,16 @@ const BITS_PER_BYTE: u128 = 8;
 const PS_PER_SEC: u128 = 1_000_000_000_000;
 const PS_PER_US: u64 = 1_000_000;
 /// Ethernet's header is not part of the MTU.
-const ETHERNET: usize = 14;
+pub const ETHERNET: usize = 14;
 /// In-order jitter moves between two random values in this many jitters: at most by half a nanosecond per nanosecond, so that
 /// no packet can overtake another.
 const WANDER: u64 = 4;
+
+/// A departure later than this counts as late: 1 % of the bench's long round trip, and less than a disk or a scheduler may take on
+/// an ordinary host.
+const LATE_US: u64 = 1000;
+/// Most bytes of buffers that are made ahead.
+const MAX_PREPARED_BYTES: u64 = 512 << 20;
 
 pub struct Direction {
     spec: DirectionSpec,
@@ -35,15 +41,22 @@ pub struct Direction {
     order: u64,
     newest_out: u64,
     /// Packets on their way.
-    flying: BinaryHeap<Reverse<Departure>>,
+    flying: BinaryHeap<Reverse<Packet>>,
     /// Buffers for the next packets.
     spare: Vec<Vec<u8>>,
 }
 
-struct Departure {
-    at: u64,
+/// A packet on its way; it comes out at `at`.
+pub struct Packet {
+    pub at: u64,
     order: u64,
     frame: Vec<u8>,
+}
+
+impl AsRef<[u8]> for Packet {
+    fn as_ref(&self) -> &[u8] {
+        &self.frame
+    }
 }
 
 impl Direction {
@@ -63,6 +76,23 @@ impl Direction {
             spare: Vec::new(),
             spec,
         }
+    }
+
+    /// Makes buffers for all that a full link of frames of `frame_bytes` holds. A buffer's first use costs a page fault, which takes
+    /// milliseconds where the machine is itself a guest; meanwhile every packet would wait.
+    pub fn prepare(&mut self, frame_bytes: usize) {
+        let spec = &self.spec;
+        let rate = u128::from(spec.rate_bits_per_sec);
+        let flying_ps = u128::from(spec.delay_ps + spec.jitter_ps);
+        let flying = rate * flying_ps / (BITS_PER_BYTE * PS_PER_SEC);
+        let full = u64::try_from(flying).unwrap_or(u64::MAX).saturating_add(
+            // Without a rate there is no queue.
+            if rate == 0 { 0 } else { spec.queue_bytes },
+        );
+        let frames = full.min(MAX_PREPARED_BYTES) as usize / frame_bytes;
+        self.flying.reserve(frames);
+        // Not zeros: those come from the kernel without a page behind them.
+        self.spare = (0..frames).map(|_| vec![0xA5; frame_bytes]).collect();
     }
 
     /// A packet arrives at `now`; times never go back. `frame`: from Ethernet's header on.
@@ -95,7 +125,7 @@ impl Direction {
         copy.extend_from_slice(frame);
         self.damage(&mut copy);
         self.order += 1;
-        self.flying.push(Reverse(Departure {
+        self.flying.push(Reverse(Packet {
             at,
             order: self.order,
             frame: copy,
@@ -116,6 +146,7 @@ impl Direction {
             return None;
         }
         self.counters.max_queue_bytes = self.counters.max_queue_bytes.max(filled);
+        self.counters.queued_us += ahead / PS_PER_US;
         let time = (length as u128 * BITS_PER_BYTE * PS_PER_SEC / rate) as u64;
         self.busy_until = self.busy_until.max(now) + time;
         Some(self.busy_until)
@@ -167,23 +198,36 @@ impl Direction {
         self.flying.peek().map(|Reverse(next)| next.at)
     }
 
-    /// The next packet that is due; give it back to [`Direction::recycle`].
-    pub fn pop(&mut self, now: u64) -> Option<Vec<u8>> {
+    /// The next packet that is due; give it back to [`Direction::sent`] or [`Direction::refused`].
+    pub fn pop(&mut self, now: u64) -> Option<Packet> {
         if self.next_departure()? > now {
             return None;
         }
         let Reverse(packet) = self.flying.pop()?;
         self.counters.reordered += u64::from(packet.order < self.newest_out);
         self.newest_out = self.newest_out.max(packet.order);
-        self.counters.delivered_packets += 1;
-        self.counters.delivered_bytes += packet.frame.len() as u64;
-        let late = (now - packet.at) / PS_PER_US;
-        self.counters.max_late_us = self.counters.max_late_us.max(late);
-        Some(packet.frame)
+        Some(packet)
     }
 
-    pub fn recycle(&mut self, frames: impl Iterator<Item = Vec<u8>>) {
-        self.spare.extend(frames);
+    /// `packet` left at `now`; `held`: the receiving host had not taken it, or one before it, in time.
+    pub fn sent(&mut self, packet: Packet, now: u64, held: bool) {
+        let counters = &mut self.counters;
+        counters.delivered_packets += 1;
+        counters.delivered_bytes += packet.frame.len() as u64;
+        let late = now.saturating_sub(packet.at) / PS_PER_US;
+        if held {
+            counters.max_held_us = counters.max_held_us.max(late);
+        } else {
+            counters.max_late_us = counters.max_late_us.max(late);
+            counters.late_packets += u64::from(late > LATE_US);
+        }
+        self.spare.push(packet.frame);
+    }
+
+    /// The receiving interface did not take `packet`.
+    pub fn refused(&mut self, packet: Packet) {
+        self.counters.failed_writes += 1;
+        self.spare.push(packet.frame);
     }
 
     /// The least time between arrival and departure.
@@ -192,22 +236,22 @@ impl Direction {
     }
 }
 
-impl PartialEq for Departure {
-    fn eq(&self, other: &Departure) -> bool {
+impl PartialEq for Packet {
+    fn eq(&self, other: &Packet) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Departure {}
+impl Eq for Packet {}
 
-impl PartialOrd for Departure {
-    fn partial_cmp(&self, other: &Departure) -> Option<Ordering> {
+impl PartialOrd for Packet {
+    fn partial_cmp(&self, other: &Packet) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Departure {
-    fn cmp(&self, other: &Departure) -> Ordering {
+impl Ord for Packet {
+    fn cmp(&self, other: &Packet) -> Ordering {
         (self.at, self.order).cmp(&(other.at, other.order))
     }
 }

@@ -34,8 +34,8 @@ fn drain(direction: &mut Direction) -> Vec<(u64, u64)> {
     while let Some(at) = direction.next_departure() {
         assert!(at == 0 || direction.pop(at - 1).is_none(), "never early");
         let packet = direction.pop(at).expect("due");
-        out.push((at, number(&packet)));
-        direction.recycle([packet].into_iter());
+        out.push((at, number(packet.as_ref())));
+        direction.sent(packet, at, false);
     }
     out
 }
@@ -230,7 +230,7 @@ fn the_asked_share_is_duplicated_and_corrupted() {
     let mut came = 0;
     while let Some(packet) = direction.pop(u64::MAX) {
         came += 1;
-        damaged += u64::from(packet != frame(7));
+        damaged += u64::from(packet.as_ref() != frame(7));
     }
     assert_eq!(came, 50_000 + direction.counters.duplicated);
     assert!((900..1_100).contains(&direction.counters.duplicated));
@@ -247,5 +247,52 @@ fn packets_beyond_the_mtu_vanish() {
     direction.offer(0, &vec![0; 1414]);
     direction.offer(0, &vec![0; 1415]);
     assert_eq!(direction.counters.dropped_by_mtu, 1);
-    assert_eq!(direction.pop(0).map(|packet| packet.len()), Some(1414));
+    assert_eq!(
+        direction.pop(0).map(|packet| packet.as_ref().len()),
+        Some(1414)
+    );
+}
+
+#[test]
+fn lateness_is_the_emulators_or_the_hosts() {
+    let mut direction = link(DirectionSpec::default());
+    for (number, (late_us, held)) in [(400, false), (1500, false), (9000, true)]
+        .into_iter()
+        .enumerate()
+    {
+        let at = number as u64 * SECOND;
+        direction.offer(at, &frame(0));
+        let packet = direction.pop(at).expect("due");
+        direction.sent(packet, at + late_us * PS_PER_US, held);
+    }
+    let counters = &direction.counters;
+    assert_eq!((counters.max_late_us, counters.max_held_us), (1500, 9000));
+    assert_eq!((counters.late_packets, counters.delivered_packets), (1, 3));
+    direction.counters.forget_peaks();
+    assert_eq!(direction.counters.max_late_us, 0);
+    assert_eq!(direction.counters.late_packets, 1);
+}
+
+#[test]
+fn time_in_the_queue_is_what_stands_before_a_packet() {
+    let mut direction = link(DirectionSpec {
+        rate_bits_per_sec: 8 * MBIT,
+        queue_bytes: 1 << 20,
+        ..DirectionSpec::default()
+    });
+    play(&mut direction, 3, 0);
+    // None, one and two frames of 1514 µs.
+    assert_eq!(direction.counters.queued_us, 3 * FRAME as u64);
+}
+
+#[test]
+fn buffers_made_ahead_are_for_all_that_a_full_link_holds() {
+    let mut direction = link(DirectionSpec {
+        rate_bits_per_sec: 8 * MBIT,
+        queue_bytes: 10 * FRAME as u64,
+        delay_ps: 10 * 1514 * PS_PER_US,
+        ..DirectionSpec::default()
+    });
+    direction.prepare(FRAME);
+    assert_eq!(direction.spare.len(), 20);
 }

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use thiserror::Error;
 
 use crate::clock::{Clock, Reading};
-use crate::direction::Direction;
+use crate::direction::{Direction, ETHERNET, Packet};
 use crate::ring::Arrival;
 use crate::socket::{BATCH, PacketSocket, SocketError};
 use crate::spec::{DirectionSpec, LinkSpec, PS_PER_MS, PS_PER_US};
@@ -15,8 +15,13 @@ use crate::spec::{DirectionSpec, LinkSpec, PS_PER_MS, PS_PER_US};
 const LINGER_PS: u64 = 2 * PS_PER_MS;
 /// The longest sleep between two looks at the rings of a link in use.
 const MAX_NAP_PS: u64 = 500 * PS_PER_US;
+/// The line of standard input after whose answer the maxima begin again; its asker waits for each answer, so lines come whole.
+const NEW_PEAKS: &[u8] = b"peaks\n";
 /// How often standard input is looked at while packets flow.
 const CONTROL_PS: u64 = 20 * PS_PER_MS;
+
+/// How long a packet that the receiving interface does not take is tried again.
+const PATIENCE_PS: u64 = 1000 * PS_PER_MS;
 
 #[derive(Debug, Error)]
 pub enum EmulatorError {
@@ -31,6 +36,10 @@ struct Way {
     to: usize,
     direction: Direction,
     last_arrival: u64,
+    /// Due, and not yet taken by the receiving interface.
+    due: Vec<Packet>,
+    /// That interface has been full since nothing was due last.
+    held: bool,
 }
 
 pub struct Emulator {
@@ -39,7 +48,6 @@ pub struct Emulator {
     max_nap: u64,
     sockets: [PacketSocket; 2],
     ways: [Way; 2],
-    batch: Vec<Vec<u8>>,
     last_control: u64,
 }
 
@@ -50,13 +58,18 @@ impl Emulator {
             to,
             direction: Direction::new(spec.clone()),
             last_arrival: 0,
+            due: Vec::with_capacity(BATCH),
+            held: false,
         };
-        let ways = [way(0, 1, &spec.forward), way(1, 0, &spec.back)];
+        let mut ways = [way(0, 1, &spec.forward), way(1, 0, &spec.back)];
         // A packet may wait in the ring for a part of its delay unseen: its time of arrival is the kernel's.
         let least = ways[0]
             .direction
             .min_delay()
             .min(ways[1].direction.min_delay());
+        for way in &mut ways {
+            way.direction.prepare(spec.mtu + ETHERNET);
+        }
         Ok(Emulator {
             clock: Clock::start(),
             tick: spec.tick_ps,
@@ -66,13 +79,12 @@ impl Emulator {
                 PacketSocket::open(&spec.b, spec.mtu, spec.back.rate_bits_per_sec)?,
             ],
             ways,
-            batch: Vec::with_capacity(BATCH),
             last_control: 0,
         })
     }
 
     /// Runs until standard input ends. Prints `{"ready":true}` when packets flow, and the counters for each line of standard input
-    /// and at the end.
+    /// and at the end. After the answer to `peaks` the maxima begin again.
     pub fn run(mut self) -> Result<(), EmulatorError> {
         say("{\"ready\":true}")?;
         loop {
@@ -96,36 +108,21 @@ impl Emulator {
 
     fn departures(&mut self) {
         for way in &mut self.ways {
-            loop {
-                let now = self.clock.now();
-                while self.batch.len() < BATCH
-                    && let Some(frame) = way.direction.pop(now)
-                {
-                    self.batch.push(frame);
-                }
-                if self.batch.is_empty() {
-                    break;
-                }
-                way.direction.counters.failed_writes += self.sockets[way.to].send(&self.batch);
-                way.direction.recycle(self.batch.drain(..));
-            }
+            way.depart(&self.clock, &self.sockets[way.to]);
         }
     }
 
     /// Sleeps until something may have to be done. True when nothing was on its way.
     fn rest(&mut self, now: u64) -> bool {
-        let due = self
-            .ways
-            .iter()
-            .filter_map(|way| way.direction.next_departure())
-            .min();
+        let due = self.ways.iter().filter_map(Way::next_departure).min();
         let last = self.ways.iter().map(|way| way.last_arrival).max();
         if due.is_none() && now.saturating_sub(last.unwrap_or(0)) > LINGER_PS {
             self.wait_for_packets();
             return true;
         }
+        let stuck = self.ways.iter().any(|way| !way.due.is_empty());
         let due = due.unwrap_or(u64::MAX);
-        if due > now {
+        if due > now || stuck {
             self.clock
                 .sleep_until(due.clamp(now + self.tick, now + self.max_nap));
         }
@@ -161,8 +158,13 @@ impl Emulator {
         }
         let mut bytes = [0; 256];
         let count = io::stdin().lock().read(&mut bytes).unwrap_or(0);
-        for _ in bytes[..count].iter().filter(|byte| **byte == b'\n') {
+        for line in bytes[..count].split_inclusive(|byte| *byte == b'\n') {
             self.report()?;
+            if line == NEW_PEAKS {
+                for way in &mut self.ways {
+                    way.direction.counters.forget_peaks();
+                }
+            }
         }
         Ok(count > 0)
     }
@@ -189,6 +191,48 @@ impl Way {
         self.last_arrival = at;
         self.direction.offer(at, arrival.frame);
     }
+
+    /// Hands over all that is due. When the receiving interface is full (its host is slow), the rest stays for the next time, in order,
+    /// as it would in a NIC's ring: nothing is lost that the link did not lose.
+    fn depart(&mut self, clock: &Clock, to: &PacketSocket) {
+        loop {
+            let now = clock.now();
+            while self.due.len() < BATCH
+                && let Some(packet) = self.direction.pop(now)
+            {
+                self.due.push(packet);
+            }
+            let Some(oldest) = self.due.first().map(|packet| packet.at) else {
+                self.held = false;
+                return;
+            };
+            match to.send(&self.due) {
+                Ok(count) => {
+                    for packet in self.due.drain(..count) {
+                        self.direction.sent(packet, now, self.held);
+                    }
+                    self.held |= !self.due.is_empty();
+                }
+                Err(error) if is_full(&error) && now - oldest < PATIENCE_PS => {
+                    self.held = true;
+                    return;
+                }
+                Err(_) => self.direction.refused(self.due.remove(0)),
+            }
+        }
+    }
+
+    fn next_departure(&self) -> Option<u64> {
+        let due = self.due.first().map(|packet| packet.at);
+        due.or_else(|| self.direction.next_departure())
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENOBUFS | libc::EAGAIN | libc::ENOMEM)
+    )
 }
 
 fn say(line: &str) -> Result<(), EmulatorError> {

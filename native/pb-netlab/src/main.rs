@@ -23,7 +23,8 @@ use spec::LinkSpec;
 
 const USAGE: &str = "usage:
   pb-netlab run PARENT-PID FILE     emulates the link that FILE describes, until standard input ends
-  pb-netlab plain INTERFACE...      switches offloads off
+  pb-netlab offloads wire|host INTERFACE...
+                                    switches them so that a wire's packets are on the wire
   pb-netlab guard PREFIX            removes the namespaces called PREFIX... when standard input ends
   pb-netlab sweep                   removes the namespaces of labs whose owners are gone
   pb-netlab echo ADDRESS            answers UDP datagrams
@@ -47,9 +48,10 @@ fn main() -> ExitCode {
 fn command(words: &[&str]) -> Result<(), Failure> {
     match words {
         ["run", parent, file] => run(parent.parse()?, file),
-        ["plain", interfaces @ ..] => {
+        ["offloads", kind, interfaces @ ..] => {
+            let kind = offload::Kind::named(kind).ok_or(USAGE)?;
             for interface in interfaces {
-                offload::switch_off(interface)?;
+                offload::switch(interface, kind)?;
             }
             Ok(())
         }
@@ -99,4 +101,6 @@ fn punctual() {
     let first = libc::sched_param { sched_priority: 1 };
     // SAFETY: `first` lives through the call; a refusal leaves the scheduling as it was.
     unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const first) };
+    // SAFETY: no pointers. Without the privilege memory is paged in when it is used, which is late.
+    unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) };
 }

@@ -93,46 +93,31 @@ impl PacketSocket {
         }
     }
 
-    /// Sends frames in order. Returns how many the kernel refused (interface down, frame above the MTU).
-    pub fn send(&self, frames: &[Vec<u8>]) -> u64 {
-        let mut refused = 0;
-        for batch in frames.chunks(BATCH) {
-            refused += self.send_batch(batch);
-        }
-        refused
-    }
-
-    fn send_batch(&self, batch: &[Vec<u8>]) -> u64 {
+    /// Sends the first `BATCH` of `frames`, in order, as far as the kernel takes them. Returns how many it took; an error is that of the
+    /// first one. ENOBUFS and EAGAIN are of the moment: the receiving interface's queue is full, or our own.
+    pub fn send(&self, frames: &[impl AsRef<[u8]>]) -> io::Result<usize> {
         // SAFETY: all-zero bytes are a valid `iovec` and `mmsghdr`: null pointers and zero lengths.
         let mut vectors: [libc::iovec; BATCH] = unsafe { zeroed() };
         // SAFETY: as above.
         let mut messages: [libc::mmsghdr; BATCH] = unsafe { zeroed() };
-        for (index, frame) in batch.iter().enumerate() {
+        let count = frames.len().min(BATCH);
+        for (index, frame) in frames[..count].iter().enumerate() {
+            let frame = frame.as_ref();
             vectors[index].iov_base = frame.as_ptr().cast_mut().cast();
             vectors[index].iov_len = frame.len();
             messages[index].msg_hdr.msg_iov = &raw mut vectors[index];
             messages[index].msg_hdr.msg_iovlen = 1;
         }
-        let (mut sent, mut refused) = (0, 0);
-        while sent < batch.len() {
-            // SAFETY: the messages from `sent` on point at vectors and frames that live through the call; sending only reads them.
-            let count = unsafe {
-                libc::sendmmsg(
-                    self.fd.as_raw_fd(),
-                    messages[sent..].as_mut_ptr(),
-                    (batch.len() - sent) as libc::c_uint,
-                    libc::MSG_DONTWAIT,
-                )
-            };
-            if count > 0 {
-                sent += count as usize;
-            } else {
-                // The first one was refused; the others may pass.
-                sent += 1;
-                refused += 1;
-            }
-        }
-        refused
+        // SAFETY: `count` messages point at vectors and frames that live through the call; sending only reads them.
+        let sent = unsafe {
+            libc::sendmmsg(
+                self.fd.as_raw_fd(),
+                messages.as_mut_ptr(),
+                count as libc::c_uint,
+                libc::MSG_DONTWAIT,
+            )
+        };
+        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
 }
 
