@@ -51,6 +51,7 @@ fn base(kind: ControllerKind, rate: u64, rtt: Nanos, rtts: u64) -> Cell {
             loads: [load(bytes >> 20), load(0)],
             max_datagram: 1472,
             rekey_after: None,
+            history: None,
             rebind_at: None,
             rivals: Vec::new(),
             deadline: 10_000 * SECOND,

@@ -45,16 +45,13 @@ pub struct Cubic {
     peak_in_flight: u64,
     peak_until: u64,
     last_sent: Instant,
+    start: Start,
 }
 
 impl Cubic {
     pub fn new(start: Start) -> Cubic {
-        let mut window = initial_window(start.datagram);
+        let window = initial_window(start.datagram);
         let rtt = start.min_rtt.unwrap_or(INITIAL_RTT);
-        if let (Some(rate), Some(rtt)) = (start.rate, start.min_rtt) {
-            // Half of what the path carried before: a warm start must not flood a path that has changed.
-            window = window.max(bytes_in(rate, rtt) / 2);
-        }
         let state = State {
             window,
             ssthresh: u64::MAX,
@@ -74,6 +71,7 @@ impl Cubic {
             peak_in_flight: 0,
             peak_until: 0,
             last_sent: start.now,
+            start,
         }
     }
 
@@ -142,6 +140,13 @@ impl Cubic {
 }
 
 impl Controller for Cubic {
+    /// Half of what the path carried before: a warm start must not flood a path that has changed.
+    fn on_first_rtt(&mut self, _: Instant, rtt: Nanos) {
+        if let Some(rate) = self.start.remembered(rtt) {
+            self.state.window = self.state.window.max(bytes_in(rate, rtt) / 2);
+        }
+    }
+
     fn on_sent(&mut self, now: Instant, bytes: u64, in_flight: u64, _app_limited: bool) {
         self.peak_in_flight = self.peak_in_flight.max(in_flight);
         if in_flight == bytes {

@@ -6,8 +6,9 @@ use crate::time::{MS, Nanos};
 const MIN_RTT_THRESH: Nanos = 4 * MS;
 const MAX_RTT_THRESH: Nanos = 16 * MS;
 const MIN_RTT_DIVISOR: Nanos = 8;
-/// Samples of a round before its minimum says something (N_RTT_SAMPLE).
-const SAMPLES: u32 = 8;
+/// Samples of a round before its minimum says something. N_RTT_SAMPLE is 8 where every second packet is acknowledged; here
+/// one ACK is for up to 24.
+const SAMPLES: u32 = 4;
 /// Growth in conservative slow start, as a divisor (CSS_GROWTH_DIVISOR).
 const CSS_GROWTH_DIVISOR: u64 = 4;
 /// Rounds of conservative slow start before congestion avoidance (CSS_ROUNDS).

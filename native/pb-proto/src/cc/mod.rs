@@ -32,6 +32,19 @@ pub struct Start {
     pub seed: u64,
 }
 
+/// What was known of a path counts while its round trip is within this factor of what it was: then it is the same path
+/// (Careful Resume, RFC 9959, allows half and ten times).
+const SAME_RTT: u64 = 2;
+
+impl Start {
+    /// The rate that the path carried before, if it still looks the same.
+    fn remembered(&self, rtt: Nanos) -> Option<u64> {
+        let before = self.min_rtt?;
+        let same = rtt <= before.saturating_mul(SAME_RTT) && before <= rtt.saturating_mul(SAME_RTT);
+        self.rate.filter(|_| same)
+    }
+}
+
 /// A delivery-rate sample (draft-cheng-iccrg-delivery-rate-estimation), made when its packet is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RateSample {
@@ -91,6 +104,8 @@ pub struct LostPacket {
 
 /// A congestion controller. It learns of every packet and is asked for a window and a rate.
 pub trait Controller: Send {
+    /// The lane's first round trip, of its handshake: before the first [`Controller::on_ack`].
+    fn on_first_rtt(&mut self, _now: Instant, _rtt: Nanos) {}
     /// A packet left; `in_flight` includes it. `app_limited` as in [`RateSample`].
     fn on_sent(&mut self, now: Instant, bytes: u64, in_flight: u64, app_limited: bool);
     /// An ACK came, after [`Controller::on_lost`] for each packet that it made lost.
@@ -129,6 +144,12 @@ pub fn start(kind: ControllerKind, start: Start) -> Box<dyn Controller> {
 /// Initial window: 10 full datagrams (RFC 6928), at least 14,720 bytes and for jumbo datagrams at least four of them.
 fn initial_window(datagram: u64) -> u64 {
     (10 * datagram).min(14_720.max(4 * datagram))
+}
+
+/// Initial window of a sender that paces and measures its first train: 32 full datagrams, as in Chromium's QUIC, and no
+/// more than one GSO train of jumbo ones.
+fn initial_train(datagram: u64) -> u64 {
+    initial_window(datagram).max((32 * datagram).min(64 << 10))
 }
 
 /// Bytes that `rate` bytes per second carry in `span` nanoseconds.

@@ -171,6 +171,9 @@ impl Lane {
     fn take_rtt(&mut self, now: Instant, ack: &Ack, gained: &Gained) -> Option<Nanos> {
         let (_, newest) = gained.newest.filter(|(n, _)| *n == ack.largest)?;
         let sample = now.since(newest.sent_at);
+        if self.rtt.min.is_none() {
+            self.cc.on_first_rtt(now, sample);
+        }
         self.rtt.update(sample, ack.delay_us.saturating_mul(US));
         Some(sample)
     }

@@ -83,6 +83,7 @@ impl Lane {
                 Frame::PathResponse(data) => {
                     if let Some(rtt) = self.handshake.on_hello_ack(now, data) {
                         self.rtt.update(rtt, 0);
+                        self.cc.on_first_rtt(now, rtt);
                         self.on_peer_hello(&hello, events);
                         self.update_pacer(now);
                     }

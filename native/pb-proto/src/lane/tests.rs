@@ -358,7 +358,7 @@ fn an_address_that_never_answers_is_abandoned() {
 #[test]
 fn keys_rotate_and_only_once_per_confirmed_phase() {
     let mut pair = Pair::new(|c| c.rekey_after = Some(1000));
-    pair.feeds[0].end = 200;
+    pair.feeds[0].end = 300;
     pair.run(20 * SECOND);
     let phases: Vec<u32> = pair.events[0]
         .iter()
@@ -387,7 +387,7 @@ fn a_known_path_is_started_at_half_its_rate() {
         min_rtt: 2 * DELAY,
         rate,
     }));
-    assert!(start(None) < 30_000);
+    assert!(start(None) < 50_000);
     assert!(
         (300_000..=rate * 2 * DELAY / SECOND).contains(&warm),
         "{warm}"

@@ -11,6 +11,7 @@ pub use rival::{Rival, RivalKind};
 pub use session::{Load, Source};
 
 use crate::cc::ControllerKind;
+use crate::lane::PathHint;
 use crate::sample::PathSample;
 use crate::time::{Instant, MS, Nanos};
 
@@ -33,6 +34,8 @@ pub struct Scenario {
     /// Largest datagram that both ends try.
     pub max_datagram: u16,
     pub rekey_after: Option<u64>,
+    /// What both ends remember of the path.
+    pub history: Option<PathHint>,
     /// The client's address changes.
     pub rebind_at: Option<Instant>,
     /// Other people's flows, from the client's side to the server's.

@@ -148,6 +148,7 @@ impl<'a> World<'a> {
             .unwrap_or_default();
         config.max_datagram_size = self.scenario.max_datagram;
         config.rekey_after = self.scenario.rekey_after;
+        config.path_hint = self.scenario.history;
         let mut opened = Lane::new(config, self.now);
         opened.set_grant(self.sessions[side].grant());
         if self.finishing {

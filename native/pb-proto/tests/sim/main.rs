@@ -7,6 +7,7 @@ mod limits;
 mod named;
 mod random;
 mod rates;
+mod start_up;
 
 use pb_proto::cc::ControllerKind;
 use pb_proto::sim::{Load, Outcome, Path, Scenario, Source, run};
@@ -33,6 +34,7 @@ fn scenario(mib: u32) -> Scenario {
         loads: [load(mib, 1 << 20), load(mib, 100 << 10)],
         max_datagram: 1472,
         rekey_after: None,
+        history: None,
         rebind_at: None,
         deadline: 120 * SECOND,
         lanes_from: Vec::new(),

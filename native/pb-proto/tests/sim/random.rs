@@ -87,6 +87,7 @@ fn network(seed: u64) -> Scenario {
         paths,
         max_datagram: scale(rng, 1200, 65_487) as u16,
         rekey_after: rng.chance(0.2).then_some(100),
+        history: None,
         rebind_at: rng.chance(0.2).then(|| Instant(rng.below(2 * SECOND))),
         deadline: 900 * SECOND,
         lanes_from: Vec::new(),

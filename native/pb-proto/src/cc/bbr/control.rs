@@ -108,6 +108,9 @@ impl Bbr {
     }
 
     fn set_pacing_rate_with(&mut self, gain: f64) {
+        if self.jump.is_on() {
+            return;
+        }
         let rate = (self.model.bw() as f64 * gain * PACING_MARGIN) as u64;
         if rate > 0 && (self.model.full_bw_reached || rate > self.control.pacing_rate) {
             self.control.pacing_rate = rate;
@@ -115,11 +118,15 @@ impl Bbr {
     }
 
     pub(super) fn set_window(&mut self, ack: &AckInfo) {
-        let mut window = self
-            .control
-            .window
-            .saturating_sub(ack.lost)
-            .max(self.datagram);
+        if self.jump.is_on() {
+            return;
+        }
+        let lost = if self.model.is_settling() {
+            0
+        } else {
+            ack.lost
+        };
+        let mut window = self.control.window.saturating_sub(lost).max(self.datagram);
         let max = self.quantize(self.bdp(self.state.cwnd_gain()) + self.control.extra_acked.get());
         if self.model.full_bw_reached {
             window = (window + ack.acked).min(max);

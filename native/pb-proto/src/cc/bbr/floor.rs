@@ -55,7 +55,7 @@ impl Bbr {
             self.queue_seen = self.is_queue_seen(rtt);
         }
         let calm = matches!(self.state, State::Down | State::Cruise | State::Refill);
-        if calm && !self.queue_seen {
+        if calm && !self.queue_seen && !self.model.is_settling() {
             self.floor.add(ack.acked, ack.lost, self.datagram);
             self.model.loss_thresh = LOSS_THRESH + SPREAD * self.floor.part(self.datagram);
         }

@@ -4,17 +4,17 @@
 mod control;
 mod filter;
 mod floor;
+mod jump;
 mod model;
 mod probe_bw;
 mod probe_rtt;
 
-use super::{
-    AckInfo, Controller, LostPacket, RateSample, Start, bytes_in, initial_window, rate_of,
-};
+use super::{AckInfo, Controller, LostPacket, RateSample, Start, initial_train, rate_of};
 use crate::rng::Rng;
 use crate::time::{Instant, MS, Nanos};
 use control::Control;
 use floor::Floor;
+use jump::{Jump, Step};
 use model::Model;
 use probe_bw::Cycle;
 use probe_rtt::MinRtt;
@@ -96,6 +96,8 @@ pub struct Bbr {
     /// The newest round trip shows a queue.
     queue_seen: bool,
     control: Control,
+    jump: Jump,
+    start: Start,
     rng: Rng,
     idle_restart: bool,
     /// When nothing had come through for long: what is acknowledged in that instant was sent before.
@@ -104,14 +106,7 @@ pub struct Bbr {
 
 impl Bbr {
     pub fn new(start: Start) -> Bbr {
-        let rtt = start.min_rtt.unwrap_or(NO_RTT).max(1);
-        let cold = initial_window(start.datagram);
-        // Half of what the path carried before: a warm start must not flood a path that has changed.
-        let warm = start
-            .min_rtt
-            .and(start.rate)
-            .map_or(0, |rate| bytes_in(rate, rtt) / 2);
-        let window = cold.max(warm);
+        let window = initial_train(start.datagram);
         Bbr {
             state: State::Startup,
             datagram: start.datagram,
@@ -120,7 +115,12 @@ impl Bbr {
             min_rtt: MinRtt::new(start.now),
             floor: Floor::default(),
             queue_seen: false,
-            control: Control::new(window, (rate_of(window, rtt) as f64 * STARTUP_GAIN) as u64),
+            control: Control::new(
+                window,
+                (rate_of(window, NO_RTT) as f64 * STARTUP_GAIN) as u64,
+            ),
+            jump: Jump::new(),
+            start,
             rng: Rng::new(start.seed),
             idle_restart: false,
             collapsed_at: None,
@@ -164,12 +164,51 @@ impl Bbr {
     }
 }
 
+impl Bbr {
+    /// What the first trains have shown, see jump.rs.
+    fn ride_jump(&mut self, ack: &AckInfo) {
+        if self.state != State::Startup {
+            return self.jump.stop();
+        }
+        let Some(rtt) = self.min_rtt.get() else {
+            return;
+        };
+        let step = self.jump.on_ack(ack, rtt, self.datagram);
+        self.take(step);
+    }
+
+    fn take(&mut self, step: Option<Step>) {
+        match step {
+            None => {}
+            Some(Step::Train { window, rate }) => {
+                self.control.window = window.max(self.min_pipe());
+                self.control.pacing_rate = rate;
+            }
+            Some(Step::Landed { rate }) => {
+                self.model.max_bw.update(rate);
+                self.model.full_bw_reached = true;
+                self.model.settle();
+                self.control.window = self.inflight(1.0);
+                self.enter(State::Drain);
+            }
+        }
+    }
+}
+
 impl Controller for Bbr {
     fn on_sent(&mut self, now: Instant, bytes: u64, in_flight: u64, app_limited: bool) {
         if in_flight == bytes && app_limited {
             self.restart_from_idle(now);
         }
         self.control.on_sent(in_flight, self.datagram);
+        let full = in_flight + self.datagram > self.control.window;
+        self.jump.on_sent(now, bytes, in_flight, full);
+    }
+
+    fn on_first_rtt(&mut self, now: Instant, rtt: Nanos) {
+        self.min_rtt.start(now, rtt);
+        let step = self.jump.begin(rtt, self.start.remembered(rtt));
+        self.take(step);
     }
 
     fn on_ack(&mut self, ack: &AckInfo) {
@@ -177,6 +216,7 @@ impl Controller for Bbr {
         if let Some(rs) = ack.sample {
             self.update_model(ack, &rs);
         }
+        self.ride_jump(ack);
         self.set_pacing_rate();
         if self.collapsed_at != Some(ack.now) {
             self.set_window(ack);
@@ -203,6 +243,7 @@ impl Controller for Bbr {
     /// Nothing came through: start again from a small window. The model is kept, so it grows back within few rounds.
     fn on_persistent_congestion(&mut self, now: Instant) {
         self.collapsed_at = Some(now);
+        self.jump.stop();
         self.control.window = self.min_pipe();
     }
 

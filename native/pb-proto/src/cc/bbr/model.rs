@@ -13,6 +13,9 @@ const STARTUP_LOSSES: u32 = 6;
 /// overflows such a one by half of what it sends; less is lost at random.
 const STARTUP_SHALLOW_THRESH: f64 = 0.25;
 
+/// One for what is under way when the jump ends, one for samples that count its losses, which are told meanwhile.
+const SETTLING_ROUNDS: u32 = 2;
+
 #[derive(Debug)]
 pub struct Model {
     pub max_bw: CycleMax,
@@ -40,6 +43,10 @@ pub struct Model {
     pub full_bw_now: bool,
     full_bw: u64,
     full_bw_count: u32,
+    /// Rounds in which losses of what left before the jump's end still show, in samples of what left after it too.
+    settling: u32,
+    /// What leaves after so many bytes were delivered belongs to the next of them.
+    settled_from: u64,
 }
 
 impl Default for Model {
@@ -66,6 +73,8 @@ impl Default for Model {
             full_bw_now: false,
             full_bw: 0,
             full_bw_count: 0,
+            settling: 0,
+            settled_from: 0,
         }
     }
 }
@@ -79,6 +88,9 @@ impl Model {
     /// BBRUpdateRound and BBRUpdateLatestDeliverySignals.
     pub fn update_latest(&mut self, ack: &AckInfo, rs: &RateSample) {
         self.delivered = ack.delivered;
+        if self.settling > 0 && rs.prior_delivered >= self.settled_from {
+            (self.settled_from, self.settling) = (self.delivered, self.settling - 1);
+        }
         self.round_start = rs.prior_delivered >= self.next_round_delivered;
         if self.round_start {
             self.start_round();
@@ -112,7 +124,7 @@ impl Model {
         if !self.loss_round_start {
             return;
         }
-        if self.loss_in_round && !probing && self.is_lossy_round(rs) {
+        if self.loss_in_round && !probing && !self.is_settling() && self.is_lossy_round(rs) {
             let bw = self.bw_lo.unwrap_or(self.max_bw.get());
             self.bw_lo = Some(self.bw_latest.max((bw as f64 * BETA) as u64));
             let inflight = self.inflight_lo.unwrap_or(window);
@@ -129,6 +141,15 @@ impl Model {
     /// IsInflightTooHigh.
     pub fn is_too_much(&self, lost: u64, in_flight: u64) -> bool {
         lost as f64 > in_flight as f64 * self.loss_thresh
+    }
+
+    /// What is lost of that which has left so far says nothing new.
+    pub fn settle(&mut self) {
+        (self.settled_from, self.settling) = (self.delivered, SETTLING_ROUNDS);
+    }
+
+    pub fn is_settling(&self) -> bool {
+        self.settling > 0
     }
 
     pub fn reset_lower_bounds(&mut self) {
@@ -189,7 +210,12 @@ impl Bbr {
             rs.lost as f64 > rs.tx_in_flight as f64 * STARTUP_SHALLOW_THRESH
         };
         let many = self.model.loss_events >= STARTUP_LOSSES && too_much;
-        if self.state == State::Startup && many && self.model.loss_in_round && !rs.app_limited {
+        if self.state == State::Startup
+            && !self.jump.is_on()
+            && many
+            && self.model.loss_in_round
+            && !rs.app_limited
+        {
             self.model.full_bw_reached = true;
             self.model.inflight_hi = Some(self.bdp(1.0).max(self.model.inflight_latest));
         }

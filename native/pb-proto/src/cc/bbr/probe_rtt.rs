@@ -39,6 +39,12 @@ impl MinRtt {
         self.min
     }
 
+    /// The handshake's round trip.
+    pub fn start(&mut self, now: Instant, rtt: Nanos) {
+        (self.min, self.at) = (Some(rtt), now);
+        (self.probe_min, self.probe_at) = (Some(rtt), now);
+    }
+
     /// BBRUpdateMinRTT.
     fn update(&mut self, now: Instant, rtt: Option<Nanos>) {
         self.expired = now.since(self.probe_at) > INTERVAL;
