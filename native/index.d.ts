@@ -19,7 +19,10 @@ export declare class NativeListener {
 
 /** A receiving job. */
 export declare class NativeReceiveJob {
-  abort(reason: string): void
+  /** `keep`: what the checkpoint knows of unfinished files stays. */
+  abort(reason: string, keep: boolean): void
+  /** The batch is on stable storage. */
+  confirm(batch: number): void
 }
 
 /** A directory below which everything happens. Paths are bytes, relative, '/'-separated; empty is the root. */
@@ -64,8 +67,8 @@ export declare class NativeSession {
   takeTrace(): NativeTrace
   /** Starts a sending job; `listener` hears of it at most ten times a second, and of its end. */
   send(options: NativeSendOptions, roots: Array<NativeRoot>, listener: (arg: NativeUpdate) => void): NativeSendJob
-  /** Starts a receiving job below `root`. */
-  receive(options: NativeReceiveOptions, root: NativeRoot, listener: (arg: NativeUpdate) => void): NativeReceiveJob
+  /** Starts a receiving job below `root`. With `options.checkpoint` `on_batch` hears what became durable. */
+  receive(options: NativeReceiveOptions, root: NativeRoot, listener: (arg: NativeUpdate) => void, onBatch?: ((arg: NativeBatch) => void) | undefined | null): NativeReceiveJob
   /** `listener` hears once why the session ended: `{code, message}`, or both null after `close()`. */
   onClose(listener: (arg: NativeClosed) => void): void
   /** Ends the session: at once when a job still runs, else when what is queued has left. Idempotent. */
@@ -86,6 +89,22 @@ export declare function connectSession(address: string, connectionId: bigint, cl
 /** Binds IP:PORT for UDP and TCP; TCP connections that are no lanes go to `on_stream(fd, peer)`, which owns the descriptor. */
 export declare function listenSessions(address: string, onStream: (arg0: number, arg1: string) => void): NativeListener
 
+/** See `CheckpointBatch`. */
+export interface NativeBatch {
+  number: number
+  parts: Array<NativePart>
+  done: Uint8Array
+  gone: Uint8Array
+}
+
+/** See `ReceiveCheckpoint` in src/native/types.ts. */
+export interface NativeCheckpoint {
+  parts: Array<NativePart>
+  done: Uint8Array
+  flushBytes: number
+  flushMs: number
+}
+
 /** Why a session ended; nothing when it was closed from here. */
 export interface NativeClosed {
   code?: string
@@ -104,6 +123,18 @@ export interface NativeJobError {
   message: string
 }
 
+/** See `PartRecord`; `target` as bytes. */
+export interface NativePart {
+  key: Uint8Array
+  target: Uint8Array
+  size: number
+  chunkBytes: number
+  temporary: Uint8Array
+  device: bigint
+  inode: bigint
+  chunks: Uint8Array
+}
+
 /** See `ReceiveJobOptions`. */
 export interface NativeReceiveOptions {
   job: number
@@ -116,6 +147,7 @@ export interface NativeReceiveOptions {
   owner: boolean
   manifestFile?: string
   destinationFd?: number
+  checkpoint?: NativeCheckpoint
 }
 
 /** What a removal removed. */
@@ -213,6 +245,9 @@ export interface NativeUpdate {
   failedFiles: number
   chunksRefetched: number
   removedSources: number
+  resumedFiles: number
+  resumedBytes: number
+  redoneFiles: number
   /** New since the last update. */
   errors: Array<NativeJobError>
   /** At the end: all of them, at most 1,000. */
@@ -225,6 +260,9 @@ export interface NativeUpdate {
 
 /** Two ends within this process. */
 export declare function pairSessions(options: NativeSessionOptions): Array<NativeSession>
+
+/** See `NativeEngine.removeParts` in src/native/types.ts. */
+export declare function removeParts(root: NativeRoot, base: Uint8Array, exactName: boolean, parts: Array<NativePart>): Promise<number>
 
 /** The addon's version, equal to the npm package's. */
 export declare function version(): string

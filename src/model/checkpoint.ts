@@ -3,7 +3,7 @@
  * `checkpoint/` keeps it, and a resumed job is started with it. Integers inside byte arrays are big-endian.
  */
 
-/** BLAKE3 over target path, 0x00 and source token, cut to this: the same unchanged file to the same place. */
+/** From target path and source token (docs/design/0004): the same unchanged file to the same place. The first 5 are the target's alone. */
 export const FILE_KEY_BYTES = 16;
 /** Of one chunk: its BLAKE3 chaining value; zeros where a backend has none. */
 export const CHUNK_VALUE_BYTES = 32;

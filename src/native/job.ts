@@ -63,8 +63,10 @@ export class Job {
 function counters(u: Addon.NativeUpdate): Omit<JobProgress, "errors"> {
   const { bytes, totalBytes, files, totalFiles, directories, symlinks } = u;
   const { skippedFiles, skippedBytes, failedFiles, chunksRefetched, removedSources } = u;
+  const { resumedFiles, resumedBytes, redoneFiles } = u;
   const seen = { bytes, totalBytes, files, totalFiles, directories, symlinks };
-  return { ...seen, skippedFiles, skippedBytes, failedFiles, chunksRefetched, removedSources };
+  const resumed = { resumedFiles, resumedBytes, redoneFiles };
+  return { ...seen, ...resumed, skippedFiles, skippedBytes, failedFiles, chunksRefetched, removedSources };
 }
 
 function jobError(e: Addon.NativeJobError): PbError {

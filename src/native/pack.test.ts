@@ -12,18 +12,20 @@ const ENTRY: SendEntry = {
   mode: 0o755,
   uid: 7,
   gid: 8,
+  inode: 2n ** 64n - 1n,
   linkTarget: "x",
 };
 
 test("an entry is packed field by field", () => {
   const packed = Buffer.from(packEntries([ENTRY, { ...ENTRY, sourceFd: 3 }]));
-  expect(packed.length).toBe(2 * (35 + 2 + 3 + 2 + 2 + 2 + 1));
+  expect(packed.length).toBe(2 * (43 + 2 + 3 + 2 + 2 + 2 + 1));
   expect([packed.readUInt8(0), packed.readUInt16LE(1), packed.readInt32LE(3)]).toEqual([2, 1, -1]);
   expect(packed.readBigUInt64LE(7)).toBe(BigInt(2 ** 40));
   expect(packed.readBigInt64LE(15)).toBe(-1n);
   expect([packed.readUInt32LE(23), packed.readUInt32LE(27), packed.readUInt32LE(31)]).toEqual([0o755, 7, 8]);
-  expect([...packed.subarray(35, 40)]).toEqual([3, 0, 0x61, 0x2f, 0xff]);
-  expect(packed.readInt32LE(47 + 3)).toBe(3);
+  expect(packed.readBigUInt64LE(35)).toBe(2n ** 64n - 1n);
+  expect([...packed.subarray(43, 48)]).toEqual([3, 0, 0x61, 0x2f, 0xff]);
+  expect(packed.readInt32LE(55 + 3)).toBe(3);
 });
 
 test("a path that can't be packed is named", () => {

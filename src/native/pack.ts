@@ -3,8 +3,8 @@ import { pathBytes } from "../model/path.ts";
 import type { SendEntry } from "./types.ts";
 
 const KINDS = { file: 0, directory: 1, symlink: 2, other: 3 } as const;
-/** kind, root, descriptor, size, mtime, mode, uid, gid. */
-const FIXED = 1 + 2 + 4 + 8 + 8 + 4 + 4 + 4;
+/** kind, root, descriptor, size, mtime, mode, uid, gid, inode. */
+const FIXED = 1 + 2 + 4 + 8 + 8 + 4 + 4 + 4 + 8;
 
 /**
  * Entries as native/pb-node/src/session/pack.rs reads them.
@@ -35,7 +35,8 @@ function putFixed(out: Buffer, start: number, entry: SendEntry): number {
   at = out.writeBigInt64LE(BigInt.asIntN(64, entry.mtimeNs), at);
   at = out.writeUInt32LE(entry.mode, at);
   at = out.writeUInt32LE(entry.uid, at);
-  return out.writeUInt32LE(entry.gid, at);
+  at = out.writeUInt32LE(entry.gid, at);
+  return out.writeBigUInt64LE(entry.inode ?? 0n, at);
 }
 
 function bytesOf(path: string): Uint8Array {

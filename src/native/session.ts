@@ -5,6 +5,7 @@ import { isIPv6 } from "node:net";
 import { PbError } from "../model/error.ts";
 import { pathBytes } from "../model/path.ts";
 import { type Addon, addon } from "./addon.ts";
+import { checkpointBatch, nativeCheckpoint, nativePart } from "./checkpoint.ts";
 import { fromNative, nativeFailure } from "./errors.ts";
 import { Job } from "./job.ts";
 import { packEntries } from "./pack.ts";
@@ -19,6 +20,7 @@ import type {
   ReceiveJob,
   ReceiveJobOptions,
   RegisterOptions,
+  RemovePartsOptions,
   SendEntry,
   SendJob,
   SendJobOptions,
@@ -28,7 +30,7 @@ import type {
 } from "./types.ts";
 
 /** The engine of this process. Loads the addon at the first call. */
-export const engine: NativeEngine = { listen, connect, pair };
+export const engine: NativeEngine = { listen, connect, pair, removeParts };
 
 async function listen(options: ListenOptions): Promise<NativeListener> {
   const address = await resolve(options.host, options.port);
@@ -63,6 +65,15 @@ function pair(options: { readonly memoryBytes: number; readonly limitBytesPerSec
   if (a === undefined || b === undefined)
     throw new PbError("internal", "the engine gave no pair of sessions");
   return [new Session(a), new Session(b)] as const;
+}
+
+async function removeParts({ root, base, exactName, parts }: RemovePartsOptions): Promise<number> {
+  const below = pathBytes(base.replace(/^\/+/, ""));
+  try {
+    return await addon().removeParts(rootHandle(root), below, exactName, parts.map(nativePart));
+  } catch (error) {
+    throw fromNative(error);
+  }
 }
 
 function nativeOptions(options: SessionOptions) {
@@ -155,10 +166,24 @@ class Session implements NativeSession {
     const { job, exactName, overwrite, fsync, perms, owner, manifestFile, destinationFd } = options;
     const fd = destinationFd === undefined ? {} : { destinationFd };
     const base = pathBytes(options.base.replace(/^\/+/, ""));
-    const native = { job, base, exactName, overwrite, fsync, perms, owner, ...fd, ...manifest(manifestFile) };
+    const { checkpoint } = options;
+    const kept = checkpoint === undefined ? {} : { checkpoint: nativeCheckpoint(checkpoint) };
+    const native = { job, base, exactName, overwrite, fsync, perms, owner, ...fd, ...kept };
     const common = new Job(options.onProgress);
-    const handle = mapped(() => this.#handle.receive(native, rootHandle(options.root), common.listener));
-    return { abort: (why: string) => handle.abort(why), done: common.done };
+    const onBatch = (batch: Addon.NativeBatch) => checkpoint?.onBatch(checkpointBatch(batch));
+    const handle = mapped(() =>
+      this.#handle.receive(
+        { ...native, ...manifest(manifestFile) },
+        rootHandle(options.root),
+        common.listener,
+        onBatch,
+      ),
+    );
+    return {
+      abort: (why: string, { keep } = { keep: false }) => handle.abort(why, keep),
+      confirm: (batch: number) => handle.confirm(batch),
+      done: common.done,
+    };
   }
 
   samples(): LaneSample[] {

@@ -3,6 +3,7 @@
  * `addon.ts` alone imports the addon; `root.ts` (file system) and `session.ts` (transfers) wrap it.
  */
 
+import type { CheckpointBatch, PartRecord } from "../model/checkpoint.ts";
 import type { EntryKind } from "../model/entry.ts";
 import type { PbError } from "../model/error.ts";
 import type { Overwrite, TransportChoice, TransportUsed } from "../model/transfer.ts";
@@ -108,6 +109,8 @@ export interface SendEntry {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+  /** Of the source as it was listed; part of what makes it the same for a later run. Absent where the listing has none. */
+  readonly inode?: bigint;
   readonly linkTarget?: string;
   /** Read this descriptor to its end instead of a path (stdin); size unknown. */
   readonly sourceFd?: number;
@@ -138,11 +141,35 @@ export interface ReceiveJobOptions {
   /** Write the one file's bytes, in order, to this descriptor (stdout). */
   readonly destinationFd?: number;
   readonly onProgress: (progress: JobProgress) => void;
+  /** Absent: nothing is recorded, and unfinished files go when the job ends. Not used with `destinationFd`. */
+  readonly checkpoint?: ReceiveCheckpoint;
 }
 
 export interface ReceiveJob {
-  abort(reason: string): void;
+  /**
+   * `keep`: what the checkpoint knows of unfinished files stays for a later run, as it does when the job fails; default
+   * false. Said again it is not waited for records that are still outstanding.
+   */
+  abort(reason: string, options?: { readonly keep: boolean }): void;
+  /** This batch, and those before it, are on stable storage: the results of its files may be said. */
+  confirm(batch: number): void;
   readonly done: Promise<JobResult>;
+}
+
+/** What is recorded of a receiving job, and what was recorded of earlier runs of it: docs/design/0004-checkpoints.md. */
+export interface ReceiveCheckpoint {
+  readonly parts: readonly PartRecord[];
+  /** 16-byte file keys, concatenated: files that are finished. */
+  readonly done: Uint8Array;
+  /** Written bytes between two flushes at most; usually 64 MiB. */
+  readonly flushBytes: number;
+  /** And time; usually 1,000. */
+  readonly flushMs: number;
+  /**
+   * One at a time: the next comes after `ReceiveJob.confirm`. What happens meanwhile is gathered into it. A batch that can't be
+   * recorded: `abort`.
+   */
+  readonly onBatch: (batch: CheckpointBatch) => void;
 }
 
 export interface JobProgress {
@@ -159,6 +186,12 @@ export interface JobProgress {
   readonly failedFiles: number;
   readonly chunksRefetched: number;
   readonly removedSources: number;
+  /** Files of which an earlier run had all or a part: it was not sent again. Those it had whole are in `files`, too. */
+  readonly resumedFiles: number;
+  /** What was not sent again; part of `bytes`. */
+  readonly resumedBytes: number;
+  /** Files that an earlier run had, and whose source, part or destination had changed since. */
+  readonly redoneFiles: number;
   /** New since the last call, at most 100 a call. */
   readonly errors: readonly PbError[];
 }
@@ -230,4 +263,19 @@ export interface NativeEngine {
     readonly memoryBytes: number;
     readonly limitBytesPerSecond: number;
   }): readonly [NativeSession, NativeSession];
+  /**
+   * Removes parts of a job that will not be resumed, as far as they still are what was recorded (name, device, inode, owner, one
+   * link); how many were. `root`, `base` and `exactName` are those of the job. What is not there is no error.
+   *
+   * @throws PbError of the folder: `permission_denied`, `not_a_directory`, `path_escapes`
+   */
+  removeParts(options: RemovePartsOptions): Promise<number>;
+}
+
+export interface RemovePartsOptions {
+  readonly root: NativeRoot;
+  /** `PathText` below the root. */
+  readonly base: string;
+  readonly exactName: boolean;
+  readonly parts: readonly PartRecord[];
 }

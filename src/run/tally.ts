@@ -13,6 +13,9 @@ export interface Counts {
   readonly failedFiles: number;
   readonly chunksRefetched: number;
   readonly removedSources: number;
+  readonly resumedFiles: number;
+  readonly resumedBytes: number;
+  readonly redoneFiles: number;
 }
 
 export const NO_COUNTS: Counts = {
@@ -27,6 +30,9 @@ export const NO_COUNTS: Counts = {
   failedFiles: 0,
   chunksRefetched: 0,
   removedSources: 0,
+  resumedFiles: 0,
+  resumedBytes: 0,
+  redoneFiles: 0,
 };
 
 const KEYS = Object.keys(NO_COUNTS) as (keyof Counts)[];

@@ -51,7 +51,7 @@ fn copy(from: &Path, to: &Path) {
         stream: None,
     };
     let quiet = Status::new(None, Box::new(|_, _| {}));
-    RecvJob::start(&b, recv, quiet).expect("a job");
+    RecvJob::start(&b, recv, quiet, None).expect("a job");
     let status = Status::new(None, Box::new(listener));
     let root = Root::open(from, Resolve::Beneath, false).expect("the source opens");
     let send = SendOptions {
@@ -75,6 +75,7 @@ fn copy(from: &Path, to: &Path) {
             mode: m.mode,
             uid: m.uid,
             gid: m.gid,
+            inode: m.inode,
             link_target: m.link_target.unwrap_or_default(),
             pipe: None,
         }]);

@@ -91,6 +91,11 @@ impl Tree {
         self.nodes.insert((level, at), value);
     }
 
+    /// How many subtrees it holds: what it costs in memory.
+    pub fn pieces(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// The file's hash; every chunk of `size` bytes must have been set.
     pub fn root(&self, size: u64) -> Hash {
         if size <= self.chunk_bytes {

@@ -11,4 +11,5 @@ mod pipe;
 pub mod recv;
 pub mod send;
 pub mod session;
+pub mod source;
 pub mod transport;

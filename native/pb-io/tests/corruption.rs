@@ -108,7 +108,7 @@ fn send_from(name: &str, size: usize, pipe: Option<fs::File>, damage: Damage) ->
         owner: false,
         stream: None,
     };
-    RecvJob::start(&b, recv, received).expect("a job");
+    RecvJob::start(&b, recv, received, None).expect("a job");
     let (sent, sent_end) = status();
     let options = SendOptions {
         job: 1,
@@ -129,6 +129,7 @@ fn send_from(name: &str, size: usize, pipe: Option<fs::File>, damage: Damage) ->
         mode: 0o644,
         uid: 0,
         gid: 0,
+        inode: 0,
         link_target: Vec::new(),
         pipe,
     }]);

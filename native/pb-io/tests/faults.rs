@@ -9,7 +9,7 @@ use std::process::Command;
 
 use pb_io::error::Code;
 use pb_io::job::State;
-use pb_proto::message::item::Item;
+use pb_proto::message::item::{Item, NO_TOKEN};
 use peer::{CHUNK, Peer, meta, noise, root_hash};
 
 /// A file system of 4 MiB; taken away when dropped.
@@ -59,6 +59,7 @@ fn a_full_disk_fails_the_job_and_keeps_what_stood_there() {
     let (size, chunk_log2) = (16 << 20, 16);
     p.bundle(&[Item::Offer {
         meta: meta(0, b"x"),
+        token: NO_TOKEN,
         size,
         chunk_log2,
     }]);
@@ -86,6 +87,7 @@ fn a_disk_that_small_files_fill_fails_the_job_and_keeps_what_stood_there() {
         let name = format!("f{id}");
         let item = Item::Inline {
             meta: meta(id, name.as_bytes()),
+            token: NO_TOKEN,
             hash,
             content: &content,
         };

@@ -4,7 +4,7 @@
 mod peer;
 
 use pb_io::job::State;
-use pb_proto::message::item::Item;
+use pb_proto::message::item::{Item, NO_TOKEN};
 use peer::{CHUNK, Peer, meta, noise, root_hash};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
@@ -22,11 +22,13 @@ fn sixty_four_descriptors_are_enough() {
         let (a, b) = (format!("d{folder}/e/small"), format!("d{folder}/large"));
         let inline = Item::Inline {
             meta: meta(id, a.as_bytes()),
+            token: NO_TOKEN,
             hash: root_hash(&small),
             content: &small,
         };
         let open = Item::Open {
             meta: meta(id + 1, b.as_bytes()),
+            token: NO_TOKEN,
             size: large.len() as u64,
             chunk_log2: 16,
         };

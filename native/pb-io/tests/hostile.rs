@@ -8,13 +8,14 @@ use std::io::Read;
 
 use pb_io::error::Code;
 use pb_io::job::{State, get};
-use pb_io::recv::{Overwrite, RecvOptions};
-use pb_proto::message::item::{Item, Meta, UNKNOWN_SIZE};
+use pb_io::recv::{Overwrite, RecvOptions, Unfinished};
+use pb_proto::message::item::{Item, Meta, NO_TOKEN, UNKNOWN_SIZE};
 use peer::{CHUNK, Peer, meta, noise, options, root_hash};
 
 fn open(id: u32, path: &[u8], size: u64) -> Item<'_> {
     Item::Open {
         meta: meta(id, path),
+        token: NO_TOKEN,
         size,
         chunk_log2: 16,
     }
@@ -23,6 +24,7 @@ fn open(id: u32, path: &[u8], size: u64) -> Item<'_> {
 fn offer(id: u32, path: &[u8], size: u64) -> Item<'_> {
     Item::Offer {
         meta: meta(id, path),
+        token: NO_TOKEN,
         size,
         chunk_log2: 16,
     }
@@ -78,7 +80,7 @@ fn what_came_too_early_gives_its_credit_back_at_the_end() {
     assert!(p.outstanding() > 0);
     let (code, text) = (b"source_vanished".as_slice(), b"gone".as_slice());
     p.bundle(&[Item::Withdraw { id: 3, code, text }]);
-    p.job.abort("enough");
+    p.job.abort("enough", Unfinished::Remove);
     assert_eq!(p.wait(), State::Aborted);
     assert_eq!(p.outstanding(), 0);
 }
@@ -97,6 +99,7 @@ fn nothing_stands_beside_the_one_file_that_was_asked_for() {
     let content = b"evil".as_slice();
     let inline = |id, path| Item::Inline {
         meta: meta(id, path),
+        token: NO_TOKEN,
         hash,
         content,
     };
@@ -121,6 +124,7 @@ fn an_id_has_one_fate() {
     let content = b"one".as_slice();
     let item = || Item::Inline {
         meta: meta(0, b"one"),
+        token: NO_TOKEN,
         hash,
         content,
     };
@@ -203,7 +207,7 @@ fn offered_files_may_grow_and_shrink_and_cost_no_descriptor_while_they_wait() {
         p.settle();
         assert!(fs::read(p.dir.join(name)).is_ok_and(|there| there == data));
     }
-    p.job.abort("enough");
+    p.job.abort("enough", Unfinished::Remove);
     p.wait();
     assert_eq!(p.names(), ["there", "x0", "x1", "x2"]);
 }
@@ -340,17 +344,20 @@ fn any_item<'a>(dice: &mut Dice, content: &'a [u8]) -> Item<'a> {
         },
         2 => Item::Inline {
             meta,
+            token: NO_TOKEN,
             hash,
             content,
         },
         3 => Item::Content { id, hash, content },
         4 | 5 => Item::Offer {
             meta,
+            token: NO_TOKEN,
             size,
             chunk_log2,
         },
         6 | 7 => Item::Open {
             meta,
+            token: NO_TOKEN,
             size,
             chunk_log2,
         },
@@ -408,7 +415,7 @@ fn one_job(seed: u64) {
             break;
         }
     }
-    p.job.abort("enough");
+    p.job.abort("enough", Unfinished::Remove);
     p.wait();
     assert_eq!(p.names(), ["base"], "seed {seed}");
     assert!(temporary_below(&p.dir).is_none(), "seed {seed}");

@@ -12,7 +12,7 @@ use std::time::Duration;
 use pb_io::error::Code;
 use pb_io::fs::{Kind, Resolve, Root, Walker};
 use pb_io::job::{State, Status, Update, get};
-use pb_io::recv::{Overwrite, RecvJob, RecvOptions};
+use pb_io::recv::{Overwrite, RecvJob, RecvOptions, Unfinished};
 use pb_io::send::{Entry, SendJob, SendOptions};
 use pb_io::session::{Session, SessionOptions, join};
 use pb_io::transport::{LaneHost, Place};
@@ -97,6 +97,7 @@ fn entries(root: &Root) -> Vec<Entry> {
             mode: meta.mode,
             uid: meta.uid,
             gid: meta.gid,
+            inode: meta.inode,
             link_target: meta.link_target.unwrap_or_default(),
             pipe: None,
         });
@@ -157,7 +158,7 @@ fn send_entries(root: Root, list: Vec<Entry>, to: &Path, how: &Copy) -> (State, 
         overwrite: how.overwrite,
         ..recv_options(root_to, Vec::new())
     };
-    RecvJob::start(&b, recv, Arc::clone(&received.status)).unwrap();
+    RecvJob::start(&b, recv, Arc::clone(&received.status), None).unwrap();
     let send = SendOptions {
         chunk_bytes: how.chunk,
         remove_sources: how.move_sources,
@@ -332,7 +333,7 @@ fn holes_are_zeros_in_a_stream() {
         stream: Some(out),
         ..recv_options(root.clone(), Vec::new())
     };
-    RecvJob::start(&b, recv, Arc::clone(&received.status)).unwrap();
+    RecvJob::start(&b, recv, Arc::clone(&received.status), None).unwrap();
     let list = entries(&root);
     let job = SendJob::start(&a, send_options(root), Arc::clone(&sent.status)).unwrap();
     job.push(list);
@@ -439,7 +440,13 @@ fn a_link_that_was_sent_is_no_way_out_of_a_folder_of_the_host() {
             .trim_start_matches('/')
             .as_bytes()
             .to_vec();
-        RecvJob::start(&b, recv_options(host, base), Arc::clone(&received.status)).unwrap();
+        RecvJob::start(
+            &b,
+            recv_options(host, base),
+            Arc::clone(&received.status),
+            None,
+        )
+        .unwrap();
         let job = SendJob::start(&a, send_options(root.clone()), Arc::clone(&sent.status)).unwrap();
         let mut link = entries(&root).remove(0);
         (link.kind, link.target, link.link_target) =
@@ -476,6 +483,7 @@ fn a_pipe_is_sent_to_its_end() {
         mode: 0o644,
         uid: 0,
         gid: 0,
+        inode: 0,
         link_target: Vec::new(),
         pipe: Some(fs::File::from(reader)),
     };
@@ -513,7 +521,7 @@ fn an_aborted_job_leaves_no_temporary_names() {
     let root = Root::open(&s.path("a"), Resolve::Beneath, true).unwrap();
     let root_b = Root::open(&s.path("b"), Resolve::Beneath, true).unwrap();
     let recv = recv_options(root_b, b"new".to_vec());
-    let receiver = RecvJob::start(&b, recv, Arc::clone(&received.status)).unwrap();
+    let receiver = RecvJob::start(&b, recv, Arc::clone(&received.status), None).unwrap();
     let list = entries(&root);
     let send = SendOptions {
         remove_sources: true,
@@ -521,7 +529,7 @@ fn an_aborted_job_leaves_no_temporary_names() {
     };
     let job = SendJob::start(&a, send, Arc::clone(&sent.status)).unwrap();
     job.push(list);
-    receiver.abort("enough");
+    receiver.abort("enough", Unfinished::Remove);
     assert_eq!(
         (sent.wait(), received.wait()),
         (State::Aborted, State::Aborted)

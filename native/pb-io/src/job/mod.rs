@@ -51,6 +51,12 @@ pub struct Counters {
     pub failed: AtomicU64,
     pub chunks_refetched: AtomicU64,
     pub removed_sources: AtomicU64,
+    /// Files of which nothing, or not all, had to be sent, as an earlier run had it durable.
+    pub resumed_files: AtomicU64,
+    /// Bytes of those that were not sent again; part of `bytes`.
+    pub resumed_bytes: AtomicU64,
+    /// Files that an earlier run had, whole or in part, and whose source, part or destination had changed.
+    pub redone_files: AtomicU64,
 }
 
 /// Adds to a counter.

@@ -45,10 +45,14 @@ impl RecvJob {
         if !file.claim(offset, len, hash) {
             return;
         }
+        let value = chunk.trailer.chaining_value;
         let written = match self.stream.is_some() {
             true => self.to_stream(chunk),
             false => self.to_file(file, &chunk),
         };
+        if written {
+            self.to_record(file, offset, len, value);
+        }
         if let Some(before) = file.wrote(len, &self.status.counters.bytes) {
             self.tell_progress(before, len as u64);
         }
@@ -61,7 +65,7 @@ impl RecvJob {
         let Some(target) = file.target() else {
             return false;
         };
-        let sparse = chunk.trailer.sparse || file.is_sparse();
+        let sparse = file.leaves_out_zeros(chunk.trailer.sparse);
         let Err(e) = write_at(&target, chunk.bytes(), chunk.trailer.offset, sparse) else {
             return true;
         };

@@ -14,11 +14,13 @@ use pb_proto::message::note::{Note, Outcome};
 use rustix::fs::{Mode, OFlags, fsync, openat, syncfs};
 use rustix::io::Errno;
 
+use super::checkpoint::Finished;
 use super::temp::Temp;
 use super::{Meta, RecvJob, shown};
 use crate::error::Code;
 use crate::hash::Hash;
 use crate::job::{State, add, get};
+use crate::source::FileKey;
 
 /// What the committer is told.
 pub(super) enum Commit {
@@ -38,6 +40,8 @@ pub(super) enum Commit {
         size: u64,
         hash: Hash,
     },
+    /// Files whose records are on stable storage: their results may be said.
+    Recorded(Vec<Finished>),
     /// Every entry has its result: folders get their times, the sender hears the end.
     Finish,
     /// Remove what has no name yet and end.
@@ -55,22 +59,14 @@ pub(super) struct Ready {
     pub file: Option<Open>,
     pub size: u64,
     pub hash: Hash,
+    /// For its record, if one is kept.
+    pub key: Option<FileKey>,
 }
 
 /// Groups are what has gathered, up to this: more would delay results and hold descriptors.
 pub(super) const GROUP: usize = 1024;
 /// From this many small files on one `syncfs` is cheaper than an fsync each.
 const SYNCFS_FROM: usize = 16;
-
-impl Commit {
-    pub fn discard(&self) {
-        match self {
-            Commit::File(ready) => ready.temp.discard(),
-            Commit::Link { temp, .. } => temp.discard(),
-            _ => {}
-        }
-    }
-}
 
 pub(super) fn spawn(job: &Arc<RecvJob>, queue: Receiver<Commit>) -> std::io::Result<()> {
     let job = Arc::clone(job);
@@ -98,8 +94,8 @@ fn run(job: &RecvJob, queue: &Receiver<Commit>) {
             }
         });
         if let Some(state) = stop {
-            group.drain(..).for_each(|c| c.discard());
-            queue.try_iter().for_each(|c| c.discard());
+            let rest = group.drain(..).chain(queue.try_iter());
+            rest.for_each(|c| job.drop_commit(c));
             return end(job, state);
         }
         let finish = group.iter().any(|c| matches!(c, Commit::Finish));
@@ -115,6 +111,7 @@ fn end(job: &RecvJob, state: State) {
     if job.stream.is_none() {
         job.gate.wait_idle();
     }
+    job.end_checkpoint();
     job.parents.clear();
     // Not waited for: someone may be held up in a write to it.
     if let Some(mut stream) = job.stream.as_ref().and_then(|s| s.try_lock()) {
@@ -125,9 +122,11 @@ fn end(job: &RecvJob, state: State) {
 
 fn finish_job(job: &RecvJob) {
     job.finish_folders();
+    job.drop_unclaimed_parts();
     if let Some(session) = job.session.upgrade() {
-        let bytes = get(&job.status.counters.bytes);
-        session.send_notes(job.options.job, &[Note::Done { bytes }]);
+        let counters = &job.status.counters;
+        let (bytes, redone) = (get(&counters.bytes), get(&counters.redone_files));
+        session.send_notes(job.options.job, &[Note::Done { bytes, redone }]);
     }
     job.stop(State::Done);
 }
@@ -148,6 +147,7 @@ fn commit(job: &RecvJob, group: Vec<Commit>) {
                 job.status.file(job.place(&meta.path), size, hash);
                 results.push((meta.id, Outcome::Done { hash }));
             }
+            Commit::Recorded(files) => job.arrived(files, &mut results),
             Commit::Finish | Commit::Stop(_) => {}
         }
     }
@@ -160,11 +160,7 @@ fn commit(job: &RecvJob, group: Vec<Commit>) {
         job.abort_as(Code::FsyncFailed, &text, State::Failed);
         return;
     }
-    for ready in files {
-        job.status
-            .file(job.place(&ready.meta.path), ready.size, ready.hash);
-        results.push((ready.meta.id, Outcome::Done { hash: ready.hash }));
-    }
+    job.published(files, &mut results);
     for id in links {
         add(&job.status.counters.symlinks, 1);
         results.push((id, Outcome::Placed));
@@ -214,6 +210,7 @@ fn fsync_named(temp: &Temp) -> Result<(), Errno> {
 
 fn fail_sync(job: &RecvJob, ready: &Ready, e: Errno) {
     ready.temp.discard();
+    job.part_gone(ready.key);
     let code = if e == Errno::NOSPC {
         Code::NoSpace
     } else {
@@ -231,13 +228,17 @@ type FoldersToSync = HashMap<*const OwnedFd, Arc<OwnedFd>>;
 
 fn publish_files(job: &RecvJob, files: Vec<Ready>, folders: &mut FoldersToSync) -> Vec<Ready> {
     let published = |ready: &Ready| {
-        publish(
+        let there = publish(
             job,
             ready.meta.id,
             &ready.meta.path,
             ready.size,
             &ready.temp,
-        )
+        );
+        if !there {
+            job.part_gone(ready.key);
+        }
+        there
     };
     let done: Vec<Ready> = files.into_iter().filter(published).collect();
     for ready in &done {

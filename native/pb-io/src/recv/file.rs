@@ -1,6 +1,7 @@
 //! A large file that arrives in chunks.
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,16 +11,28 @@ use pb_proto::message::item::{ChunkRun, MAX_RUNS, UNKNOWN_SIZE};
 use pb_proto::range_set::RangeSet;
 
 use super::Meta;
+use super::checkpoint::{Adopted, Durable};
 use super::temp::Temp;
 use crate::hash::{self, ChunkHash, Hash, Tree, chunk_count};
+use crate::source::FileKey;
 
 /// See the module.
 pub(super) struct LargeFile {
     pub meta: Meta,
     pub chunk_bytes: u64,
+    /// What it is known by to the checkpoint; `None`: none is kept of it.
+    pub known: Option<Known>,
     /// `None` when the bytes go to a stream.
     place: Mutex<Option<(Temp, Arc<File>)>>,
     state: Mutex<FileState>,
+}
+
+/// A file that a later run may go on with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    pub key: FileKey,
+    /// As announced; the token of the source stands for it.
+    pub size: u64,
 }
 
 struct FileState {
@@ -40,7 +53,22 @@ struct FileState {
     /// Index of the chunk that is shorter than the others: the last.
     short: Option<u64>,
     bad: std::collections::HashMap<u64, u32>,
+    /// Written chunks that no flush has seen.
+    unflushed: Vec<(u64, Hash)>,
+    /// Zeros must be written: what is there is not known.
+    littered: bool,
+    /// It is as an earlier run left it, and the sender has not begun with it.
+    untouched: bool,
     done: bool,
+}
+
+/// Why holes could not be filled.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HoleError {
+    #[error("holes beyond the end of the file")]
+    BeyondEnd,
+    #[error("write: {0}")]
+    Io(#[from] std::io::Error),
 }
 
 /// A chunk that fails this often is a broken source or machine, not a broken wire.
@@ -49,7 +77,12 @@ const MAX_BAD: u32 = 3;
 const HOLE: usize = 4096;
 
 impl LargeFile {
-    pub fn new(meta: Meta, chunk_bytes: u64, place: Option<(Temp, File)>) -> LargeFile {
+    pub fn new(
+        meta: Meta,
+        chunk_bytes: u64,
+        place: Option<(Temp, File)>,
+        known: Option<Known>,
+    ) -> LargeFile {
         let state = FileState {
             tree: Tree::new(chunk_bytes),
             have: RangeSet::new(),
@@ -61,15 +94,55 @@ impl LargeFile {
             sparse: false,
             short: None,
             bad: std::collections::HashMap::new(),
+            unflushed: Vec::new(),
+            littered: false,
+            untouched: false,
             done: false,
         };
         let place = Mutex::new(place.map(|(temp, file)| (temp, Arc::new(file))));
         LargeFile {
             meta,
             chunk_bytes,
+            known,
             place,
             state: Mutex::new(state),
         }
+    }
+
+    /// A file of which an earlier run has written and recorded chunks.
+    pub fn resumed(
+        meta: Meta,
+        known: Known,
+        (temp, part): (Temp, Adopted),
+        durable: &Durable<'_>,
+        chunk_bytes: u64,
+    ) -> LargeFile {
+        let place = Some((temp, part.file));
+        let file = LargeFile::new(meta, chunk_bytes, place, Some(known));
+        let mut s = file.state.lock();
+        s.littered = !part.blank;
+        s.untouched = true;
+        for &(first, values) in &durable.runs {
+            for (index, &chaining_value) in (first..).zip(values) {
+                let hash = ChunkHash {
+                    chaining_value,
+                    root: [0; 32],
+                };
+                let len = (known.size - index * chunk_bytes).min(chunk_bytes);
+                s.take(index, len, hash);
+                if len < chunk_bytes {
+                    s.short = Some(index);
+                }
+            }
+        }
+        s.written = s.bytes;
+        drop(s);
+        file
+    }
+
+    /// Is it an earlier run's, with which the sender has not begun?
+    pub fn is_untouched(&self) -> bool {
+        self.state.lock().untouched
     }
 
     /// Bytes that were written, holes apart.
@@ -87,6 +160,40 @@ impl LargeFile {
         if let Some((temp, _)) = self.place.lock().take() {
             temp.discard();
         }
+    }
+
+    /// Ends its reception, and leaves what was written where it is: a later run goes on with it.
+    pub fn leave(&self) {
+        self.state.lock().done = true;
+        self.place.lock().take();
+    }
+
+    /// A written chunk that is to be recorded; false when it is not one of several that the announced size tells.
+    pub fn to_flush(&self, offset: u64, len: usize, value: Hash) -> bool {
+        let Some(known) = self.known else {
+            return false;
+        };
+        let expected = known.size.saturating_sub(offset).min(self.chunk_bytes);
+        // The root of a file that is one chunk does not follow from its chaining value.
+        let fits = expected == len as u64 && known.size > self.chunk_bytes;
+        let mut s = self.state.lock();
+        if !fits || s.done {
+            return false;
+        }
+        s.unflushed.push((offset / self.chunk_bytes, value));
+        true
+    }
+
+    /// The chunks of the next flush.
+    pub fn take_unflushed(&self) -> Vec<(u64, Hash)> {
+        std::mem::take(&mut self.state.lock().unflushed)
+    }
+
+    /// Its name beside the target, and the folder of both.
+    pub fn temporary(&self) -> Option<(Vec<u8>, Arc<OwnedFd>)> {
+        let place = self.place.lock();
+        let (temp, _) = place.as_ref()?;
+        Some((temp.temporary().to_vec(), Arc::clone(temp.folder())))
     }
 
     /// Where to write; `None` when it is over.
@@ -119,6 +226,7 @@ impl LargeFile {
             s.short = Some(offset / self.chunk_bytes);
         }
         s.pending += u32::from(taken);
+        s.untouched &= !taken;
         taken
     }
 
@@ -141,28 +249,33 @@ impl LargeFile {
         *times < MAX_BAD
     }
 
-    pub fn is_sparse(&self) -> bool {
-        self.state.lock().sparse
+    /// May zeros of a chunk be left out, which is said to be of a file with holes?
+    pub fn leaves_out_zeros(&self, sparse: bool) -> bool {
+        let s = self.state.lock();
+        (sparse || s.sparse) && !s.littered
     }
 
     /// Notes runs of zeros; false when there are more than a sender may have.
     pub fn add_holes(&self, runs: &[ChunkRun]) -> bool {
         let mut s = self.state.lock();
         s.sparse = true;
+        s.untouched = false;
         s.holes.extend_from_slice(runs);
         s.holes.len() <= MAX_RUNS
     }
 
     pub fn set_end(&self, size: u64, hash: Hash) {
-        self.state.lock().end.get_or_insert((size, hash));
+        let mut s = self.state.lock();
+        s.untouched = false;
+        s.end.get_or_insert((size, hash));
     }
 
-    /// Hashes the holes once the size is known, until `stop`; false when one is beyond the end.
-    pub fn fill_holes(&self, stop: &dyn Fn() -> bool) -> bool {
+    /// Hashes the holes once the size is known, until `stop`; an error also when one is beyond the end.
+    pub fn fill_holes(&self, stop: &dyn Fn() -> bool) -> Result<(), HoleError> {
         let (size, runs) = {
             let mut s = self.state.lock();
             let Some((size, _)) = s.end.filter(|_| !s.holes.is_empty()) else {
-                return true;
+                return Ok(());
             };
             s.pending += 1;
             (size, std::mem::take(&mut s.holes))
@@ -173,27 +286,34 @@ impl LargeFile {
                 .checked_add(count)
                 .is_some_and(|end| end <= total && count > 0)
         };
-        let good = runs.iter().all(within);
-        if good {
-            let indices = runs.iter().flat_map(|&(first, count)| first..first + count);
-            self.hash_zeros(size, indices.take_while(|_| !stop()));
-        }
+        let filled = match runs.iter().all(within) {
+            true => {
+                let indices = runs.iter().flat_map(|&(first, count)| first..first + count);
+                self.hash_zeros(size, indices.take_while(|_| !stop()))
+            }
+            false => Err(HoleError::BeyondEnd),
+        };
         self.state.lock().pending -= 1;
-        good
+        filled
     }
 
-    fn hash_zeros(&self, size: u64, indices: impl Iterator<Item = u64>) {
+    fn hash_zeros(&self, size: u64, indices: impl Iterator<Item = u64>) -> Result<(), HoleError> {
         let zeros = vec![0u8; self.chunk_bytes as usize];
+        let written = self.state.lock().littered;
         for index in indices {
             let offset = index * self.chunk_bytes;
-            let len = (size - offset).min(self.chunk_bytes);
-            let hash = hash::chunk(offset, &zeros[..len as usize]);
+            let zeros = &zeros[..(size - offset).min(self.chunk_bytes) as usize];
+            if let Some(target) = self.target().filter(|_| written) {
+                target.write_all_at(zeros, offset)?;
+            }
+            let hash = hash::chunk(offset, zeros);
             let mut s = self.state.lock();
             if s.done {
-                return;
+                return Ok(());
             }
-            s.take(index, len, hash);
+            s.take(index, zeros.len() as u64, hash);
         }
+        Ok(())
     }
 
     /// When everything is there, once: size, and the root if it is what the sender has.

@@ -48,30 +48,39 @@ impl RecvJob {
             Item::Link { meta, target } => self.at_once(&meta, false, |m| self.link(m, target)),
             Item::Inline {
                 meta,
+                token,
                 hash,
                 content,
             } => {
                 self.announced(content.len() as u64);
-                self.at_once(&meta, false, |m| self.small(m.clone(), &hash, content));
+                let whole = |m: &Meta| self.small(m.clone(), &token, &hash, content);
+                self.at_once(&meta, false, whole);
             }
             Item::Content { id, hash, content } => self.content(id, &hash, content),
             Item::Offer {
                 meta,
+                token,
                 size,
                 chunk_log2,
-            } => {
-                self.announced(size);
-                self.offered(Meta::from(&meta), size, chunk_log2, answers);
-            }
+            } => self.offered(
+                Wanted {
+                    meta: Meta::from(&meta),
+                    token,
+                    size,
+                    chunk_log2,
+                },
+                answers,
+            ),
             Item::Open {
                 meta,
+                token,
                 size,
                 chunk_log2,
             } => {
                 self.announced(size);
                 let meta = Meta::from(&meta);
                 match self.check_path(&meta, false) {
-                    Ok(()) => self.open(&meta, size, chunk_log2),
+                    Ok(()) => self.open(&meta, size, chunk_log2, &token),
                     Err((code, text)) => self.fail_undecided(&meta, code, &text),
                 }
             }
@@ -98,7 +107,7 @@ impl RecvJob {
     }
 
     /// The name of a single file was chosen here: a sender has no say in it, nor in what is beside it.
-    fn check_path(&self, meta: &Meta, folder: bool) -> Result<(), (Code, String)> {
+    pub(super) fn check_path(&self, meta: &Meta, folder: bool) -> Result<(), (Code, String)> {
         if self.stream.is_some() {
             return Ok(());
         }
@@ -125,39 +134,38 @@ impl RecvJob {
         {
             let total = &self.status.counters.total_bytes;
             // It may have another size by now.
-            if w.size != UNKNOWN_SIZE {
-                total.fetch_sub(w.size, Ordering::Relaxed);
-            }
+            total.fetch_sub(w.known_bytes(), Ordering::Relaxed);
             add(total, content.len() as u64);
-            self.small(w.meta, hash, content);
+            self.small(w.meta, &w.token, hash, content);
         }
     }
 
     fn announced(&self, size: u64) {
         add(&self.status.counters.total_files, 1);
-        if size != UNKNOWN_SIZE {
-            add(&self.status.counters.total_bytes, size);
-        }
+        add(&self.status.counters.total_bytes, known(size));
     }
 
-    fn offered(&self, meta: Meta, size: u64, chunk_log2: u8, answers: &mut Vec<Note<'_>>) {
-        match self.wants(&meta, size) {
-            Err((code, text)) => self.fail_undecided(&meta, code, &text),
-            Ok(false) if self.decide_unopened(meta.id).is_some() => {
+    fn offered(&self, offer: Wanted, answers: &mut Vec<Note<'_>>) {
+        self.withdraw_offer(offer.meta.id);
+        self.announced(offer.size);
+        let key = self.key(&offer.meta, &offer.token);
+        if key.is_some_and(|key| self.resumed_whole(&offer, &key)) {
+            return;
+        }
+        match self.wants(&offer.meta, offer.size) {
+            Err((code, text)) => self.fail_undecided(&offer.meta, code, &text),
+            Ok(false) if self.decide_unopened(offer.meta.id).is_some() => {
                 add(&self.status.counters.skipped_files, 1);
-                let known = if size == UNKNOWN_SIZE { 0 } else { size };
-                add(&self.status.counters.skipped_bytes, known);
-                self.resolve(&[(meta.id, Outcome::Skipped)]);
+                add(&self.status.counters.skipped_bytes, offer.known_bytes());
+                self.resolve(&[(offer.meta.id, Outcome::Skipped)]);
             }
             Ok(false) => {}
             Ok(true) => {
-                let id = meta.id;
-                let wanted = Wanted {
-                    meta,
-                    size,
-                    chunk_log2,
-                };
-                if self.want(wanted) {
+                let id = offer.meta.id;
+                if key.is_some_and(|key| self.resumed_part(&offer, key)) {
+                    return;
+                }
+                if self.want(offer) {
                     answers.push(Note::Want { id });
                 }
             }
@@ -218,7 +226,7 @@ impl RecvJob {
             (None, None) => Vec::new(),
         };
         if let Some(file) = &decided.large {
-            file.discard(&self.status.counters.bytes);
+            self.discard_large(file);
         }
         drop(decided);
         self.fail_entry(
@@ -228,4 +236,9 @@ impl RecvJob {
             &String::from_utf8_lossy(text),
         );
     }
+}
+
+/// Bytes of a size as far as it is one.
+fn known(size: u64) -> u64 {
+    if size == UNKNOWN_SIZE { 0 } else { size }
 }

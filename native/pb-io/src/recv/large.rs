@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use pb_proto::message::item::{ChunkRun, UNKNOWN_SIZE};
+use pb_proto::message::item::{ChunkRun, SourceToken, UNKNOWN_SIZE};
 
 use super::commit::{Commit, Ready};
 use super::early::Early;
-use super::file::LargeFile;
+use super::file::{HoleError, LargeFile};
 use super::temp::{Temp, apply};
 use super::{MAX_LARGE, Meta, RecvJob, shown};
 use crate::error::Code;
@@ -18,7 +18,7 @@ type NoPlace = (Code, String);
 
 impl RecvJob {
     /// Makes the place of a large file and takes what came before its announcement.
-    pub(super) fn open(&self, meta: &Meta, size: u64, chunk_log2: u8) {
+    pub(super) fn open(&self, meta: &Meta, size: u64, chunk_log2: u8, token: &SourceToken) {
         if self.state.lock().large.len() >= MAX_LARGE {
             return self.breach("more open files than a sender may have");
         }
@@ -31,12 +31,13 @@ impl RecvJob {
             },
         };
         let Some(place) = place else { return };
-        let file = Arc::new(LargeFile::new(meta.clone(), 1 << chunk_log2, place));
+        let known = self.known(meta, size, token);
+        let file = Arc::new(LargeFile::new(meta.clone(), 1 << chunk_log2, place, known));
         let early = {
             let mut s = self.state.lock();
             if s.stopped || s.decided.contains(meta.id.into()) || s.large.contains_key(&meta.id) {
                 drop(s);
-                return file.discard(&self.status.counters.bytes);
+                return self.discard_large(&file);
             }
             s.large.insert(meta.id, Arc::clone(&file));
             s.early.take(meta.id)
@@ -76,7 +77,7 @@ impl RecvJob {
     pub(super) fn begin(&self, id: u32) {
         let wanted = self.state.lock().wanted.remove(&id);
         if let Some(w) = wanted {
-            self.open(&w.meta, w.size, w.chunk_log2);
+            self.open(&w.meta, w.size, w.chunk_log2, &w.token);
         }
     }
 
@@ -113,9 +114,14 @@ impl RecvJob {
     }
 
     fn fill(&self, file: &Arc<LargeFile>) {
-        if !file.fill_holes(&|| self.stopped()) {
-            let text = "holes beyond the end of the file";
-            self.drop_large(file, Code::ProtocolViolation, text);
+        if let Err(e) = file.fill_holes(&|| self.stopped()) {
+            let code = match &e {
+                HoleError::BeyondEnd => Code::ProtocolViolation,
+                HoleError::Io(e) => {
+                    rustix::io::Errno::from_io_error(e).map_or(Code::IoError, Code::from_errno)
+                }
+            };
+            self.drop_large(file, code, &e.to_string());
         }
         self.check_complete(file);
     }
@@ -123,7 +129,7 @@ impl RecvJob {
     /// Ends a large file as failed.
     pub(super) fn drop_large(&self, file: &LargeFile, code: Code, text: &str) {
         if self.decide(file.meta.id).is_some() {
-            file.discard(&self.status.counters.bytes);
+            self.discard_large(file);
             self.fail_entry(file.meta.id, &file.meta.path, code, text);
         }
     }
@@ -153,6 +159,7 @@ impl RecvJob {
             .and_then(|()| apply(&handle, &file.meta, &self.options));
         if let Err(e) = finished {
             temp.discard();
+            self.part_gone(file.known.map(|k| k.key));
             let (code, text) = self.os_text(&file.meta, "finish", e);
             return self.fail_entry(file.meta.id, &file.meta.path, code, &text);
         }
@@ -162,6 +169,7 @@ impl RecvJob {
             file: self.held_open(handle),
             size,
             hash,
+            key: file.known.map(|k| k.key),
         }));
     }
 

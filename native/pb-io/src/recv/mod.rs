@@ -3,8 +3,10 @@
 //! Writers (the session's threads) call [`RecvJob::bundle`] and [`RecvJob::chunk`]; finished files go to the
 //! [`commit`] thread, which alone gives final names and results.
 
+pub mod checkpoint;
 mod chunk;
 mod commit;
+mod durable;
 mod early;
 mod file;
 mod folders;
@@ -13,6 +15,7 @@ mod items;
 mod large;
 mod parents;
 mod policy;
+mod resume;
 mod small;
 mod stream;
 mod temp;
@@ -26,6 +29,7 @@ use std::sync::{Arc, Weak};
 use crossbeam_channel::{Sender, unbounded};
 use parking_lot::{Mutex, MutexGuard};
 use pb_proto::message::DecodeError;
+use pb_proto::message::item::{SourceToken, UNKNOWN_SIZE};
 use pb_proto::message::note::{Note, Outcome};
 use pb_proto::range_set::RangeSet;
 
@@ -34,12 +38,14 @@ use crate::fs::{Root, join, split};
 use crate::job::{JobError, State, Status, add};
 use crate::session::{AnyJob, Chunk, Job, Session};
 use crate::transport::TransportError;
+use checkpoint::CheckpointOptions;
 use commit::Commit;
 use early::EarlyThings;
 use file::LargeFile;
 use folders::Folders;
 use parents::Parents;
 pub use policy::Overwrite;
+pub use resume::remove_parts;
 
 /// How to receive.
 pub struct RecvOptions {
@@ -55,6 +61,14 @@ pub struct RecvOptions {
     pub owner: bool,
     /// The bytes of the one file go here in order, and nothing is made on disk.
     pub stream: Option<File>,
+}
+
+/// Whether what was received of unfinished files stays for a later run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfinished {
+    /// As far as the checkpoint knows of it.
+    Keep,
+    Remove,
 }
 
 /// What an entry is to be; owned, as it outlives its bundle.
@@ -89,6 +103,7 @@ pub struct RecvJob {
     /// Its clones count the files that the committer is to close.
     held_open: Arc<()>,
     gate: gate::Gate,
+    checkpoint: Option<durable::Checkpoint>,
     /// Finished entries that wait for the committer, each perhaps with a descriptor.
     depth: usize,
 }
@@ -114,8 +129,20 @@ pub(crate) struct Entries {
 /// A file that was offered and wanted.
 struct Wanted {
     meta: Meta,
+    token: SourceToken,
     size: u64,
     chunk_log2: u8,
+}
+
+impl Wanted {
+    /// Its size as far as it is one.
+    fn known_bytes(&self) -> u64 {
+        if self.size == UNKNOWN_SIZE {
+            0
+        } else {
+            self.size
+        }
+    }
 }
 
 /// What there was of an entry when its fate was decided; what came early is only to be dropped outside the lock.
@@ -133,11 +160,13 @@ const MAX_LARGE: usize = 1024;
 const MAX_HELD_OPEN: usize = 16;
 
 impl RecvJob {
-    /// Adds the job to a session, prepares its folder, and tells the sender to begin.
+    /// Adds the job to a session, prepares its folder, and tells the sender to begin. With a `checkpoint` what becomes
+    /// durable is told, and what it holds of earlier runs is not received again.
     pub fn start(
         session: &Arc<Session>,
         options: RecvOptions,
         status: Arc<Status>,
+        checkpoint: Option<CheckpointOptions>,
     ) -> Result<Arc<RecvJob>, JobError> {
         let Base {
             root: base,
@@ -146,7 +175,11 @@ impl RecvJob {
         } = open_base(&options)?;
         let fresh = options.stream.is_some() || policy::is_fresh(&base, &name);
         let dense = options.stream.is_some();
-        let push = fresh || options.overwrite == Overwrite::Always;
+        let checkpoint = checkpoint
+            .filter(|_| options.stream.is_none())
+            .map(durable::Checkpoint::new);
+        let known = checkpoint.as_ref().is_some_and(|c| !c.past.is_empty());
+        let push = !known && (fresh || options.overwrite == Overwrite::Always);
         let stream = match &options.stream {
             Some(file) => Some(Mutex::new(
                 stream::Stream::new(file).map_err(|e| job_error(Code::IoError, &e.to_string()))?,
@@ -170,12 +203,17 @@ impl RecvJob {
             stream,
             held_open: Arc::new(()),
             gate: gate::Gate::default(),
+            checkpoint,
             depth: gate::share_of_descriptors(commit::GROUP),
             options,
         });
         commit::spawn(&job, queue)
             .map_err(|e| job_error(Code::ResourceExhausted, &e.to_string()))?;
         let number = job.options.job;
+        if let Err(e) = durable::spawn(&job) {
+            job.end_committer(State::Failed);
+            return Err(job_error(Code::ResourceExhausted, &e.to_string()));
+        }
         if let Err(e) = session.add_job(number, Arc::clone(&job) as AnyJob) {
             job.end_committer(State::Failed);
             return Err(job_error(e.code, &e.message));
@@ -184,8 +222,9 @@ impl RecvJob {
         Ok(job)
     }
 
-    /// Stops the job and tells the sender.
-    pub fn abort(&self, reason: &str) {
+    /// Stops the job and tells the sender. Said again, it is not waited for what was not recorded.
+    pub fn abort(&self, reason: &str, unfinished: Unfinished) {
+        self.abandon(unfinished);
         self.abort_as(Code::Aborted, reason, State::Aborted);
     }
 
@@ -214,8 +253,7 @@ impl RecvJob {
             };
             std::mem::replace(&mut *s, stopped)
         };
-        let bytes = &self.status.counters.bytes;
-        unfinished.large.values().for_each(|f| f.discard(bytes));
+        self.leave_or_discard(unfinished.large.into_values());
         self.end_committer(state);
         if let Some(session) = self.session.upgrade() {
             session.remove_job(self.options.job);
@@ -234,11 +272,11 @@ impl RecvJob {
         self.state.lock().stopped
     }
 
-    /// For a writer that is about to make something: waits while the committer is far behind.
+    /// For a writer that is about to write: waits while the committer or the checkpoint is far behind.
     fn pace(&self) {
         let behind = || {
-            let commits = self.commits.lock();
-            commits.as_ref().is_some_and(|c| c.len() >= self.depth)
+            let queued = self.commits.lock().as_ref().map(Sender::len);
+            queued.is_some_and(|n| n >= self.depth || self.is_unrecorded())
         };
         self.gate.wait_while(behind);
     }
@@ -246,7 +284,7 @@ impl RecvJob {
     fn commit(&self, commit: Commit) {
         match self.commits.lock().as_ref() {
             Some(queue) => _ = queue.send(commit),
-            None => commit.discard(),
+            None => self.drop_commit(commit),
         }
     }
 

@@ -39,7 +39,7 @@ pub(super) fn wants_file(policy: Overwrite, there: &Meta, size: u64, mtime_ns: i
 }
 
 /// Equal, or equal in whole seconds where the destination keeps no more.
-fn same_time(there: i64, here: i64) -> bool {
+pub(super) fn same_time(there: i64, here: i64) -> bool {
     const SECOND: i64 = 1_000_000_000;
     there == here || (there % SECOND == 0 && there.div_euclid(SECOND) == here.div_euclid(SECOND))
 }

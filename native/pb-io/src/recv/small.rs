@@ -4,6 +4,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use pb_proto::message::item::SourceToken;
 use pb_proto::message::note::Outcome;
 use rustix::io::Errno;
 
@@ -17,7 +18,7 @@ use crate::hash::{self, Hash};
 
 impl RecvJob {
     /// A whole small file: verified, written under a temporary name, handed to the committer.
-    pub(super) fn small(&self, meta: Meta, expected: &Hash, content: &[u8]) {
+    pub(super) fn small(&self, meta: Meta, token: &SourceToken, expected: &Hash, content: &[u8]) {
         if self.stream.is_some() {
             return self.small_to_stream(&meta, expected, content);
         }
@@ -35,12 +36,14 @@ impl RecvJob {
             Ok(temp) => {
                 self.count(content.len() as u64);
                 let size = content.len() as u64;
+                let key = self.key(&meta, token);
                 self.commit(Commit::File(Ready {
                     meta,
                     temp,
                     file: None,
                     size,
                     hash: *expected,
+                    key,
                 }));
             }
             Err(e) => self.fail_os(&meta, "write", e),

@@ -57,6 +57,17 @@ impl Temp {
         }
     }
 
+    /// A temporary name that an earlier run made; `None` for one that it can't have made.
+    pub fn adopt(folder: Arc<OwnedFd>, temporary: &[u8], name: &[u8]) -> Option<Temp> {
+        let made_here = temporary.starts_with(b".pb-") && temporary.ends_with(b".part");
+        let is_name = !temporary.contains(&b'/') && temporary.len() <= 64;
+        (made_here && is_name && !temporary.contains(&0)).then(|| Temp {
+            folder,
+            temporary: temporary.to_vec(),
+            name: name.to_vec(),
+        })
+    }
+
     /// Makes a symbolic link.
     pub fn link(folder: Arc<OwnedFd>, name: &[u8], target: &[u8]) -> Result<Temp, Errno> {
         loop {

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use pb_proto::message::note::{Note, Outcome};
 
+use super::resume::Breach;
 use super::{SendJob, Sent};
 use crate::error::Code;
 use crate::fs::Kind;
@@ -15,6 +16,23 @@ impl SendJob {
         match note {
             Note::Accept { push, dense } => self.plan.lock().accept(*push, *dense),
             Note::Want { id } => self.plan.lock().want(*id),
+            Note::Resume {
+                id,
+                chunk_log2,
+                chunks,
+            } => {
+                let heard = self.plan.lock().resume(*id, *chunk_log2, *chunks);
+                heard.unwrap_or_else(|Breach| self.breach());
+            }
+            Note::Have {
+                id,
+                chunk_log2,
+                first,
+                values,
+            } => {
+                let heard = self.plan.lock().have(*id, *chunk_log2, (*first, values));
+                heard.unwrap_or_else(|Breach| self.breach());
+            }
             Note::Bad { id, offset } => self.again(*id, *offset),
             Note::Progress { bytes } => {
                 _ = self
@@ -24,11 +42,10 @@ impl SendJob {
                     .fetch_max(*bytes, Ordering::Relaxed)
             }
             Note::Result { id, outcome } => self.result(*id, outcome),
-            Note::Done { bytes } => {
-                self.status
-                    .counters
-                    .bytes
-                    .fetch_max(*bytes, Ordering::Relaxed);
+            Note::Done { bytes, redone } => {
+                let counters = &self.status.counters;
+                counters.bytes.fetch_max(*bytes, Ordering::Relaxed);
+                counters.redone_files.store(*redone, Ordering::Relaxed);
                 if self.plan.lock().receiver_done() {
                     self.stop(State::Done);
                 }
@@ -39,15 +56,28 @@ impl SendJob {
     }
 
     fn again(&self, id: u32, offset: u64) {
-        let pipe = self.plan.lock().kept(id).filter(|f| f.is_pipe());
-        if let Some(pipe) = pipe {
+        let Some(file) = self.plan.lock().kept(id) else {
+            return;
+        };
+        if file.is_pipe() {
             // What was read of a pipe can't be read again, and not everything of it is in memory.
-            return self.lost(&pipe, offset);
+            return self.lost(&file, offset);
         }
-        let index = offset / u64::from(self.options.chunk_bytes);
+        let index = offset / file.chunk_bytes;
         if self.plan.lock().again(id, index) {
             add(&self.status.counters.chunks_refetched, 1);
         }
+    }
+
+    /// The receiver says of a file what it can't have.
+    fn breach(&self) {
+        let message = "the receiver says that it has what the file can't have";
+        self.status.error(JobError {
+            code: Code::ProtocolViolation,
+            path: Vec::new(),
+            message: message.into(),
+        });
+        self.abort_as(Code::ProtocolViolation, message, State::Failed);
     }
 
     fn result(&self, id: u32, outcome: &Outcome<'_>) {
@@ -60,6 +90,12 @@ impl SendJob {
             Outcome::Placed if sent.kind == Kind::Directory => add(&counters.directories, 1),
             Outcome::Placed => {
                 add(&counters.symlinks, 1);
+                self.remove_source(&sent);
+            }
+            Outcome::Resumed => {
+                add(&counters.files, 1);
+                add(&counters.resumed_files, 1);
+                add(&counters.resumed_bytes, sent.size);
                 self.remove_source(&sent);
             }
             // A link that is there already is no file and has no bytes.

@@ -6,15 +6,18 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pb_proto::message::item::{ChunkRun, Item, MAX_RUNS, UNKNOWN_SIZE, encoded_bound};
+use pb_proto::message::item::{ChunkRun, Item, MAX_RUNS, NO_TOKEN, UNKNOWN_SIZE, encoded_bound};
 use pb_proto::message::{CHUNK_TRAILER, ChunkTrailer};
+use pb_proto::range_set::RangeSet;
 
 use super::bundle::Bundle;
+use super::resume::Resume;
 use super::small::{item_meta, withdraw};
 use super::{Numbered, SendJob};
 use crate::error::Code;
 use crate::fs::{Meta, sparse, stat_fd};
 use crate::hash::{self, ChunkHash, Tree, chunk_count};
+use crate::job::add;
 use crate::pipe::read_full;
 use crate::session::Session;
 use crate::transport::OutBody;
@@ -25,9 +28,11 @@ pub(crate) struct LargeFile {
     file: Arc<File>,
     /// As it was when it was opened; `None` for a pipe.
     before: Option<Meta>,
-    chunk_bytes: u64,
-    /// Runs of chunks that hold only zeros: (first, count), sorted.
+    pub chunk_bytes: u64,
+    /// Runs of chunks that hold only zeros, and that the receiver does not have: (first, count), sorted.
     holes: Vec<ChunkRun>,
+    /// Runs of chunks that are not sent: those, and what the receiver has.
+    there: Vec<ChunkRun>,
     progress: Mutex<Progress>,
 }
 
@@ -42,12 +47,29 @@ struct Progress {
 }
 
 impl Progress {
+    fn new(tree: Tree, left: u64) -> Mutex<Progress> {
+        Mutex::new(Progress {
+            tree,
+            left,
+            read: 0,
+            at_end: false,
+            failed: false,
+        })
+    }
+
     fn pipe_gave(&mut self, n: usize, asked: usize) {
         self.read += n as u64;
         if n < asked {
             self.left = 0;
         }
     }
+}
+
+/// What opening a large file gave.
+enum Opened {
+    AsOffered(Box<LargeFile>),
+    /// It is not what the receiver was told, but this.
+    Changed(Meta),
 }
 
 /// Why a chunk could not be read.
@@ -74,11 +96,12 @@ impl LargeFile {
             .is_some_and(|m| m.blocks * 512 < m.size)
     }
 
-    pub fn is_hole(&self, index: u64) -> bool {
+    /// Need the chunk not be sent, as it is a hole or the receiver has it?
+    pub fn is_there(&self, index: u64) -> bool {
         let at = self
-            .holes
+            .there
             .partition_point(|&(first, count)| first + count <= index);
-        self.holes.get(at).is_some_and(|&(first, _)| first <= index)
+        self.there.get(at).is_some_and(|&(first, _)| first <= index)
     }
 
     fn size(&self) -> u64 {
@@ -142,14 +165,17 @@ impl LargeFile {
 impl SendJob {
     /// Opens a large file and announces it, so that its chunks can be read.
     pub(super) fn open_large(&self, mut n: Numbered, wanted: bool) {
-        let opened = self.try_open(&mut n);
         let Some(mut bundle) = Bundle::new(self, 4096) else {
             return;
         };
-        let file = match opened {
-            Ok(file) => {
+        let file = match self.try_open(&mut n) {
+            Ok(Opened::AsOffered(file)) => {
                 self.announce(&n, &file, wanted, &mut bundle);
-                Some(Arc::new(file))
+                Some(Arc::from(file))
+            }
+            Ok(Opened::Changed(now)) => {
+                self.offer_again(&mut bundle, n, &now);
+                None
             }
             Err(ReadError(code, text)) => {
                 withdraw(&mut bundle, n.id, code, &text);
@@ -165,51 +191,72 @@ impl SendJob {
         }
     }
 
-    fn try_open(&self, n: &mut Numbered) -> Result<LargeFile, ReadError> {
+    fn try_open(&self, n: &mut Numbered) -> Result<Opened, ReadError> {
         let chunk_bytes = u64::from(self.options.chunk_bytes);
-        let (file, before) = match n.entry.pipe.take() {
-            Some(pipe) => (pipe, None),
-            None => {
-                let opened = self.open_source(&n.entry).map_err(|e| match e.code {
-                    Code::NotFound => ReadError(Code::SourceVanished, e.to_string()),
-                    code => ReadError(code, e.to_string()),
-                });
-                let (file, meta) = opened?;
-                n.entry.size = meta.size;
-                n.entry.mtime_ns = meta.mtime_ns;
-                (file, Some(meta))
+        if let Some(pipe) = n.entry.pipe.take() {
+            let progress = Progress::new(Tree::new(chunk_bytes), u64::MAX);
+            return Ok(Opened::AsOffered(Box::new(LargeFile {
+                id: n.id,
+                file: Arc::new(pipe),
+                before: None,
+                chunk_bytes,
+                holes: Vec::new(),
+                there: Vec::new(),
+                progress,
+            })));
+        }
+        let (file, meta) = self.open_source(&n.entry).map_err(|e| match e.code {
+            Code::NotFound => ReadError(Code::SourceVanished, e.to_string()),
+            code => ReadError(code, e.to_string()),
+        })?;
+        let resume = n.resume.take();
+        if n.has_changed(&meta) {
+            return Ok(Opened::Changed(meta));
+        }
+        n.entry.size = meta.size;
+        n.entry.mtime_ns = meta.mtime_ns;
+        let resume = match resume {
+            Some(resume) => {
+                add(&self.status.counters.resumed_files, 1);
+                add(&self.status.counters.resumed_bytes, resume.bytes());
+                *resume
             }
+            None => Resume::new(meta.size, chunk_bytes.trailing_zeros() as u8),
         };
-        let holes = before
-            .as_ref()
-            .filter(|_| !self.plan.lock().dense())
-            .map_or_else(Vec::new, |m| holes(&file, m, chunk_bytes));
-        let skipped: u64 = holes.iter().map(|h| h.1).sum();
-        let left = before
-            .as_ref()
-            .map_or(u64::MAX, |m| chunk_count(m.size, chunk_bytes) - skipped);
-        let mut tree = Tree::new(chunk_bytes);
-        hash_holes(
-            &mut tree,
-            &holes,
-            before.as_ref().map_or(0, |m| m.size),
+        let begun = self.begin(n.id, file, meta, resume);
+        Ok(Opened::AsOffered(Box::new(begun)))
+    }
+
+    /// A file of which the receiver may have chunks.
+    fn begin(&self, id: u32, file: File, meta: Meta, resume: Resume) -> LargeFile {
+        let Resume {
             chunk_bytes,
-        );
-        let progress = Mutex::new(Progress {
-            tree,
-            left,
-            read: 0,
-            at_end: false,
-            failed: false,
-        });
-        Ok(LargeFile {
-            id: n.id,
+            mut tree,
+            have,
+            ..
+        } = resume;
+        let holes = match self.plan.lock().dense() {
+            true => Vec::new(),
+            false => without(holes(&file, &meta, chunk_bytes), &have),
+        };
+        hash_holes(&mut tree, &holes, meta.size, chunk_bytes);
+        let mut there = have;
+        for &(first, count) in &holes {
+            there.insert_range(first, first + count - 1, |_, _| {});
+        }
+        let mut there: Vec<ChunkRun> = there.newest_first().map(|(a, b)| (a, b - a + 1)).collect();
+        there.reverse();
+        let skipped: u64 = there.iter().map(|h| h.1).sum();
+        let left = chunk_count(meta.size, chunk_bytes).saturating_sub(skipped);
+        LargeFile {
+            id,
             file: Arc::new(file),
-            before,
+            before: Some(meta),
             chunk_bytes,
             holes,
-            progress,
-        })
+            there,
+            progress: Progress::new(tree, left),
+        }
     }
 
     fn announce(&self, n: &Numbered, file: &LargeFile, wanted: bool, bundle: &mut Bundle<'_>) {
@@ -220,6 +267,7 @@ impl SendJob {
         if !wanted {
             let open = Item::Open {
                 meta: item_meta(n),
+                token: file.before.as_ref().map_or(NO_TOKEN, |m| n.opened(m)),
                 size,
                 chunk_log2: file.chunk_bytes.trailing_zeros() as u8,
             };
@@ -374,6 +422,20 @@ impl SendJob {
             bundle.send();
         }
     }
+}
+
+/// Runs, less what the receiver has.
+fn without(runs: Vec<ChunkRun>, have: &RangeSet) -> Vec<ChunkRun> {
+    if have.is_empty() {
+        return runs;
+    }
+    let mut all = have.clone();
+    let mut left = Vec::new();
+    for (first, count) in runs {
+        all.insert_range(first, first + count - 1, |a, b| left.push((a, b - a + 1)));
+    }
+    left.truncate(MAX_RUNS);
+    left
 }
 
 /// Runs of chunks that lie wholly in holes. Files without holes cost no system call.

@@ -8,6 +8,7 @@ mod feedback;
 mod large;
 mod plan;
 mod reader;
+mod resume;
 mod small;
 
 use std::fs::File;
@@ -22,10 +23,13 @@ use crate::fs::{Kind, Meta, Root};
 use crate::hash::Hash;
 use crate::job::{JobError, State, Status, add};
 use crate::session::{AnyJob, Chunk, Job, Session};
+use crate::source::token;
 use crate::transport::TransportError;
 use pb_proto::message::DecodeError;
+use pb_proto::message::item::{NO_TOKEN, SourceToken};
 use pb_proto::message::note::Note;
 use plan::Plan;
+use resume::Resume;
 
 /// Files up to this size travel whole inside bundles; larger ones in chunks.
 pub const INLINE_MAX: u64 = 256 << 10;
@@ -61,6 +65,8 @@ pub struct Entry {
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
+    /// 0: the listing had none.
+    pub inode: u64,
     pub link_target: Vec<u8>,
     /// Read this to its end instead (a pipe).
     pub pipe: Option<File>,
@@ -70,6 +76,47 @@ pub struct Entry {
 pub(crate) struct Numbered {
     pub id: u32,
     pub entry: Entry,
+    /// What the receiver was told of its source.
+    pub offered: SourceToken,
+    pub offers: u32,
+    /// What the receiver said that it has of it.
+    pub resume: Option<Box<Resume>>,
+}
+
+/// A file that has changed each time when it was opened is offered this often; then whatever is there then is sent, and
+/// no later run goes on with it.
+const MAX_OFFERS: u32 = 3;
+
+impl Numbered {
+    pub fn new(id: u32, entry: Entry) -> Numbered {
+        Numbered {
+            id,
+            entry,
+            offered: NO_TOKEN,
+            offers: 0,
+            resume: None,
+        }
+    }
+
+    /// The token of the entry as it was listed.
+    pub fn listed(&self) -> SourceToken {
+        let e = &self.entry;
+        match e.pipe.is_some() || e.kind != Kind::File {
+            true => NO_TOKEN,
+            false => token(e.size, e.mtime_ns, e.inode),
+        }
+    }
+
+    /// The token of the entry as it was opened. Where the listing has no inodes there is none in the token.
+    pub fn opened(&self, meta: &Meta) -> SourceToken {
+        let inode = if self.entry.inode == 0 { 0 } else { meta.inode };
+        token(meta.size, meta.mtime_ns, inode)
+    }
+
+    /// Is what was opened something else than the receiver was told?
+    pub fn has_changed(&self, meta: &Meta) -> bool {
+        self.offered != NO_TOKEN && self.offered != self.opened(meta)
+    }
 }
 
 /// What is remembered of an entry until its result is there.
@@ -145,14 +192,18 @@ impl SendJob {
 
     /// Stops the job and tells the receiver.
     pub fn abort(&self, reason: &str) {
+        self.abort_as(Code::Aborted, reason, State::Aborted);
+    }
+
+    pub(crate) fn abort_as(&self, code: Code, reason: &str, state: State) {
         if let Some(session) = self.session.upgrade().filter(|_| !self.status.has_ended()) {
-            let note = pb_proto::message::note::Note::Abort {
-                code: b"aborted",
+            let note = Note::Abort {
+                code: code.as_str().as_bytes(),
                 text: reason.as_bytes(),
             };
             session.send_notes(self.options.job, &[note]);
         }
-        self.stop(State::Aborted);
+        self.stop(state);
     }
 
     pub(crate) fn stop(&self, state: State) {

@@ -3,9 +3,13 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use pb_proto::message::item::NO_TOKEN;
+
 use super::large::LargeFile;
+use super::resume::{Breach, Resume};
 use super::{Entry, INLINE_MAX, Numbered, Sent};
 use crate::fs::Kind;
+use crate::hash::Hash;
 
 /// Small files of one bundle: at most this many bytes of content, so that a lane gets them early.
 const BUNDLE_CONTENT: u64 = 512 << 10;
@@ -17,6 +21,9 @@ const OFFERS: usize = 2048;
 const MAX_OFFERED: usize = 65_536;
 /// Chunks that wait to be sent again; a receiver has no memory for so many at once.
 const MAX_AGAIN: usize = 65_536;
+/// Gaps and subtrees of what receivers have of files that they still tell of: some 100 MiB. A receiver that wrote what it
+/// was sent has a few of each file, and 4,096 holes at most.
+const MAX_PIECES: usize = 1 << 20;
 /// A chunk is only read when it is less than this many ahead of the lowest that is not queued yet, so that a receiver that
 /// writes in order never waits for a chunk that has no credit.
 const CHUNK_SPREAD: u64 = 4;
@@ -54,6 +61,8 @@ pub(crate) struct Plan {
     push: Option<bool>,
     dense: bool,
     offered: HashMap<u32, Numbered>,
+    /// Of what the receiver has of those.
+    pieces: usize,
     wanted_small: VecDeque<Numbered>,
     wanted_large: VecDeque<Numbered>,
     active: Vec<Active>,
@@ -82,7 +91,7 @@ struct Active {
 impl Active {
     fn next_chunk(&mut self) -> Option<u64> {
         let total = self.file.total_chunks();
-        while self.next < total && self.file.is_hole(self.next) {
+        while self.next < total && self.file.is_there(self.next) {
             self.next += 1;
         }
         let lowest = self.reading.first().copied().unwrap_or(self.next);
@@ -111,6 +120,7 @@ impl Plan {
             push: None,
             dense: false,
             offered: HashMap::new(),
+            pieces: 0,
             wanted_small: VecDeque::new(),
             wanted_large: VecDeque::new(),
             active: Vec::new(),
@@ -129,7 +139,7 @@ impl Plan {
         let id = self.next_id;
         self.next_id += 1;
         self.sent.insert(id, Sent::of(&entry));
-        self.queue.push_back(Numbered { id, entry });
+        self.queue.push_back(Numbered::new(id, entry));
     }
 
     /// Entries that a caller who pushes should wait for.
@@ -170,9 +180,62 @@ impl Plan {
 
     /// The receiver wants an offered entry; one that was never offered is nothing to it.
     pub fn want(&mut self, id: u32) {
-        if let Some(n) = self.offered.remove(&id) {
+        if let Some(mut n) = self.take_offered(id) {
+            n.resume = None;
             self.classify(n);
         }
+    }
+
+    fn take_offered(&mut self, id: u32) -> Option<Numbered> {
+        let n = self.offered.remove(&id)?;
+        let pieces = n.resume.as_ref().map_or(0, |r| r.pieces());
+        self.pieces = self.pieces.saturating_sub(pieces);
+        Some(n)
+    }
+
+    /// The receiver has so many chunks of an offered file, and wants the others.
+    pub fn resume(&mut self, id: u32, chunk_log2: u8, chunks: u64) -> Result<(), Breach> {
+        self.resuming(id, chunk_log2, |r| r.expect(chunk_log2, chunks))
+    }
+
+    /// Values of those chunks.
+    pub fn have(
+        &mut self,
+        id: u32,
+        chunk_log2: u8,
+        (first, values): (u64, &[Hash]),
+    ) -> Result<(), Breach> {
+        self.resuming(id, chunk_log2, |r| r.add(chunk_log2, first, values))
+    }
+
+    fn resuming(
+        &mut self,
+        id: u32,
+        chunk_log2: u8,
+        hear: impl FnOnce(&mut Resume) -> Result<(), Breach>,
+    ) -> Result<(), Breach> {
+        let Some(n) = self.offered.get_mut(&id) else {
+            return Ok(());
+        };
+        if n.offered == NO_TOKEN {
+            return Err(Breach);
+        }
+        let size = n.entry.size;
+        let resume = n
+            .resume
+            .get_or_insert_with(|| Box::new(Resume::new(size, chunk_log2)));
+        let before = resume.pieces();
+        hear(resume)?;
+        self.pieces = (self.pieces + resume.pieces()).saturating_sub(before);
+        if resume.is_complete()
+            && let Some(n) = self.take_offered(id)
+        {
+            self.classify(n);
+        }
+        if self.pieces > MAX_PIECES {
+            return Err(Breach);
+        }
+        Ok(())
     }
 
     /// The receiver is done. True when every result was dealt with too: messages have no order.
@@ -189,7 +252,7 @@ impl Plan {
 
     /// The receiver has answered an entry finally.
     pub fn settle(&mut self, id: u32) -> Option<Sent> {
-        self.offered.remove(&id);
+        self.take_offered(id);
         // Failed there: the rest of it need not be read.
         self.file_done(id);
         if let Some(file) = self.kept.remove(&id) {
@@ -199,8 +262,9 @@ impl Plan {
     }
 
     fn classify(&mut self, n: Numbered) {
-        let large =
-            n.entry.kind == Kind::File && (n.entry.size > INLINE_MAX || n.entry.pipe.is_some());
+        // What the receiver has in chunks goes on in chunks.
+        let chunked = n.entry.pipe.is_some() || n.resume.is_some();
+        let large = n.entry.kind == Kind::File && (n.entry.size > INLINE_MAX || chunked);
         if large {
             self.wanted_large.push_back(n)
         } else {
@@ -349,7 +413,7 @@ impl Plan {
         let Some(file) = self.kept.get(&id) else {
             return false;
         };
-        let had = index < file.total_chunks() && !file.is_hole(index);
+        let had = index < file.total_chunks() && !file.is_there(index);
         if !had || self.again.len() >= MAX_AGAIN {
             return false;
         }

@@ -2,10 +2,10 @@
 
 use std::io::Read;
 
-use pb_proto::message::item::{Item, Meta as ItemMeta, encoded_bound};
+use pb_proto::message::item::{Item, Meta as ItemMeta, NO_TOKEN, UNKNOWN_SIZE, encoded_bound};
 
 use super::bundle::Bundle;
-use super::{Entry, INLINE_MAX, Numbered, SendJob};
+use super::{Entry, INLINE_MAX, MAX_OFFERS, Numbered, SendJob};
 use crate::error::Code;
 use crate::fs::{FsError, Kind, Meta, stat_fd};
 use crate::hash;
@@ -16,7 +16,7 @@ use std::os::fd::AsFd;
 enum Read1 {
     Whole(Meta),
     /// It is too large for a bundle by now.
-    Grown(u64),
+    Grown(Meta),
     Failed(Code, String),
 }
 
@@ -26,28 +26,47 @@ impl SendJob {
         let Some(mut bundle) = Bundle::new(self, entries.len() * 128) else {
             return;
         };
-        let log2 = self.options.chunk_bytes.trailing_zeros() as u8;
-        for n in entries {
-            if n.entry.kind == Kind::File {
-                let size = if n.entry.pipe.is_some() {
-                    pb_proto::message::item::UNKNOWN_SIZE
-                } else {
-                    n.entry.size
-                };
-                let item = Item::Offer {
-                    meta: item_meta(&n),
-                    size,
-                    chunk_log2: log2,
-                };
-                let bound = encoded_bound(n.entry.target.len(), 0);
-                // Known as offered before the answer can come.
-                bundle.put(&item, bound);
-                self.plan.lock().offer(n);
-            } else {
-                self.special(&mut bundle, &n);
+        for mut n in entries {
+            match n.entry.kind {
+                Kind::File => {
+                    n.offered = n.listed();
+                    self.put_offer(&mut bundle, n);
+                }
+                _ => self.special(&mut bundle, &n),
             }
         }
         bundle.send();
+    }
+
+    /// One file, to be answered.
+    fn put_offer(&self, bundle: &mut Bundle<'_>, mut n: Numbered) {
+        n.offers += 1;
+        let size = match n.entry.pipe {
+            Some(_) => UNKNOWN_SIZE,
+            None => n.entry.size,
+        };
+        let item = Item::Offer {
+            meta: item_meta(&n),
+            token: n.offered,
+            size,
+            chunk_log2: self.options.chunk_bytes.trailing_zeros() as u8,
+        };
+        bundle.put(&item, encoded_bound(n.entry.target.len(), 0));
+        // Known as offered before the answer can come.
+        self.plan.lock().offer(n);
+    }
+
+    /// The file is not what was offered: that is withdrawn, and the file offered as it is.
+    pub(super) fn offer_again(&self, bundle: &mut Bundle<'_>, mut n: Numbered, now: &Meta) {
+        self.remember(n.id, now);
+        n.entry.size = now.size;
+        n.entry.mtime_ns = now.mtime_ns;
+        n.resume = None;
+        n.offered = match n.offers < MAX_OFFERS {
+            true => n.opened(now),
+            false => NO_TOKEN,
+        };
+        self.put_offer(bundle, n);
     }
 
     /// Sends entries whole.
@@ -72,6 +91,9 @@ impl SendJob {
         bundle: &mut Bundle<'_>,
     ) {
         match self.read_whole(&n.entry, scratch) {
+            Read1::Whole(meta) | Read1::Grown(meta) if n.has_changed(&meta) => {
+                self.offer_again(bundle, n, &meta);
+            }
             Read1::Whole(meta) => {
                 let hash = hash::whole(scratch);
                 n.entry.mtime_ns = meta.mtime_ns;
@@ -86,14 +108,15 @@ impl SendJob {
                     },
                     false => Item::Inline {
                         meta: item_meta(&n),
+                        token: n.opened(&meta),
                         hash,
                         content: scratch,
                     },
                 };
                 bundle.put(&item, bound);
             }
-            Read1::Grown(size) => {
-                n.entry.size = size;
+            Read1::Grown(meta) => {
+                n.entry.size = meta.size;
                 self.plan.lock().grown(n);
                 self.work.notify_all();
             }
@@ -156,7 +179,7 @@ fn read_once(
     scratch: &mut Vec<u8>,
 ) -> std::io::Result<Option<Read1>> {
     if before.size > INLINE_MAX {
-        return Ok(Some(Read1::Grown(before.size)));
+        return Ok(Some(Read1::Grown(before)));
     }
     scratch.clear();
     scratch.resize(before.size as usize, 0);

@@ -112,7 +112,7 @@ impl Peer {
         session.peer_grant(u64::MAX / 2);
         let (status, ended) = status();
         let recv = set(options(&dir));
-        let job = RecvJob::start(&session, recv, Arc::clone(&status)).expect("a job");
+        let job = RecvJob::start(&session, recv, Arc::clone(&status), None).expect("a job");
         Peer {
             window: session.grant(),
             dir,
@@ -128,7 +128,7 @@ impl Peer {
     /// Starts a second job of the same number; how it ended.
     pub fn start_again(&self, options: RecvOptions) -> State {
         let (status, ended) = status();
-        assert!(RecvJob::start(&self.session, options, status).is_err());
+        assert!(RecvJob::start(&self.session, options, status, None).is_err());
         ended.recv_timeout(PATIENCE).expect("the job ends")
     }
 

@@ -9,10 +9,11 @@ use napi_derive::napi;
 use pb_io::error::Code;
 use pb_io::fs::Root;
 use pb_io::job::{JobError, Listener, Manifest, Status};
-use pb_io::recv::{Overwrite, RecvJob, RecvOptions};
+use pb_io::recv::{Overwrite, RecvJob, RecvOptions, Unfinished};
 use pb_io::send::{SendJob, SendOptions};
 use pb_io::session::Session;
 
+use super::checkpoint::{self, OnBatch};
 use super::options::{NativeReceiveOptions, NativeSendOptions};
 use super::pack;
 use crate::error::Failure;
@@ -96,8 +97,12 @@ pub fn start_receive(
     session: &Arc<Session>,
     options: NativeReceiveOptions,
     root: Root,
-    listener: Listener,
+    (listener, on_batch): (Listener, Option<OnBatch>),
 ) -> Result<NativeReceiveJob, Failure> {
+    let checkpoint = match (options.checkpoint, on_batch) {
+        (Some(checkpoint), Some(on_batch)) => Some(checkpoint::options(checkpoint, on_batch)?),
+        _ => None,
+    };
     let overwrite = match options.overwrite.as_str() {
         "always" => Overwrite::Always,
         "if-newer" => Overwrite::IfNewer,
@@ -123,7 +128,7 @@ pub fn start_receive(
     };
     let status = Status::new(manifest(options.manifest_file.as_ref())?, listener);
     Ok(NativeReceiveJob {
-        job: RecvJob::start(session, receive, status)?,
+        job: RecvJob::start(session, receive, status, checkpoint)?,
     })
 }
 
@@ -150,8 +155,20 @@ impl NativeSendJob {
 
 #[napi]
 impl NativeReceiveJob {
+    /// `keep`: what the checkpoint knows of unfinished files stays.
     #[napi]
-    pub fn abort(&self, reason: String) {
-        self.job.abort(&reason);
+    pub fn abort(&self, reason: String, keep: bool) {
+        let unfinished = if keep {
+            Unfinished::Keep
+        } else {
+            Unfinished::Remove
+        };
+        self.job.abort(&reason, unfinished);
+    }
+
+    /// The batch is on stable storage.
+    #[napi]
+    pub fn confirm(&self, batch: u32) {
+        self.job.confirm(batch);
     }
 }

@@ -1,5 +1,6 @@
 //! Sessions, their jobs, and the port they come in by. Typed for the rest of the house in src/native/types.ts.
 
+pub mod checkpoint;
 pub mod job;
 pub mod listen;
 mod options;
@@ -25,6 +26,7 @@ use pb_io::transport::{TransportError, TransportKind};
 use crate::error::Failure;
 use crate::fs::NativeRoot;
 use crate::work::{Work, work};
+use checkpoint::NativeBatch;
 pub use job::{NativeReceiveJob, NativeSendJob};
 pub use listen::NativeListener;
 use options::{NativeReceiveOptions, NativeSendOptions, NativeSessionOptions};
@@ -176,7 +178,7 @@ impl NativeSession {
         job::start_send(&self.session, options, roots, listener).map_err(|e| e.into_js(&env))
     }
 
-    /// Starts a receiving job below `root`.
+    /// Starts a receiving job below `root`. With `options.checkpoint` `on_batch` hears what became durable.
     #[napi]
     pub fn receive(
         &self,
@@ -184,10 +186,15 @@ impl NativeSession {
         options: NativeReceiveOptions,
         root: ClassInstance<'_, NativeRoot>,
         listener: Function<'_, NativeUpdate, ()>,
+        on_batch: Option<Function<'_, NativeBatch, ()>>,
     ) -> napi::Result<NativeReceiveJob> {
         let root = root.root(&env)?;
         let listener = update::listener(&listener)?;
-        job::start_receive(&self.session, options, root, listener).map_err(|e| e.into_js(&env))
+        let on_batch = on_batch
+            .map(|call| checkpoint::on_batch(&call))
+            .transpose()?;
+        job::start_receive(&self.session, options, root, (listener, on_batch))
+            .map_err(|e| e.into_js(&env))
     }
 
     /// `listener` hears once why the session ended: `{code, message}`, or both null after `close()`.

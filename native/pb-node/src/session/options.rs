@@ -7,6 +7,7 @@ use pb_io::transport::crypto::{SessionKeys, Suite};
 use pb_io::transport::{Choice, LaneOptions};
 use pb_proto::cc::ControllerKind;
 
+use super::checkpoint::NativeCheckpoint;
 use crate::error::Failure;
 
 /// See `SessionOptions` in src/native/types.ts.
@@ -50,6 +51,7 @@ pub struct NativeReceiveOptions {
     pub owner: bool,
     pub manifest_file: Option<String>,
     pub destination_fd: Option<i32>,
+    pub checkpoint: Option<NativeCheckpoint>,
 }
 
 fn invalid(message: String) -> Failure {

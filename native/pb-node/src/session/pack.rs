@@ -1,7 +1,7 @@
 //! Entries to send, packed: a million of them are no million objects.
 //!
 //! Little-endian, one after another: kind u8 (0 file, 1 folder, 2 link, 3 other), root u16, descriptor i32 (-1: none),
-//! size u64, mtime i64 (ns), mode u32, uid u32, gid u32, then source, target and link target, each u16 length and bytes.
+//! size u64, mtime i64 (ns), mode u32, uid u32, gid u32, inode u64 (0: none), then source, target and link target, each u16 length and bytes.
 //! The writer is `packEntries` in src/native/session.ts.
 
 use std::fs::File;
@@ -57,6 +57,7 @@ fn entry(c: &mut Cursor<'_>) -> Option<(Entry, i32)> {
     let mode = u32::from_le_bytes(c.array()?);
     let uid = u32::from_le_bytes(c.array()?);
     let gid = u32::from_le_bytes(c.array()?);
+    let inode = u64::from_le_bytes(c.array()?);
     let (source, target, link_target) = (c.string()?, c.string()?, c.string()?);
     Some((
         Entry {
@@ -69,6 +70,7 @@ fn entry(c: &mut Cursor<'_>) -> Option<(Entry, i32)> {
             mode,
             uid,
             gid,
+            inode,
             link_target,
             pipe: None,
         },

@@ -23,6 +23,9 @@ pub struct NativeUpdate {
     pub failed_files: f64,
     pub chunks_refetched: f64,
     pub removed_sources: f64,
+    pub resumed_files: f64,
+    pub resumed_bytes: f64,
+    pub redone_files: f64,
     /// New since the last update.
     pub errors: Vec<NativeJobError>,
     /// At the end: all of them, at most 1,000.
@@ -66,7 +69,7 @@ impl NativeClosed {
 /// An update on its way to the JavaScript thread.
 pub struct Raw {
     kind: &'static str,
-    counters: [u64; 11],
+    counters: [u64; 14],
     errors: Vec<JobError>,
     all_errors: Vec<JobError>,
     state: Option<State>,
@@ -99,7 +102,7 @@ pub fn listener(function: &Function<'_, NativeUpdate, ()>) -> napi::Result<job::
     }))
 }
 
-fn snapshot(c: &Counters) -> [u64; 11] {
+fn snapshot(c: &Counters) -> [u64; 14] {
     [
         get(&c.bytes),
         get(&c.total_bytes),
@@ -112,6 +115,9 @@ fn snapshot(c: &Counters) -> [u64; 11] {
         get(&c.failed),
         get(&c.chunks_refetched),
         get(&c.removed_sources),
+        get(&c.resumed_files),
+        get(&c.resumed_bytes),
+        get(&c.redone_files),
     ]
 }
 
@@ -128,6 +134,9 @@ fn to_js(raw: Raw) -> NativeUpdate {
         failed_files,
         chunks_refetched,
         removed_sources,
+        resumed_files,
+        resumed_bytes,
+        redone_files,
     ] = raw.counters.map(|n| n as f64);
     NativeUpdate {
         kind: raw.kind.to_string(),
@@ -142,6 +151,9 @@ fn to_js(raw: Raw) -> NativeUpdate {
         failed_files,
         chunks_refetched,
         removed_sources,
+        resumed_files,
+        resumed_bytes,
+        redone_files,
         errors: raw.errors.into_iter().map(error).collect(),
         all_errors: raw.all_errors.into_iter().map(error).collect(),
         state: raw.state.map(|s| state(s).to_string()),

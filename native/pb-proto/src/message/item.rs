@@ -27,6 +27,11 @@ pub struct Meta<'a> {
 /// A run of chunks, by index.
 pub type ChunkRun = (u64, u64);
 
+/// What makes a source the same: of its size, mtime and inode, or its ETag (`docs/design/0004`).
+pub type SourceToken = [u8; 16];
+/// Of what can't be resumed: a pipe, a file that changes faster than it can be offered.
+pub const NO_TOKEN: SourceToken = [0; 16];
+
 /// One item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item<'a> {
@@ -38,18 +43,22 @@ pub enum Item<'a> {
     /// A whole small file.
     Inline {
         meta: Meta<'a>,
+        token: SourceToken,
         hash: [u8; 32],
         content: &'a [u8],
     },
-    /// A file that could be sent if the receiver wants it; inline or in chunks of `1 << chunk_log2`.
+    /// A file that could be sent if the receiver wants it; inline or in chunks of `1 << chunk_log2`. Said again of an id of
+    /// which nothing was sent: the source has changed, what was said of it is withdrawn, it begins anew.
     Offer {
         meta: Meta<'a>,
+        token: SourceToken,
         size: u64,
         chunk_log2: u8,
     },
     /// A file whose chunks follow unasked.
     Open {
         meta: Meta<'a>,
+        token: SourceToken,
         size: u64,
         chunk_log2: u8,
     },
@@ -135,16 +144,19 @@ fn read_item<'a>(r: &mut Reader<'a>) -> Result<Item<'a>, DecodeError> {
         },
         INLINE => Item::Inline {
             meta: read_meta(r)?,
+            token: r.array()?,
             hash: r.array()?,
             content: read_content(r)?,
         },
         OFFER => Item::Offer {
             meta: read_meta(r)?,
+            token: r.array()?,
             size: r.varint()?,
             chunk_log2: read_log2(r)?,
         },
         OPEN => Item::Open {
             meta: read_meta(r)?,
+            token: r.array()?,
             size: r.varint()?,
             chunk_log2: read_log2(r)?,
         },
@@ -178,7 +190,7 @@ fn read_content<'a>(r: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
     r.string(crate::units::MAX_UNIT as usize, "content")
 }
 
-fn read_log2(r: &mut Reader<'_>) -> Result<u8, DecodeError> {
+pub(super) fn read_log2(r: &mut Reader<'_>) -> Result<u8, DecodeError> {
     Some(r.u8()?)
         .filter(|l| CHUNK_LOG2.contains(l))
         .ok_or(DecodeError::Bounds("chunk size"))
@@ -224,23 +236,33 @@ impl Item<'_> {
             }
             Item::Inline {
                 meta,
+                token,
                 hash,
                 content,
             } => {
                 put_meta(out, INLINE, meta);
+                out.extend_from_slice(token);
                 out.extend_from_slice(hash);
                 put_string(out, content);
             }
             Item::Offer {
                 meta,
+                token,
                 size,
                 chunk_log2,
-            } => put_sized(out, OFFER, meta, *size, *chunk_log2),
+            } => {
+                put_meta(out, OFFER, meta);
+                put_sized(out, token, *size, *chunk_log2);
+            }
             Item::Open {
                 meta,
+                token,
                 size,
                 chunk_log2,
-            } => put_sized(out, OPEN, meta, *size, *chunk_log2),
+            } => {
+                put_meta(out, OPEN, meta);
+                put_sized(out, token, *size, *chunk_log2);
+            }
             Item::Content { id, hash, content } => {
                 put_id(out, CONTENT, *id);
                 out.extend_from_slice(hash);
@@ -277,15 +299,15 @@ fn put_id(out: &mut Vec<u8>, tag: u8, id: u32) {
     put_varint(out, u64::from(id));
 }
 
-fn put_sized(out: &mut Vec<u8>, tag: u8, meta: &Meta<'_>, size: u64, chunk_log2: u8) {
-    put_meta(out, tag, meta);
+fn put_sized(out: &mut Vec<u8>, token: &SourceToken, size: u64, chunk_log2: u8) {
+    out.extend_from_slice(token);
     put_varint(out, size);
     out.push(chunk_log2);
 }
 
 /// An upper bound of the bytes that an item with this path and content takes, for filling bundles.
 pub fn encoded_bound(path: usize, content: usize) -> usize {
-    path + content + 96
+    path + content + 128
 }
 
 #[cfg(test)]
@@ -312,16 +334,19 @@ mod tests {
             },
             Item::Inline {
                 meta: meta(),
+                token: [6; 16],
                 hash: [1; 32],
                 content: b"hello",
             },
             Item::Offer {
                 meta: meta(),
+                token: [7; 16],
                 size: 1 << 41,
                 chunk_log2: 20,
             },
             Item::Open {
                 meta: meta(),
+                token: NO_TOKEN,
                 size: UNKNOWN_SIZE,
                 chunk_log2: 16,
             },
@@ -376,6 +401,7 @@ mod tests {
         let mut bytes = Vec::new();
         Item::Open {
             meta: meta(),
+            token: NO_TOKEN,
             size: 1,
             chunk_log2: 63,
         }

@@ -1,7 +1,7 @@
 //! Notes of a message: what the receiver of files answers, and what either side says about the job.
 
 use super::codec::{DecodeError, Reader, put_string, put_varint};
-use super::item::MAX_TEXT;
+use super::item::{MAX_TEXT, read_log2};
 
 /// How an entry ended at the receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Outcome<'a> {
     Placed,
     /// The policy left the destination as it was.
     Skipped,
+    /// Durable since an earlier run of the job, which said so: nothing of it needs to be sent.
+    Resumed,
     Failed {
         code: &'a [u8],
         text: &'a [u8],
@@ -33,6 +35,20 @@ pub enum Note<'a> {
     Want {
         id: u32,
     },
+    /// Send what is not durable here of the offered file, in chunks of `1 << chunk_log2`, once the values of all `chunks`
+    /// durable ones are there ([`Note::Have`]; units have no order).
+    Resume {
+        id: u32,
+        chunk_log2: u8,
+        chunks: u64,
+    },
+    /// Chaining values of durable chunks of an offered file, from index `first` on; at most [`MAX_HAVE`].
+    Have {
+        id: u32,
+        chunk_log2: u8,
+        first: u64,
+        values: &'a [[u8; 32]],
+    },
     Result {
         id: u32,
         outcome: Outcome<'a>,
@@ -46,9 +62,11 @@ pub enum Note<'a> {
         id: u32,
         offset: u64,
     },
-    /// Every entry has its result and the folders their times: the job is over, with so many verified bytes.
+    /// Every entry has its result and the folders their times: the job is over, with so many verified bytes, and so many
+    /// files that were known from an earlier run but had changed.
     Done {
         bytes: u64,
+        redone: u64,
     },
     /// The job can't go on, from either side.
     Abort {
@@ -67,6 +85,12 @@ const PROGRESS: u8 = 7;
 const BAD: u8 = 8;
 const DONE: u8 = 9;
 const ABORT: u8 = 10;
+const RESUME: u8 = 11;
+const HAVE: u8 = 12;
+const RESULT_RESUMED: u8 = 13;
+
+/// Values in one [`Note::Have`]: 128 KiB of them, so that one fits into any message.
+pub const MAX_HAVE: usize = 4096;
 
 /// Iterates over the notes of a message; ends after the first error.
 pub struct Notes<'a> {
@@ -107,6 +131,13 @@ fn read_note<'a>(r: &mut Reader<'a>) -> Result<Note<'a>, DecodeError> {
         RESULT_DONE => result(r.varint32("id")?, Outcome::Done { hash: r.array()? }),
         RESULT_PLACED => result(r.varint32("id")?, Outcome::Placed),
         RESULT_SKIPPED => result(r.varint32("id")?, Outcome::Skipped),
+        RESULT_RESUMED => result(r.varint32("id")?, Outcome::Resumed),
+        RESUME => Note::Resume {
+            id: r.varint32("id")?,
+            chunk_log2: read_log2(r)?,
+            chunks: r.varint()?,
+        },
+        HAVE => read_have(r)?,
         RESULT_FAILED => {
             let id = r.varint32("id")?;
             result(
@@ -122,12 +153,31 @@ fn read_note<'a>(r: &mut Reader<'a>) -> Result<Note<'a>, DecodeError> {
             id: r.varint32("id")?,
             offset: r.varint()?,
         },
-        DONE => Note::Done { bytes: r.varint()? },
+        DONE => Note::Done {
+            bytes: r.varint()?,
+            redone: r.varint()?,
+        },
         ABORT => Note::Abort {
             code: r.string(MAX_TEXT, "code")?,
             text: r.string(MAX_TEXT, "text")?,
         },
         _ => return Err(DecodeError::Unknown("note")),
+    })
+}
+
+fn read_have<'a>(r: &mut Reader<'a>) -> Result<Note<'a>, DecodeError> {
+    let (id, chunk_log2, first) = (r.varint32("id")?, read_log2(r)?, r.varint()?);
+    let count = usize::try_from(r.varint()?).unwrap_or(usize::MAX);
+    if count == 0 || count > MAX_HAVE {
+        return Err(DecodeError::Bounds("chaining values"));
+    }
+    // Whole values: as many as were asked for, and nothing left over.
+    let (values, _) = r.bytes(count * 32)?.as_chunks();
+    Ok(Note::Have {
+        id,
+        chunk_log2,
+        first,
+        values,
     })
 }
 
@@ -146,6 +196,27 @@ impl Note<'_> {
                 out.extend_from_slice(&[ACCEPT, u8::from(*push) | u8::from(*dense) << 1]);
             }
             Note::Want { id } => put_id(out, WANT, *id),
+            Note::Resume {
+                id,
+                chunk_log2,
+                chunks,
+            } => {
+                put_id(out, RESUME, *id);
+                out.push(*chunk_log2);
+                put_varint(out, *chunks);
+            }
+            Note::Have {
+                id,
+                chunk_log2,
+                first,
+                values,
+            } => {
+                put_id(out, HAVE, *id);
+                out.push(*chunk_log2);
+                put_varint(out, *first);
+                put_varint(out, values.len() as u64);
+                out.extend_from_slice(values.as_flattened());
+            }
             Note::Result { id, outcome } => put_outcome(out, *id, outcome),
             Note::Progress { bytes } => {
                 out.push(PROGRESS);
@@ -155,9 +226,10 @@ impl Note<'_> {
                 put_id(out, BAD, *id);
                 put_varint(out, *offset);
             }
-            Note::Done { bytes } => {
+            Note::Done { bytes, redone } => {
                 out.push(DONE);
                 put_varint(out, *bytes);
+                put_varint(out, *redone);
             }
             Note::Abort { code, text } => {
                 out.push(ABORT);
@@ -176,6 +248,7 @@ fn put_outcome(out: &mut Vec<u8>, id: u32, outcome: &Outcome<'_>) {
         }
         Outcome::Placed => put_id(out, RESULT_PLACED, id),
         Outcome::Skipped => put_id(out, RESULT_SKIPPED, id),
+        Outcome::Resumed => put_id(out, RESULT_RESUMED, id),
         Outcome::Failed { code, text } => {
             put_id(out, RESULT_FAILED, id);
             put_string(out, code);
@@ -229,7 +302,25 @@ mod tests {
                 id: 9,
                 offset: 1 << 20,
             },
-            Note::Done { bytes: 5 },
+            Note::Done {
+                bytes: 5,
+                redone: 2,
+            },
+            Note::Result {
+                id: 5,
+                outcome: Outcome::Resumed,
+            },
+            Note::Resume {
+                id: 6,
+                chunk_log2: 17,
+                chunks: 1 << 33,
+            },
+            Note::Have {
+                id: 6,
+                chunk_log2: 17,
+                first: 1 << 32,
+                values: &[[1; 32], [2; 32]],
+            },
             Note::Abort {
                 code: b"aborted",
                 text: b"interrupted",
@@ -239,5 +330,16 @@ mod tests {
         all.iter().for_each(|n| n.encode(&mut bytes));
         let back: Result<Vec<_>, _> = Notes::new(&bytes).collect();
         assert_eq!(back.unwrap(), all);
+    }
+
+    #[test]
+    fn chaining_values_are_bounded() {
+        let have = |count: &[u8]| [&[HAVE, 1, 16, 0], count].concat();
+        let read = |bytes: &[u8]| Notes::new(bytes).next().map(|n| n.is_ok());
+        assert_eq!(read(&have(&[0])), Some(false));
+        assert_eq!(read(&have(&[0x50, 0x01])), Some(false));
+        assert_eq!(read(&have(&[1, 0, 0])), Some(false));
+        assert_eq!(read(&[RESUME, 1, 15, 0]), Some(false));
+        assert_eq!(read(&[have(&[1]), vec![7; 32]].concat()), Some(true));
     }
 }

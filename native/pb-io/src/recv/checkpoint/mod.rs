@@ -1,0 +1,45 @@
+//! What a receiver remembers beyond its process: which parts of unfinished files and which files are durable. The caller
+//! keeps the records (`docs/design/0004-checkpoints.md`); here they are gathered, given in batches, and used again.
+
+mod adopt;
+mod ledger;
+mod past;
+mod record;
+
+use std::time::Duration;
+
+use crate::source::FileKey;
+pub(super) use adopt::{Adopted, Durable, adopt, remove};
+pub(super) use ledger::{Finished, Ledger};
+pub(super) use past::Past;
+pub use record::PartRecord;
+pub(super) use record::{Runs, pack_run};
+
+/// What is kept of a receiving job, and what was kept of it before.
+pub struct CheckpointOptions {
+    /// Unfinished files of earlier runs.
+    pub parts: Vec<PartRecord>,
+    /// Files that an earlier run finished.
+    pub done: Vec<FileKey>,
+    /// So many bytes are written between two flushes at most.
+    pub flush_bytes: u64,
+    /// And so much time passes.
+    pub flush: Duration,
+    /// Hears of a batch; the next comes after [`super::RecvJob::confirm`].
+    pub on_batch: Box<dyn Fn(Batch) + Send + Sync>,
+}
+
+/// What became durable since the batch before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Counts from 1.
+    pub number: u32,
+    pub parts: Vec<PartRecord>,
+    /// Finished files: key, size u64, root hash; [`DONE_RECORD`] bytes each, big-endian.
+    pub done: Vec<u8>,
+    /// Keys of parts that are no more.
+    pub gone: Vec<u8>,
+}
+
+/// Bytes of a record of a finished file.
+pub const DONE_RECORD: usize = 16 + 8 + 32;

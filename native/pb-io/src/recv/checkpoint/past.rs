@@ -1,0 +1,76 @@
+//! What earlier runs of a job made durable.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+
+use super::PartRecord;
+use crate::source::{FileKey, TARGET_BYTES};
+
+/// See the module.
+pub(crate) struct Past {
+    /// Sorted.
+    done: Vec<FileKey>,
+    /// By target: the source may have changed more than once.
+    parts: Mutex<HashMap<Vec<u8>, Vec<PartRecord>>>,
+    had_parts: bool,
+}
+
+impl Past {
+    pub fn new(parts: Vec<PartRecord>, mut done: Vec<FileKey>) -> Past {
+        done.sort_unstable();
+        let had_parts = !parts.is_empty();
+        let mut by_target: HashMap<Vec<u8>, Vec<PartRecord>> = HashMap::new();
+        for part in parts {
+            by_target.entry(part.target.clone()).or_default().push(part);
+        }
+        Past {
+            done,
+            parts: Mutex::new(by_target),
+            had_parts,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.done.is_empty() && !self.had_parts
+    }
+
+    /// Was this very file finished?
+    pub fn is_done(&self, key: &FileKey) -> bool {
+        self.done.binary_search(key).is_ok()
+    }
+
+    /// Was a file of this target finished, perhaps from another source?
+    pub fn was_done(&self, key: &FileKey) -> bool {
+        let target = |k: &FileKey| k[..TARGET_BYTES].cmp(&key[..TARGET_BYTES]);
+        self.done.binary_search_by(target).is_ok()
+    }
+
+    /// The parts of a target that nobody has asked for.
+    pub fn take(&self, target: &[u8]) -> Vec<PartRecord> {
+        if !self.had_parts {
+            return Vec::new();
+        }
+        self.parts.lock().remove(target).unwrap_or_default()
+    }
+
+    /// All those parts.
+    pub fn take_all(&self) -> Vec<PartRecord> {
+        let parts = std::mem::take(&mut *self.parts.lock());
+        parts.into_values().flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{file_key, token};
+
+    #[test]
+    fn a_target_is_known_whatever_its_source() {
+        let key = |target: &[u8], size| file_key(target, &token(size, 0, 0)).unwrap();
+        let past = Past::new(Vec::new(), vec![key(b"b", 1), key(b"a", 1)]);
+        assert!(past.is_done(&key(b"a", 1)) && !past.is_done(&key(b"a", 2)));
+        assert!(past.was_done(&key(b"a", 2)) && !past.was_done(&key(b"c", 1)));
+    }
+}

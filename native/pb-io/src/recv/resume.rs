@@ -1,0 +1,218 @@
+//! Offered files that an earlier run had, whole or in part.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pb_proto::message::note::{MAX_HAVE, Note, Outcome};
+
+use super::checkpoint::{Durable, PartRecord, adopt, remove};
+use super::durable::Checkpoint;
+use super::file::{Known, LargeFile};
+use super::{MAX_LARGE, RecvJob, Wanted, policy};
+use crate::error::Code;
+use crate::fs::{FsError, Kind, Root, split};
+use crate::job::{add, get};
+use crate::source::FileKey;
+
+/// Parts that may wait open for their senders; of further ones nothing is used.
+const MAX_ADOPTED: usize = MAX_LARGE / 2;
+
+impl RecvJob {
+    /// Answers the offer of a file that was finished before and still stands as it was left; it is never opened.
+    pub(super) fn resumed_whole(&self, offer: &Wanted, key: &FileKey) -> bool {
+        let done = |c: &Checkpoint| c.past.is_done(key);
+        let known = self.checkpoint.as_ref().is_some_and(done);
+        if !known || self.check_path(&offer.meta, false).is_err() {
+            return false;
+        }
+        let there = self.base.stat(self.place(&offer.meta.path), false);
+        let stands = there.is_ok_and(|there| {
+            there.kind == Kind::File
+                && there.size == offer.size
+                && policy::same_time(there.mtime_ns, offer.meta.mtime_ns)
+        });
+        if stands && self.decide_unopened(offer.meta.id).is_some() {
+            let counters = &self.status.counters;
+            add(&counters.files, 1);
+            add(&counters.resumed_files, 1);
+            add(&counters.resumed_bytes, offer.size);
+            self.count(offer.size);
+            self.resolve(&[(offer.meta.id, Outcome::Resumed)]);
+        }
+        stands
+    }
+
+    /// Goes on with the part of a wanted file, if there is one; parts of its target that can't be used are removed.
+    pub(super) fn resumed_part(&self, offer: &Wanted, key: FileKey) -> bool {
+        let Some(checkpoint) = &self.checkpoint else {
+            return false;
+        };
+        let mut resumed = false;
+        let mut changed = checkpoint.past.was_done(&key);
+        for part in checkpoint.past.take(&offer.meta.path) {
+            let same = !resumed && part.key == key && part.size == offer.size;
+            if same && self.go_on(checkpoint, offer, &part).is_some() {
+                resumed = true;
+            } else {
+                self.drop_part(checkpoint, &part);
+                changed = true;
+            }
+        }
+        if changed && !resumed {
+            add(&self.status.counters.redone_files, 1);
+        }
+        resumed
+    }
+
+    /// `None`: the part is not what was recorded, or can't be used.
+    fn go_on(&self, checkpoint: &Checkpoint, offer: &Wanted, part: &PartRecord) -> Option<()> {
+        let durable = part.durable().filter(|d| !d.runs.is_empty())?;
+        let id = offer.meta.id;
+        if self.state.lock().large.len() >= MAX_ADOPTED {
+            return None;
+        }
+        let place = self.parent(self.place(&offer.meta.path)).ok()?;
+        let (temp, adopted) = adopt(part, &durable.have, place)?;
+        if !checkpoint.ledger.begin(part.key, id) {
+            return None;
+        }
+        checkpoint.ledger.adopt(part.key);
+        let known = Known {
+            key: part.key,
+            size: part.size,
+        };
+        let file = LargeFile::resumed(
+            offer.meta.clone(),
+            known,
+            (temp, adopted),
+            &durable,
+            part.chunk_bytes,
+        );
+        let bytes = file.written();
+        let counters = &self.status.counters;
+        counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let file = Arc::new(file);
+        if !self.take_resumed(id, &file) {
+            // Its fate was decided meanwhile.
+            self.discard_large(&file);
+            return Some(());
+        }
+        add(&counters.resumed_files, 1);
+        add(&counters.resumed_bytes, bytes);
+        self.tell(id, part.chunk_bytes, &durable);
+        Some(())
+    }
+
+    fn take_resumed(&self, id: u32, file: &Arc<LargeFile>) -> bool {
+        let mut s = self.state.lock();
+        let free = !s.stopped && !s.decided.contains(id.into()) && !s.large.contains_key(&id);
+        // No honest sender sends anything of a file that was not answered.
+        let early = s.early.take(id);
+        if free {
+            s.large.insert(id, Arc::clone(file));
+        }
+        drop(s);
+        drop(early);
+        free
+    }
+
+    /// Tells the sender what need not be sent.
+    fn tell(&self, id: u32, chunk_bytes: u64, durable: &Durable<'_>) {
+        let Some(session) = self.session.upgrade() else {
+            return;
+        };
+        let chunk_log2 = chunk_bytes.trailing_zeros() as u8;
+        let chunks = durable.runs.iter().map(|r| r.1.len() as u64).sum();
+        let mut notes = vec![Note::Resume {
+            id,
+            chunk_log2,
+            chunks,
+        }];
+        for &(start, values) in &durable.runs {
+            for (n, values) in values.chunks(MAX_HAVE).enumerate() {
+                notes.push(Note::Have {
+                    id,
+                    chunk_log2,
+                    first: start + (n * MAX_HAVE) as u64,
+                    values,
+                });
+            }
+        }
+        session.send_notes(self.options.job, &notes);
+    }
+
+    /// An offer said again begins the file anew: as if the one before had not been.
+    pub(super) fn withdraw_offer(&self, id: u32) {
+        let counters = &self.status.counters;
+        let (size, resumed) = {
+            let mut s = self.state.lock();
+            let untouched = s.large.get(&id).is_some_and(|f| f.is_untouched());
+            let resumed = untouched.then(|| s.large.remove(&id)).flatten();
+            match (s.wanted.remove(&id), &resumed) {
+                (Some(wanted), _) => (wanted.known_bytes(), resumed),
+                (None, Some(file)) => (file.known.map_or(0, |k| k.size), resumed),
+                (None, None) => return,
+            }
+        };
+        counters.total_files.fetch_sub(1, Ordering::Relaxed);
+        counters.total_bytes.fetch_sub(size, Ordering::Relaxed);
+        if let Some(file) = resumed {
+            counters.resumed_files.fetch_sub(1, Ordering::Relaxed);
+            let bytes = file.written();
+            counters.resumed_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            add(&counters.redone_files, 1);
+            self.discard_large(&file);
+        }
+    }
+
+    /// Every entry has its result and none failed: parts that no source came for go.
+    pub(super) fn drop_unclaimed_parts(&self) {
+        let whole = get(&self.status.counters.failed) == 0 && self.status.errors().is_empty();
+        if let Some(checkpoint) = self.checkpoint.as_ref().filter(|_| whole) {
+            for part in checkpoint.past.take_all() {
+                self.drop_part(checkpoint, &part);
+            }
+        }
+    }
+
+    /// Removes a part, if it still is what was recorded, and its record.
+    fn drop_part(&self, checkpoint: &Checkpoint, part: &PartRecord) {
+        if let Some(folder) = folder_of(&self.base, self.place(&part.target)) {
+            remove(part, folder);
+        }
+        checkpoint.ledger.forget(&part.key);
+    }
+}
+
+fn folder_of(base: &Root, path: &[u8]) -> Option<Arc<OwnedFd>> {
+    let (folder, _) = split(path).unwrap_or((b"", path));
+    base.open_dir(folder).map(Arc::new).ok()
+}
+
+/// Removes parts of a job that will not be resumed, as far as they are what was recorded; how many were. `base` and
+/// `exact_name` are those of the job. What is not there is no error.
+pub fn remove_parts(
+    root: &Root,
+    (base, exact_name): (&[u8], bool),
+    parts: &[PartRecord],
+) -> Result<usize, FsError> {
+    let clean = crate::fs::normalise("remove", base)?;
+    let (folder, name) = match exact_name {
+        true => split(&clean).unwrap_or((b"", &clean)),
+        false => (&*clean, b"".as_slice()),
+    };
+    let base = match root.sub(folder, true).and_then(|r| r.confined()) {
+        Err(e) if e.code == Code::NotFound => return Ok(0),
+        other => other?,
+    };
+    let removed = parts.iter().filter(|part| {
+        let path = if part.target.is_empty() {
+            name
+        } else {
+            &part.target
+        };
+        folder_of(&base, path).is_some_and(|folder| remove(part, folder))
+    });
+    Ok(removed.count())
+}
