@@ -193,6 +193,16 @@ describe("output", () => {
     }
   });
 
+  test("--version and -V are the command version", async () => {
+    const said = (await cli(["version"])).stdout;
+    for (const flag of ["--version", "-V"]) {
+      expect(await cli([flag])).toMatchObject({ code: 0, stdout: said, stderr: "" });
+      expect((await cli([flag, "--json"])).stdout).toMatch(/^\{"version":"1\.2\.3"/);
+    }
+    expect((await cli(["-V", "lsit"])).code).toBe(2);
+    expect((await cli(["lsit"])).stderr).toContain("unknown command");
+  });
+
   test("options of every command may stand before its name", async () => {
     expect(JSON.parse((await cli(["--json", "stat", "box:/d"], withTree)).stdout)).toMatchObject({
       kind: "directory",

@@ -1,5 +1,6 @@
 import { Command, type CommanderError, type Option } from "commander";
 import { PbError } from "../model/error.ts";
+import { showVersion } from "./commands/version.ts";
 import { commandsFor } from "./commands.ts";
 import type { CommandHost } from "./context.ts";
 import { addGlobals } from "./globals.ts";
@@ -31,6 +32,7 @@ export async function createProgram(
     new Command("help").argument("[command]").description("show the help of a command").helpGroup("Help:"),
   );
   addGlobals(program);
+  addVersion(program, host);
   everyCommand(program, (command) => {
     if (command !== program && command.commands.length === 0) addGlobals(command);
     // ls -h is --human.
@@ -45,6 +47,15 @@ export async function createProgram(
     });
   });
   return program;
+}
+
+/** Without the option there is no such action: an unknown command must stay one. */
+function addVersion(program: Command, host: CommandHost): void {
+  program
+    .option("-V, --version", "show the version")
+    .on("option:version", () =>
+      program.action((_flags: object, command: Command) => showVersion(host, command)),
+    );
 }
 
 function everyCommand(command: Command, visit: (command: Command) => void): void {
