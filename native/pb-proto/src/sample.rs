@@ -45,8 +45,10 @@ pub struct PathSample {
     /// On the wire with headers and tags, data and control.
     pub bytes_sent: u64,
     pub bytes_received: u64,
-    /// Unit bytes sent again.
+    /// Unit bytes sent again because they were believed lost.
     pub bytes_retransmitted: u64,
+    /// Unit bytes sent again to hear whether they arrived: nothing was believed lost.
+    pub bytes_probed: u64,
     /// The peer's kernel dropped these datagrams before its engine read them.
     pub peer_socket_drops: u64,
     pub ecn_ce: u64,

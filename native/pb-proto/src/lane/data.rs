@@ -124,7 +124,12 @@ impl Lane {
             ..blank(now, size, Fate::Outstanding)
         };
         if piece.again {
-            self.counts.bytes_retransmitted += u64::from(piece.len);
+            let count = if self.recovery.probes > 0 {
+                &mut self.counts.bytes_probed
+            } else {
+                &mut self.counts.bytes_retransmitted
+            };
+            *count += u64::from(piece.len);
         }
         self.recovery.probes = self.recovery.probes.saturating_sub(1);
         self.pacer.sent(u64::from(size));

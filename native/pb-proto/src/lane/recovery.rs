@@ -219,17 +219,20 @@ impl Lane {
         }
     }
 
-    /// The probe timeout passed: two packets may leave beyond the window, with what is oldest and unanswered, and a
+    /// The probe timeout passed: some packets may leave beyond the window, with what is oldest and unanswered, and a
     /// PING, which is small enough for any path.
     pub(super) fn on_probe_timeout(&mut self, now: Instant) {
         self.recovery.pto_count += 1;
-        self.recovery.probes = PROBES;
+        // The end of a transfer: what the packet threshold could not show lost needs no second round trip.
+        let tail = self.recovery.pto_count == 1 && self.sent.in_flight <= REORDER_BYTES;
+        let probes = if tail { self.sent.outstanding } else { PROBES };
+        self.recovery.probes = probes as u32;
         let unanswered = self
             .sent
             .outstanding()
             .map(|(_, p)| *p)
             .filter(SentPacket::is_counted);
-        let oldest: Vec<SentPacket> = unanswered.take(PROBES as usize).collect();
+        let oldest: Vec<SentPacket> = unanswered.take(probes as usize).collect();
         for packet in &oldest {
             self.repair(now, packet);
         }
@@ -249,8 +252,8 @@ impl Lane {
     }
 }
 
-/// Packets that a probe timeout lets go.
-const PROBES: u32 = 2;
+/// Packets that a probe timeout lets go while more than a train is unanswered (RFC 9002 section 6.2.4).
+const PROBES: u64 = 2;
 
 /// The longest time between two lost packets with no delivery between them.
 #[derive(Default)]

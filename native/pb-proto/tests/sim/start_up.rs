@@ -170,3 +170,43 @@ fn acknowledgements_are_a_hundredth_of_what_they_acknowledge() {
         assert!(late < RTT, "a thin way back cost {late} ns");
     }
 }
+
+/// The last packets of a transfer, five milliseconds of them, are lost.
+fn without_its_end(clean: &Scenario) -> Outcome {
+    let done = finish(clean).done_at;
+    let mut lossy = clean.clone();
+    (0..RTT / (5 * MS))
+        .map(|back| {
+            let from = Instant(done.0 - RTT - back * 5 * MS);
+            lossy.paths[0].down = Some((from, from.after(5 * MS)));
+            finish(&lossy)
+        })
+        .find(|outcome| outcome.fates[0].lost > 0)
+        .unwrap()
+}
+
+#[test]
+fn losses_at_the_end_cost_about_one_round_trip() {
+    for seed in 1..=5 {
+        let cell = Cell {
+            mib: 8,
+            rate: FAST,
+            ..LONG
+        };
+        let clean = cell.scenario(seed);
+        let late = without_its_end(&clean)
+            .done_at
+            .since(finish(&clean).done_at);
+        assert!(late < RTT * 3 / 2, "seed {seed}: {late} ns");
+    }
+}
+
+#[test]
+fn a_probe_is_no_retransmission() {
+    let mut unheard = Cell { mib: 1, ..LONG }.scenario(1);
+    unheard.paths[1].down = Some((Instant(102 * MS), Instant(600 * MS)));
+    let sample = finish(&unheard).samples[0];
+    assert!(sample.bytes_probed > 0, "{sample:?}");
+    let again = (sample.packets_lost, sample.bytes_retransmitted);
+    assert_eq!(again, (0, 0), "{sample:?}");
+}

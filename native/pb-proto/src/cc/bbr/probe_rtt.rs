@@ -7,6 +7,9 @@ use crate::time::{Instant, MS, Nanos, SECOND};
 /// How long a minimum is believed (MinRTTFilterLen) and how often one is looked for (ProbeRTTInterval).
 const FILTER: Nanos = 10 * SECOND;
 const INTERVAL: Nanos = 5 * SECOND;
+/// A round trip that is longer than the shortest by at most this part of it was met by an empty queue: a pause would show
+/// nothing new.
+const EMPTY_PART: Nanos = 64;
 /// How long little is in flight.
 const DURATION: Nanos = 200 * MS;
 
@@ -56,6 +59,9 @@ impl MinRtt {
         let Some(probe_min) = self.probe_min else {
             return;
         };
+        if rtt.is_some_and(|rtt| rtt <= probe_min.saturating_add(probe_min / EMPTY_PART)) {
+            self.probe_at = now;
+        }
         if now.since(self.at) > FILTER || self.min.is_none_or(|min| probe_min < min) {
             (self.min, self.at) = (Some(probe_min), self.probe_at);
         }
