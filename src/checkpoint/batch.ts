@@ -30,19 +30,41 @@ export interface StoredBatch {
 
 const PART_FIXED_BYTES = FILE_KEY_BYTES + 5 * 8 + 4 + 2 + 3 * 4;
 
-/** key 16, size, chunkBytes, device, inode, extraAt: u64; worker u32; temporary u16+; target, chunks, extra u32+. */
+/** What fills a part of a buffer: bytes that need not be a copy first. */
+export interface Filling {
+  readonly length: number;
+  fill(out: Buffer): void;
+}
+
 export function encodePart(part: StoredPart): Buffer {
-  const target = pathBytes(part.target);
-  const { temporary, chunks, extra } = part;
-  const names = temporary.length + target.length;
-  const out = new ByteWriter(PART_FIXED_BYTES + names + chunks.length + extra.length);
+  const out = new ByteWriter(partBytes(part));
+  writePart(out, part);
+  return out.bytes;
+}
+
+export function partBytes(part: StoredPart, chunks: { readonly length: number } = part.chunks): number {
+  const names = part.temporary.length + pathBytes(part.target).length;
+  return PART_FIXED_BYTES + names + chunks.length + part.extra.length;
+}
+
+/**
+ * key 16, size, chunkBytes, device, inode, extraAt: u64; worker u32; temporary u16+; target, chunks, extra u32+. `chunks` stand for those
+ * of the part.
+ */
+export function writePart(out: ByteWriter, part: StoredPart, chunks?: Filling): void {
+  const { temporary, extra } = part;
   out.raw(part.key);
   for (const each of [part.size, part.chunkBytes, part.device, part.inode, part.extraAt]) out.u64(each);
   out.u32(part.worker ?? 0);
   out.u16(temporary.length);
   out.raw(temporary);
-  for (const each of [target, chunks, extra]) out.sized(each);
-  return out.bytes;
+  out.sized(pathBytes(part.target));
+  if (chunks === undefined) out.sized(part.chunks);
+  else {
+    out.u32(chunks.length);
+    chunks.fill(out.space(chunks.length));
+  }
+  out.sized(extra);
 }
 
 /** Copies what it keeps. @throws Malformed */

@@ -31,6 +31,12 @@ export class ByteWriter {
     this.#at += value.length;
   }
 
+  /** To be filled by the caller. */
+  space(length: number): Buffer {
+    this.#at += length;
+    return this.bytes.subarray(this.#at - length, this.#at);
+  }
+
   /** Prefixed by its length, u32. */
   sized(value: Uint8Array): void {
     this.u32(value.length);

@@ -110,6 +110,17 @@ describe("a checkpoint on a disk", () => {
     expect([queuedBatches, oldestUnsyncedMs]).toEqual([0, 0]);
   });
 
+  it("commits no oftener than it must, however fast the disk is", async () => {
+    await using checkpoint = await open({ limits: { commitMs: 50, commitBurst: 2 } });
+    const began = performance.now();
+    const { syncs } = checkpoint.stats();
+    while (performance.now() - began < 500) {
+      await Promise.all([1, 2, 3].map((number) => checkpoint.record(batch({ done: done(number) }))));
+    }
+    // One of them for the name of the journal.
+    expect(checkpoint.stats().syncs - syncs).toBeLessThan(2 + 500 / 50 + 3);
+  });
+
   it("writes a snapshot after ten updates or five seconds, and rotates the journal", async () => {
     let now = 0;
     await using checkpoint = await open({ now: () => now });

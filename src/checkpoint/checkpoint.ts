@@ -21,6 +21,7 @@ import { Journal } from "./journal.ts";
 import { type CheckpointLimits, DEFAULT_LIMITS } from "./limits.ts";
 import { Histogram, Meter } from "./meter.ts";
 import { type Place, prepare } from "./open.ts";
+import { Pace } from "./pace.ts";
 import { Pending } from "./pending.ts";
 import type { Recovery } from "./recover.ts";
 import { removeCheckpoint } from "./remove.ts";
@@ -120,6 +121,7 @@ class OpenCheckpoint implements Checkpoint {
       follows: recovery.follows,
       durable: recovery.state.sequence,
       groupBytes: limits.groupBytes,
+      pace: new Pace({ intervalMs: limits.commitMs, burst: limits.commitBurst, now }),
       generationBytes: () => Math.max(limits.generationBytes, this.#pending.snapshotBytes / 2),
       onSealed: (sealed) => this.#flusher.seal(sealed),
       now,

@@ -65,15 +65,25 @@ export class ChunkSet {
 
   /** All of them as runs, in order; one run for each stretch. */
   runs(): Uint8Array {
-    const stretches = this.#stretches();
-    const out = Buffer.allocUnsafe(stretches.length * RUN_HEAD_BYTES + this.#count * CHUNK_VALUE_BYTES);
-    let at = 0;
-    for (const { first, count } of stretches) {
-      at = out.writeBigUInt64BE(BigInt(first), at);
-      at = out.writeUInt32BE(count, at);
-      at = this.#copy(first, count, out, at);
-    }
+    const encoded = this.encoded();
+    const out = Buffer.allocUnsafe(encoded.length);
+    encoded.fill(out);
     return out;
+  }
+
+  /** The same, to be put where it belongs. Good until the set changes. */
+  encoded(): { readonly length: number; fill(out: Buffer): void } {
+    const stretches = this.#stretches();
+    const length = stretches.length * RUN_HEAD_BYTES + this.#count * CHUNK_VALUE_BYTES;
+    const fill = (out: Buffer) => {
+      let at = 0;
+      for (const { first, count } of stretches) {
+        at = out.writeBigUInt64BE(BigInt(first), at);
+        at = out.writeUInt32BE(count, at);
+        at = this.#copy(first, count, out, at);
+      }
+    };
+    return { length, fill };
   }
 
   #copy(first: number, count: number, out: Buffer, start: number): number {

@@ -10,7 +10,7 @@ import { ACTIVE, snapshotPath } from "./names.ts";
 import type { Pending } from "./pending.ts";
 import { replaceFile } from "./replace.ts";
 import { encodeSnapshot } from "./snapshot.ts";
-import { type CheckpointState, wholePart } from "./state.ts";
+import type { CheckpointState } from "./state.ts";
 
 export interface FlusherOptions {
   readonly files: CheckpointFiles;
@@ -228,7 +228,7 @@ export class Flusher {
     const entry = state.files.get(key);
     if (entry === undefined) return undefined;
     const sequence = entry.sequence;
-    const bytes = encodeSnapshot(wholePart(entry), sequence, digest);
+    const bytes = encodeSnapshot(entry, digest);
     const written = await replaceFile({
       files,
       path: snapshotPath(directory, key),

@@ -6,6 +6,7 @@ import type { Folder } from "./folder.ts";
 import { encodeHeader, HEADER_BYTES, seedOf } from "./header.ts";
 import { RECORD_HEAD_BYTES } from "./journal-read.ts";
 import { journalName } from "./names.ts";
+import type { Pace } from "./pace.ts";
 
 /** A generation that is written no more. */
 export interface Sealed {
@@ -30,6 +31,8 @@ export interface JournalOptions {
   /** All up to it is on stable storage already, here or in snapshots and index. */
   readonly durable: number;
   readonly groupBytes: number;
+  /** Before each group. */
+  readonly pace: Pace;
   /** Asked before each group: a generation of more bytes is sealed first. */
   readonly generationBytes: () => number;
   readonly onSealed: (sealed: Sealed) => void;
@@ -64,6 +67,7 @@ export class Journal {
   #writing: readonly Waiting[] = [];
   #running: Promise<void> | undefined;
   #failure: PbError | undefined;
+  #closing = false;
   readonly #watchers = new Set<() => void>();
 
   private constructor(options: JournalOptions) {
@@ -133,6 +137,7 @@ export class Journal {
 
   /** Waits for what was appended, then seals the last generation; an empty one is removed instead. */
   async close(): Promise<void> {
+    this.#closing = true;
     while (this.#running) await this.#running;
     const empty = this.#bytes === HEADER_BYTES;
     const file = this.#file;
@@ -145,7 +150,10 @@ export class Journal {
 
   async #run(): Promise<void> {
     try {
-      while (this.#queue.length > 0) await this.#writeGroup();
+      while (this.#queue.length > 0) {
+        if (!this.#closing) await this.#options.pace.turn();
+        await this.#writeGroup();
+      }
     } catch (cause) {
       const error = PbError.from(cause, "io_error", { path: this.#path });
       const refused = this.#writing;
@@ -159,6 +167,7 @@ export class Journal {
 
   async #writeGroup(): Promise<void> {
     const group = this.#takeGroup();
+    if (group.length === 0) return;
     if (this.bytes > 0 && this.bytes >= this.#options.generationBytes()) await this.#rotate();
     const file = this.#file as CheckpointFile;
     const bytes = Buffer.concat(group.flatMap(({ payload }) => [this.#head(payload), payload]));

@@ -1,16 +1,25 @@
 import { crc32 } from "node:zlib";
-import { decodePart, encodePart, keyText, type StoredPart } from "./batch.ts";
-import { Malformed } from "./bytes.ts";
+import { decodePart, keyText, partBytes, type StoredPart, writePart } from "./batch.ts";
+import { ByteWriter, Malformed } from "./bytes.ts";
 import { type Expected, encodeHeader, HEADER_BYTES, parseHeader, seedOf } from "./header.ts";
+import type { FileEntry } from "./state.ts";
 import type { FileWindow } from "./window.ts";
 
-/** Header (fields: sequence, length), the part as in a batch, CRC-32 seeded by the header. */
-export function encodeSnapshot(part: StoredPart, sequence: number, digest: Uint8Array): Buffer {
-  const payload = encodePart(part);
-  const header = encodeHeader({ kind: "snapshot", digest, fields: [sequence, payload.length, 0] });
-  const crc = Buffer.alloc(4);
-  crc.writeUInt32BE(crc32(payload, seedOf(header)));
-  return Buffer.concat([header, payload, crc]);
+/**
+ * Header (fields: sequence, length), the part as in a batch, CRC-32 seeded by the header. Written in one go, without a copy in between: of
+ * a million chunks it is 32 MiB, and nothing else runs meanwhile.
+ */
+export function encodeSnapshot(entry: FileEntry, digest: Uint8Array): Buffer {
+  const part = { ...entry.part, extra: Buffer.concat(entry.extra) };
+  const chunks = entry.chunks.encoded();
+  const length = partBytes(part, chunks);
+  const header = encodeHeader({ kind: "snapshot", digest, fields: [entry.sequence, length, 0] });
+  const out = new ByteWriter(HEADER_BYTES + length + 4);
+  out.raw(header);
+  writePart(out, part, chunks);
+  const payload = out.bytes.subarray(HEADER_BYTES, HEADER_BYTES + length);
+  out.u32(crc32(payload, seedOf(header)));
+  return out.bytes;
 }
 
 export interface Snapshot {

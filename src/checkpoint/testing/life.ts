@@ -13,7 +13,7 @@ import { batch, chanceOf, done, type History, key, Model, part, runs } from "./h
 export const PLACE = { directory: "/state/jobs/j", binding: { job: "j", destination: "d:/x" } };
 const FOLDERS = new Set(["/state", "/state/jobs", "/state/jobs/j", "/state/jobs/j/active"]);
 /** So small that a short life has snapshots, several generations and rounds. */
-export const LIMITS: Partial<CheckpointLimits> = { snapshotUpdates: 3, generationBytes: 900 };
+export const LIMITS: Partial<CheckpointLimits> = { snapshotUpdates: 3, generationBytes: 900, commitMs: 0 };
 
 /** Files that begin, go on, are finished, discarded, begun anew as another part, with bytes of their mover; and small files. */
 export const LIFE: readonly CheckpointBatch[] = [
@@ -62,12 +62,14 @@ export async function knows(disk: Disk): Promise<string> {
 export interface Looking extends Pick<CrashChoice, "everyByte" | "random" | "few"> {
   /** Operations before it are not looked at. */
   readonly from?: number;
+  /** What the disk was before the log. Default: empty. */
+  readonly base?: Disk;
   readonly allows: (text: string, operations: number) => boolean;
 }
 
 /** The first crash of a run after which something is known that must not be; undefined: there is none. */
 export async function violation(log: readonly Operation[], looking: Looking): Promise<string | undefined> {
-  const disk = new Disk();
+  const disk = looking.base?.copy() ?? new Disk();
   const chance = chanceOf(log.length);
   for (const [index, operation] of log.entries()) {
     const { change, path } = operation;

@@ -1,0 +1,19 @@
+import { describe, expect, it } from "vitest";
+import { Pace } from "./pace.ts";
+
+describe("a pace", () => {
+  it("lets a burst pass at once, then one an interval, and a burst again after a rest", async () => {
+    let now = 1_000;
+    const pace = new Pace({ intervalMs: 20, burst: 3, now: () => now });
+    const waited = async () => {
+      const began = performance.now();
+      await pace.turn();
+      // Timers may come a millisecond early.
+      return performance.now() - began >= 15;
+    };
+    expect([await waited(), await waited(), await waited()]).toEqual([false, false, false]);
+    expect(await waited()).toBe(true);
+    now += 1_000;
+    expect([await waited(), await waited(), await waited()]).toEqual([false, false, false]);
+  });
+});
