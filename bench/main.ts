@@ -1,62 +1,41 @@
 /** `npm run bench -- SCENARIO… [options]`; `--help` says which. */
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { scratch } from "../test/e2e/lib/scratch.ts";
-import { chart } from "./chart.ts";
 import { type Arguments, parse, usage } from "./lib/arguments.ts";
-import { killAll } from "./lib/side.ts";
+import { inScratch } from "./lib/folder.ts";
 import { measure } from "./measure.ts";
+import { type Outcome, outcomeOf } from "./outcome.ts";
 import { PEERS } from "./peers/all.ts";
-import { makeReport, type Report } from "./report.ts";
-import type { Scenario } from "./scenario.ts";
+import { makeReport } from "./report.ts";
+import type { Scenario, WorkScenario } from "./scenario.ts";
 import { cpu, lan } from "./scenarios/big-file.ts";
+import { fair } from "./scenarios/fair.ts";
 import { many, small } from "./scenarios/many-files.ts";
-import { table } from "./table.ts";
+import { wan } from "./scenarios/wan.ts";
 
-const KNOWN = { peers: PEERS, scenarios: [lan, small, cpu, many] };
+const KNOWN = { peers: PEERS, scenarios: [lan, wan, small, fair, cpu, many] };
 
-/** tmpfs where it has room, so that the disk is not what is measured. */
-function roomyFolder(bytes: number): string {
-  for (const folder of ["/dev/shm", tmpdir()]) {
-    try {
-      const { bavail, bsize } = statfsSync(folder);
-      if (bavail * bsize > bytes * 1.2) return folder;
-    } catch {
-      // Not there: the next one.
-    }
-  }
-  throw new Error(`no temporary folder has ${bytes} bytes free`);
-}
+const speaker = (scenario: Scenario) => (line: string) => process.stderr.write(`${scenario.name}: ${line}\n`);
 
-async function play(scenario: Scenario, options: Arguments): Promise<Report> {
-  const base = roomyFolder(scenario.spaceBytes(options));
-  await using folder = scratch(base);
-  // Servers that were stopped in the middle would stay, and so would gigabytes of memory.
-  const interrupted = () => {
-    killAll();
-    rmSync(folder.path, { recursive: true, force: true });
-    process.exit(130);
-  };
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  for (const name of signals) process.once(name, interrupted);
-  try {
+function work(scenario: WorkScenario, options: Arguments): Promise<Outcome> {
+  return inScratch(scenario.spaceBytes(options), async (folder, base) => {
     mkdirSync(folder.at("source"));
-    const work = await scenario.prepare(folder.at("source"), options);
+    const prepared = await scenario.prepare(folder.at("source"), options);
     const { rounds, hosts } = options;
-    const say = (line: string) => process.stderr.write(`${scenario.name}: ${line}\n`);
-    const { endurance } = scenario;
-    const runs = await measure(options.peersOf(scenario), work, {
+    const runs = await measure(options.peersOf(scenario), prepared, {
       rounds,
       hosts,
-      endurance,
-      say,
+      endurance: scenario.endurance,
+      say: speaker(scenario),
       scratch: folder.at("peers"),
     });
-    return makeReport(scenario, { work, hosts, folder: base, runs });
-  } finally {
-    for (const name of signals) process.off(name, interrupted);
-  }
+    return outcomeOf(makeReport(scenario, { work: prepared, hosts, folder: base, runs }));
+  });
+}
+
+async function* play(scenario: Scenario, options: Arguments): AsyncIterable<Outcome> {
+  if (!("play" in scenario)) return yield await work(scenario, options);
+  yield* scenario.play({ ...options, peers: options.peersOf(scenario), say: speaker(scenario) });
 }
 
 async function main(): Promise<void> {
@@ -65,16 +44,16 @@ async function main(): Promise<void> {
     process.stdout.write(usage(KNOWN));
     return;
   }
-  const reports: Report[] = [];
+  const found: unknown[] = [];
   for (const scenario of options.scenarios) {
-    const report = await play(scenario, options);
-    process.stdout.write(`${table(report)}\n\n`);
-    reports.push(report);
-    if (report.rows.some(({ failed }) => failed !== undefined)) process.exitCode = 1;
-    if (options.json !== undefined) writeFileSync(resolve(options.json), JSON.stringify(reports, null, 2));
-    if (options.svg !== undefined) {
+    for await (const { name, text, data, svg, failed } of play(scenario, options)) {
+      process.stdout.write(`${text}\n\n`);
+      found.push(data);
+      if (failed) process.exitCode = 1;
+      if (options.json !== undefined) writeFileSync(resolve(options.json), JSON.stringify(found, null, 2));
+      if (options.svg === undefined) continue;
       mkdirSync(options.svg, { recursive: true });
-      writeFileSync(join(options.svg, `bench-${scenario.name}.svg`), chart(report));
+      writeFileSync(join(options.svg, `bench-${name}.svg`), svg);
     }
   }
 }

@@ -1,26 +1,18 @@
-import { mkdir, readdir, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
-import { type Host, Side } from "./lib/side.ts";
 import { lastOverFirstTenth } from "./lib/statistics.ts";
-import { finishTimes, firstDifference } from "./lib/verify.ts";
+import { finishTimes } from "./lib/verify.ts";
 import { warmMemory } from "./lib/warm.ts";
 import type { OpenPeer, Peer, Place } from "./peer.ts";
+import {
+  empty,
+  faithfulCopy,
+  type Hosts,
+  makePlace,
+  type Run,
+  type StoppedRun,
+  timed,
+  whyNot,
+} from "./run.ts";
 import type { Work } from "./scenario.ts";
-
-export interface Hosts {
-  readonly from: Host;
-  readonly to: Host;
-}
-
-export interface Run {
-  /** Wall clock. */
-  readonly seconds: number;
-  /** User and system time of all processes of a side. */
-  readonly fromCpuSeconds: number;
-  readonly toCpuSeconds: number;
-  /** Rate of the last tenth of the files over that of the first. */
-  readonly lastOverFirst?: number;
-}
 
 export interface PeerRuns {
   readonly peer: Peer;
@@ -29,6 +21,8 @@ export interface PeerRuns {
   readonly skipped?: string;
   /** Why there are none: it did not do the work, or not faithfully. */
   readonly failed?: string;
+  /** Where runs are bounded in time. */
+  readonly stopped?: readonly StoppedRun[];
   /** High-water mark over all runs, where memory is watched. */
   readonly fromPeakBytes?: number;
   readonly toPeakBytes?: number;
@@ -60,7 +54,7 @@ export async function measure(peers: readonly Peer[], work: Work, options: Measu
   const present = entrants.filter(({ skipped }) => skipped === undefined);
   try {
     for (const entrant of present) {
-      const place = await makePlace(entrant.peer, work, options);
+      const place = await makePlace(entrant.peer, work, { ...options, watchMemory: options.endurance });
       entrant.place = place;
       await attempt(entrant, options, async () => {
         entrant.open = await entrant.peer.open(place);
@@ -96,45 +90,14 @@ async function attempt(entrant: Entrant, { say }: MeasureOptions, act: () => Pro
   }
 }
 
-async function empty(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true, force: true });
-}
-
-function whyNot(peer: Peer, work: Work): string | undefined {
-  return peer.kinds.includes(work.kind) ? peer.whyNot() : `does not copy a ${work.kind}`;
-}
-
-async function makePlace(peer: Peer, work: Work, options: MeasureOptions): Promise<Place> {
-  const at = (name: string) => join(options.scratch, peer.name, name);
-  for (const folder of ["destination", "scratch"]) await mkdir(at(folder), { recursive: true });
-  const { hosts, endurance: watchMemory } = options;
-  return {
-    from: new Side({ host: hosts.from, other: hosts.to, folder: at("from"), watchMemory }),
-    to: new Side({ host: hosts.to, other: hosts.from, folder: at("to"), watchMemory }),
-    source: dirname(work.path),
-    destination: at("destination"),
-    scratch: at("scratch"),
-  };
-}
-
 async function once({ peer, place, open }: Entrant, work: Work, endurance: boolean): Promise<Run> {
   if (place === undefined || open === undefined) throw new Error(`${peer.name} is not open`);
-  const sides = [place.from, place.to];
-  const before = sides.map((side) => ({ cpu: side.cpuSeconds(), processes: side.processes() }));
-  const start = process.hrtime.bigint();
-  await open.send(work);
-  const seconds = Number(process.hrtime.bigint() - start) / 1e9;
-  for (const [at, side] of sides.entries()) await side.settle(before[at]?.processes ?? 0);
-  const [fromCpuSeconds = 0, toCpuSeconds = 0] = sides.map(
-    (side, at) => side.cpuSeconds() - (before[at]?.cpu ?? 0),
-  );
-
-  const copy = join(place.destination, basename(work.path));
-  const difference = firstDifference(work.path, copy);
-  if (difference !== undefined) throw new Error(`${peer.name} did not copy faithfully: ${difference}`);
+  await open.prepare?.();
+  const use = await timed({ open, place, work });
+  const copy = faithfulCopy(peer, place, work);
   const lastOverFirst = endurance ? lastOverFirstTenth(finishTimes(copy)) : undefined;
   await empty(place.destination);
-  return { seconds, fromCpuSeconds, toCpuSeconds, ...(lastOverFirst === undefined ? {} : { lastOverFirst }) };
+  return { ...use, ...(lastOverFirst === undefined ? {} : { lastOverFirst }) };
 }
 
 function result({ peer, runs, skipped, failed, place }: Entrant, endurance: boolean): PeerRuns {

@@ -32,6 +32,8 @@ export interface Place {
 }
 
 export interface OpenPeer {
+  /** Before each run; not timed. */
+  prepare?(): Promise<void>;
   /** Moves the file, or the folder with its content, under its own name to the destination. Resolves when it is done. */
   send(work: Work): Promise<void>;
 }

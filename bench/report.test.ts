@@ -106,3 +106,40 @@ test("the chart of CPU time shows CPU time", () => {
   expect(svg).toContain("CPU seconds per GiB, less is better");
   expect(svg).toMatch(/>2\.00<[\s\S]*>3\.00</);
 });
+
+const link = { title: "l", rateBitsPerSec: 1e9, payloadBitsPerSec: GIB, given: "990 Mbit/s" };
+const use = {
+  bytes: 200,
+  backBytes: 1,
+  queueMs: 7,
+  maxQueueBytes: 0,
+  droppedByQueue: 0,
+  lost: 0,
+  maxLateMs: 3,
+};
+const over = (all: PeerRuns, late: readonly boolean[]): PeerRuns => ({
+  ...all,
+  runs: all.runs.map((run, at) => ({ ...run, link: late[at] ? { ...use, void: "late" } : use })),
+});
+const wanReport = (runs: readonly PeerRuns[]) =>
+  makeReport(
+    { name: "wan-x", chart: "rate" },
+    { work, hosts: { from: host, to: host }, folder: "/f", runs, link },
+  );
+
+test("of a link: its share, and void runs are in no figure unless there are no others", () => {
+  const some = over(runsOf("pb", { role: "ours", seconds: [10, 90, 12] }), [false, true, false]);
+  const all = over(runsOf("scp", { seconds: [20] }), [true]);
+  const report = wanReport([some, all]);
+  expect(report.rows[0]?.figures).toMatchObject({ seconds: { median: 11, max: 12 }, toBestPeer: 20 / 11 });
+  expect(report.rows[0]?.figures?.link).toMatchObject({ share: 8 / 11, backShare: 0.005, voids: 1 });
+  expect(line(table(report), "pb")).toMatch(/72\.7 % .* 7\.0 +0\.50 % +3\.0 +1\/3$/);
+  expect(line(table(report), "scp")).toMatch(/20\.000 .* 1\/1$/);
+});
+
+test("a run that was stopped says when, and how much had come", () => {
+  const { skipped: _, ...none } = runsOf("scp", { seconds: [] });
+  const report = wanReport([{ ...none, stopped: [{ seconds: 30, bytes: 5 << 20 }] }]);
+  expect(line(table(report), "scp")).toBe("scp  stopped at 30 s, 5 MiB had come through the link");
+  expect(report.rows[0]).not.toHaveProperty("figures");
+});

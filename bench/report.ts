@@ -2,24 +2,39 @@ import { spawnSync } from "node:child_process";
 import { arch, cpus, release } from "node:os";
 import type { Host } from "./lib/side.ts";
 import { type Summary, summary } from "./lib/statistics.ts";
-import type { Hosts, PeerRuns, Run } from "./measure.ts";
+import type { PeerRuns } from "./measure.ts";
 import type { Peer } from "./peer.ts";
-import type { Scenario, Work } from "./scenario.ts";
+import type { Hosts, LinkUse, Run, StoppedRun } from "./run.ts";
+import type { Work, WorkScenario } from "./scenario.ts";
 
 /** What `--json` writes, one for each scenario. Seconds and bytes; rates in `work.unit`. */
 export interface Report {
   readonly scenario: string;
-  readonly chart: Scenario["chart"];
+  readonly chart: WorkScenario["chart"];
   readonly work: Omit<Work, "path">;
   readonly hosts: Hosts;
   readonly folder: string;
   readonly machine: Machine;
+  /** The emulated link, where there is one. */
+  readonly link?: LinkReport;
   readonly rows: readonly Row[];
+}
+
+export interface LinkReport {
+  readonly title: string;
+  /** Ethernet frames, in the direction of the data. */
+  readonly rateBitsPerSec: number;
+  /** What TCP without options gets through it at most. */
+  readonly payloadBitsPerSec: number;
+  /** What iperf3 got through it. */
+  readonly given: string;
 }
 
 export interface Row extends Pick<Peer, "name" | "title" | "role" | "sealed"> {
   readonly skipped?: string;
   readonly failed?: string;
+  /** The first run that was stopped; there are none after it. */
+  readonly stopped?: StoppedRun;
   readonly runs: readonly Run[];
   readonly figures?: Figures;
 }
@@ -39,6 +54,20 @@ export interface Figures {
   readonly fromPeakBytes?: number;
   readonly toPeakBytes?: number;
   readonly lastOverFirst?: number;
+  readonly link?: LinkFigures;
+}
+
+/** Medians, of an emulated link. */
+export interface LinkFigures {
+  /** Whole transfer over the link's payload rate. */
+  readonly share: number;
+  /** Frames against the direction of the data over those in it, bytes. */
+  readonly backShare: number;
+  /** What a packet waited in the queue on average. */
+  readonly queueMs: number;
+  /** Runs that count for nothing; they are not in the figures unless there are no others. */
+  readonly voids: number;
+  readonly maxLateMs: number;
 }
 
 interface Machine {
@@ -55,11 +84,15 @@ export interface Played {
   readonly hosts: Hosts;
   readonly folder: string;
   readonly runs: readonly PeerRuns[];
+  readonly link?: LinkReport;
 }
 
-export function makeReport(scenario: Pick<Scenario, "name" | "chart">, played: Played): Report {
+export function makeReport(scenario: Pick<WorkScenario, "name" | "chart">, played: Played): Report {
   const { path: _, ...work } = played.work;
-  const rates = played.runs.map(({ peer, runs }) => ({ role: peer.role, rate: rateOf(runs, work) }));
+  const rates = played.runs.map(({ peer, runs }) => ({
+    role: peer.role,
+    rate: rateOf(counting(runs), work),
+  }));
   const best = (role: Peer["role"]) => {
     const found = rates.filter((one) => one.role === role).map(({ rate }) => rate ?? 0);
     return Math.max(0, ...found);
@@ -72,25 +105,43 @@ export function makeReport(scenario: Pick<Scenario, "name" | "chart">, played: P
     hosts: played.hosts,
     folder: played.folder,
     machine: machine(played.hosts.from),
-    rows: played.runs.map((runs) => makeRow(runs, work, compared)),
+    ...(played.link === undefined ? {} : { link: played.link }),
+    rows: played.runs.map((runs) => makeRow(runs, { work, best: compared, link: played.link })),
   };
 }
 
-function makeRow(
-  all: PeerRuns,
-  work: Omit<Work, "path">,
-  best: { readonly peer: number; readonly cp: number },
-): Row {
+/** Runs during which the link was what it should be; all, if there are none of them. */
+function counting(runs: readonly Run[]): readonly Run[] {
+  const valid = runs.filter(({ link }) => link?.void === undefined);
+  return valid.length > 0 ? valid : runs;
+}
+
+interface Compared {
+  readonly work: Omit<Work, "path">;
+  readonly best: { readonly peer: number; readonly cp: number };
+  readonly link: LinkReport | undefined;
+}
+
+function makeRow(all: PeerRuns, { work, best, link }: Compared): Row {
   const { name, title, role, sealed } = all.peer;
-  const row: Row = { name, title, role, sealed, runs: all.runs };
-  const rate = rateOf(all.runs, work);
+  const [stopped] = all.stopped ?? [];
+  const row: Row = {
+    name,
+    title,
+    role,
+    sealed,
+    runs: all.runs,
+    ...(stopped === undefined ? {} : { stopped }),
+  };
+  const runs = counting(all.runs);
+  const rate = rateOf(runs, work);
   if (all.failed !== undefined) return { ...row, failed: all.failed };
-  if (rate === undefined) return { ...row, skipped: all.skipped ?? "no runs" };
+  if (rate === undefined) return stopped === undefined ? { ...row, skipped: all.skipped ?? "no runs" } : row;
   const gib = work.bytes / 2 ** 30;
-  const median = (value: (run: Run) => number) => summary(all.runs.map(value)).median;
-  const flat = all.runs.flatMap(({ lastOverFirst }) => lastOverFirst ?? []);
+  const median = (value: (run: Run) => number) => summary(runs.map(value)).median;
+  const flat = runs.flatMap(({ lastOverFirst }) => lastOverFirst ?? []);
   const figures: Figures = {
-    seconds: summary(all.runs.map(({ seconds }) => seconds)),
+    seconds: summary(runs.map(({ seconds }) => seconds)),
     rate,
     ...(best.peer > 0 ? { toBestPeer: rate / best.peer } : {}),
     ...(best.cp > 0 ? { toCp: rate / best.cp } : {}),
@@ -100,8 +151,23 @@ function makeRow(
     ...(all.fromPeakBytes === undefined ? {} : { fromPeakBytes: all.fromPeakBytes }),
     ...(all.toPeakBytes === undefined ? {} : { toPeakBytes: all.toPeakBytes }),
     ...(flat.length === 0 ? {} : { lastOverFirst: summary(flat).median }),
+    ...(link === undefined ? {} : { link: linkFigures(all.runs, (work.bytes * 8) / link.payloadBitsPerSec) }),
   };
   return { ...row, figures };
+}
+
+/** `idealSeconds`: of the whole transfer at the link's payload rate. */
+function linkFigures(all: readonly Run[], idealSeconds: number): LinkFigures {
+  const runs = counting(all);
+  const median = (value: (use: LinkUse) => number) =>
+    summary(runs.map(({ link }) => (link === undefined ? 0 : value(link)))).median;
+  return {
+    share: idealSeconds / summary(runs.map(({ seconds }) => seconds)).median,
+    backShare: median(({ bytes, backBytes }) => (bytes > 0 ? backBytes / bytes : 0)),
+    queueMs: median(({ queueMs }) => queueMs),
+    voids: all.filter(({ link }) => link?.void !== undefined).length,
+    maxLateMs: Math.max(...runs.map(({ link }) => link?.maxLateMs ?? 0)),
+  };
 }
 
 function rateOf(runs: readonly Run[], work: Pick<Work, "bytes" | "files" | "unit">): number | undefined {

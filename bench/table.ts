@@ -23,6 +23,21 @@ function columns(report: Report): Column[] {
     { head: "sender", cell: ({ fromCpuPerGib }) => fixed(fromCpuPerGib, 2) },
     { head: "receiver", cell: ({ toCpuPerGib }) => fixed(toCpuPerGib, 2) },
   ];
+  if (report.link !== undefined) {
+    shown.splice(5, 1, {
+      head: "of link",
+      cell: ({ link }) => (link === undefined ? "" : `${fixed(link.share * 100, 1)} %`),
+    });
+    shown.push(
+      { head: "queue ms", cell: ({ link }) => (link === undefined ? "" : fixed(link.queueMs, 1)) },
+      { head: "back", cell: ({ link }) => (link === undefined ? "" : `${fixed(link.backShare * 100, 2)} %`) },
+      { head: "late ms", cell: ({ link }) => (link === undefined ? "" : fixed(link.maxLateMs, 1)) },
+      {
+        head: "void",
+        cell: ({ link }, { runs }) => (link === undefined ? "" : `${link.voids}/${runs.length}`),
+      },
+    );
+  }
   if (report.rows.some(({ figures }) => figures?.fromPeakBytes !== undefined)) {
     shown.push(
       { head: "sender MiB", cell: ({ fromPeakBytes }) => mebibytes(fromPeakBytes) },
@@ -39,7 +54,7 @@ export function table(report: Report): string {
   const rows = report.rows.map((row) => ({
     title: row.title,
     cells: row.figures === undefined ? [] : shown.map(({ cell }) => cell(row.figures as Figures, row)),
-    why: row.failed === undefined ? `SKIPPED: ${row.skipped}` : `FAILED: ${row.failed.split("\n", 1)[0]}`,
+    why: whyNone(row),
   }));
   const widths = shown.map(({ head }, at) =>
     Math.max(head.length, ...rows.map(({ cells }) => cells[at]?.length ?? 0)),
@@ -52,14 +67,37 @@ export function table(report: Report): string {
   return [...heading(report), line("", heads), ...body, ...cpuVerdict(report)].join("\n");
 }
 
-function heading({ scenario, work, hosts, machine, rows, folder }: Report): string[] {
+function whyNone({ failed, skipped, stopped }: Row): string {
+  if (failed !== undefined) return `FAILED: ${failed.split("\n", 1)[0]}`;
+  if (stopped === undefined) return `SKIPPED: ${skipped}`;
+  return `stopped at ${stopped.seconds} s, ${mebibytes(stopped.bytes)} MiB had come through the link`;
+}
+
+/** What the columns of an emulated link mean. */
+function linkHeading({ link }: Report): string[] {
+  if (link === undefined) return [];
+  const payload = (link.payloadBitsPerSec / 1e6).toFixed(0);
+  return [
+    `link: ${link.title}; payload at most ${payload} Mbit/s; iperf3: ${link.given}`,
+    "of link: whole transfer over the payload rate; queue: mean wait of a packet; back: bytes against the data's direction over those in it;",
+    "late: the emulator's latest departure; void: runs that do not count, as the machine was too slow for the link",
+  ];
+}
+
+function heading(report: Report): string[] {
+  const { scenario, work, hosts, machine, rows, folder } = report;
   const runs = Math.max(0, ...rows.map((row) => row.runs.length));
+  const tcp =
+    report.link === undefined
+      ? machine.tcp.tcp_congestion_control
+      : `as each row says, windows ${machine.tcp.tcp_rmem} and ${machine.tcp.tcp_wmem}`;
   const place = ({ address, namespace }: Report["hosts"]["from"]) =>
     namespace ? `${namespace} ${address}` : address;
   return [
     `${scenario}: ${work.title}, ${place(hosts.from)} to ${place(hosts.to)}, ${folder}; runs of each: ${runs}, in turn`,
-    `${machine.cpus} × ${machine.model}, Linux ${machine.kernel}, Node ${machine.node}, TCP ${machine.tcp.tcp_congestion_control}`,
+    `${machine.cpus} × ${machine.model}, Linux ${machine.kernel}, Node ${machine.node}, TCP ${tcp}`,
     "best peer: rate over that of the fastest that is not ours; CPU: user and system time of both sides, then of each",
+    ...linkHeading(report),
     "",
   ];
 }

@@ -1,7 +1,9 @@
 import { parseArgs } from "node:util";
-import type { Hosts } from "../measure.ts";
+import { FAIR_ROWS } from "../fair/rows.ts";
 import type { Peer } from "../peer.ts";
+import type { Hosts } from "../run.ts";
 import type { Scenario, Size } from "../scenario.ts";
+import { WAN_ROWS } from "../wan/rows.ts";
 import type { Host } from "./side.ts";
 
 export interface Arguments extends Size {
@@ -9,6 +11,10 @@ export interface Arguments extends Size {
   readonly rounds: number;
   readonly hosts: Hosts;
   readonly json: string | undefined;
+  /** Rows of wan and fair; undefined: all. */
+  readonly only: readonly string[] | undefined;
+  readonly timeoutSeconds: number | undefined;
+  readonly rateMbitPerSec: number | undefined;
   /** A folder. */
   readonly svg: string | undefined;
   /** Those named, else the scenario's own. */
@@ -27,6 +33,9 @@ const OPTIONS = {
   runs: { type: "string" },
   json: { type: "string" },
   svg: { type: "string" },
+  only: { type: "string" },
+  timeout: { type: "string" },
+  rate: { type: "string" },
   from: { type: "string", default: "127.0.0.1" },
   to: { type: "string", default: "127.0.0.1" },
   help: { type: "boolean", short: "h", default: false },
@@ -47,10 +56,20 @@ export function parse(args: readonly string[], known: Known): Arguments | "help"
     quick: values.quick,
     full: values.full,
     hosts: { from: host("--from", values.from), to: host("--to", values.to) },
+    only: values.only?.split(","),
+    timeoutSeconds: positive("--timeout", values.timeout),
+    rateMbitPerSec: positive("--rate", values.rate),
     json: values.json,
     svg: values.svg,
     peersOf: (scenario) => named ?? scenario.peers.flatMap((name) => group(known.peers, name)),
   };
+}
+
+function positive(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new Error(`${flag}: a number above 0`);
 }
 
 export function usage({ scenarios, peers }: Known): string {
@@ -59,13 +78,19 @@ export function usage({ scenarios, peers }: Known): string {
 SCENARIO      ${names(scenarios)}
 --quick       smaller work, 2 runs
 --full        larger work where a scenario has it (many: 1,000,000 files)
---runs N      counted runs of each peer; default 5; one more goes before
+--runs N      counted runs of each peer; default 5; one more goes before (not in wan: each begins anew); fair: 1
 --peers LIST  ${names(peers)};
               globus: all of its variants
+--only ROWS   of wan: ${names(WAN_ROWS)};
+              of fair: ${names(FAIR_ROWS)}
+--timeout S   wan: when a run is stopped; default 90 s, --quick 30 s
+--rate MBIT   of the emulated link; default 1000 (wan), 200 (fair)
 --json FILE   everything measured
 --svg DIR     a chart for each scenario
 --from HOST   where the data is, as ADDRESS or NAMESPACE=ADDRESS (ip netns); default 127.0.0.1
 --to HOST     where it goes
+
+wan and fair make their own networks (root, iproute2, iperf3; bench/netlab/README.md). TCP peers of wan run with BBR and with CUBIC.
 
 What is not installed is shown as SKIPPED; bench/install-peers.sh installs it (Debian, Ubuntu).
 `;

@@ -22,6 +22,18 @@ export interface SideOptions {
   readonly folder: string;
   /** Look at memory four times a second. */
   readonly watchMemory: boolean;
+  /** Of each program that is waited for; SIGKILL for it and all it has started after that. Default: an hour. */
+  readonly limitMs?: number;
+}
+
+/** A program was ended because it took longer than it may. */
+export class Stopped extends Error {
+  readonly afterSeconds: number;
+
+  constructor(command: string, afterSeconds: number) {
+    super(`${command}: stopped at ${afterSeconds} s`);
+    this.afterSeconds = afterSeconds;
+  }
 }
 
 interface Daemon {
@@ -30,7 +42,7 @@ interface Daemon {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const RUN_TIMEOUT_MS = 3_600_000;
+const DEFAULT_LIMIT_MS = 3_600_000;
 const READY_TIMEOUT_MS = 20_000;
 const SAMPLE_EVERY_MS = 250;
 
@@ -66,12 +78,18 @@ export class Side {
     const child = this.#spawn(log, ["sh", "-c", script, `${log}.times`, command, ...args], env);
     const pid = child.pid ?? 0;
     this.#running.add(pid);
-    const killer = setTimeout(() => signal(pid, "SIGKILL"), RUN_TIMEOUT_MS);
+    const limitMs = this.#options.limitMs ?? DEFAULT_LIMIT_MS;
+    let stopped = false;
+    const killer = setTimeout(() => {
+      stopped = true;
+      signal(pid, "SIGKILL");
+    }, limitMs);
     const sampler = this.#options.watchMemory
       ? setInterval(() => this.#sampleMemory(), SAMPLE_EVERY_MS)
       : undefined;
     try {
       const [code] = await exited(child);
+      if (stopped) throw new Stopped(command, limitMs / 1000);
       if (code !== 0) throw new Error(`${command}: exit ${code}\n${tail(`${log}.err`)}`);
       this.#finishedCpuSeconds += parseTimes(readFileSync(`${log}.times`, "utf8"));
       return readFileSync(`${log}.out`, "utf8");

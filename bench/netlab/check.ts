@@ -108,7 +108,7 @@ async function streams(lab: Lab, link: LabLink, options: CheckOptions): Promise<
     const cells: [string, string, () => Promise<string>][] = [
       ["TCP rate", most, async () => mbit((await stream(base)).receivedBitsPerSec)],
     ];
-    if (asked > 0) cells.unshift(["UDP rate", mbit(asked), () => overload(base, link.spec.mtu, spec)]);
+    if (asked > 0) cells.unshift(["UDP rate", mbit(asked), () => overloadStream(base, link.spec.mtu, spec)]);
     for (const [what, wanted, measure] of cells) {
       const given = await measure().catch((error: unknown) => `no result: ${String(error)}`);
       rows.push(row(link, label, { what, asked: wanted, given }));
@@ -117,7 +117,7 @@ async function streams(lab: Lab, link: LabLink, options: CheckOptions): Promise<
   return rows;
 }
 
-async function overload(base: StreamOptions, mtu: number, spec: DirectionSpec): Promise<string> {
+async function overloadStream(base: StreamOptions, mtu: number, spec: DirectionSpec): Promise<string> {
   const payloadBytes = mtu - UDP_HEADERS.ip - UDP_HEADERS.udp;
   const share = payloadBytes / (mtu + UDP_HEADERS.ethernet);
   // What is lost before the queue does not load it.
@@ -125,6 +125,15 @@ async function overload(base: StreamOptions, mtu: number, spec: DirectionSpec): 
   const found = await stream({ ...base, udp: { bitsPerSec, payloadBytes } });
   const short = found.sentBitsPerSec < spec.rateBitsPerSec;
   return `${mbit(found.receivedBitsPerSec)}${short ? ` (only ${mbit(found.sentBitsPerSec)} offered)` : ""}`;
+}
+
+/** What a link lets through forward when iperf3 offers it more than its rate. @throws Error when iperf3 cannot run */
+export async function overload(lab: Lab, link: LabLink, seconds: number): Promise<string> {
+  if (spawnSync("iperf3", ["--version"]).status !== 0) return "not installed";
+  const [{ from, to, spec }] = ways(lab, link);
+  const devices = { from: from.device, to: to.device };
+  const base = { from: from.host, to: to.host, address: to.address, devices, seconds };
+  return overloadStream(base, link.spec.mtu, spec);
 }
 
 /** What the emulator says that it did. */

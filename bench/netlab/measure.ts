@@ -143,6 +143,11 @@ function linkBytes(host: Host, device: string): { readonly rx: number; readonly 
   return { rx: stats64.rx.bytes, tx: stats64.tx.bytes };
 }
 
+/** What a host has received on its first link so far, Ethernet frames. */
+export function receivedBytes(host: Host): number {
+  return linkBytes(host, host.addresses[0]?.device ?? "").rx;
+}
+
 async function sleep(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -27,6 +27,11 @@ const variant = (name: string, title: string, ...args: string[]): Peer => ({
   open: (place) => open(place, args),
 });
 
+/** With options of `pb transfer`. */
+export function packetboatWith(name: string, ...args: string[]): Peer {
+  return variant(name, args.join(" "), ...args);
+}
+
 export const packetboat: readonly Peer[] = [
   variant("pb", "(sealed)"),
   variant("pb-udp", "--transport udp (sealed)", "--transport", "udp"),

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { writeRandomFile } from "../../test/e2e/lib/random.ts";
-import type { Scenario, Size } from "../scenario.ts";
+import type { Size, WorkScenario } from "../scenario.ts";
 
 const mebibytes = ({ quick }: Size) => (quick ? 256 : 2048);
 
-const bigFile = (about: Pick<Scenario, "name" | "peers" | "chart">): Scenario => ({
+const bigFile = (about: Pick<WorkScenario, "name" | "peers" | "chart">): WorkScenario => ({
   ...about,
   endurance: false,
   spaceBytes: (size) => mebibytes(size) * 2 ** 20 * 2,

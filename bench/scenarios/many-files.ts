@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { randomBytes, randomIntegers } from "../../test/e2e/lib/random.ts";
-import type { Scenario, Size, Work } from "../scenario.ts";
+import type { Size, Work, WorkScenario } from "../scenario.ts";
 
 const PER_FOLDER = 100;
 
@@ -31,7 +31,7 @@ function makeTree(path: string, { seed, files, minBytes, maxBytes }: Tree): Work
 
 const filesOfSmall = ({ quick }: Size) => (quick ? 1000 : 10_000);
 
-export const small: Scenario = {
+export const small: WorkScenario = {
   name: "small",
   peers: ["pb", "pb-udp", "pb-tcp", "pb-clear", "rsync", "globus-4", "rclone", "scp", "cp"],
   chart: "rate",
@@ -48,7 +48,7 @@ export const small: Scenario = {
 
 const filesOfMany = ({ quick, full }: Size) => (quick ? 10_000 : full ? 1_000_000 : 100_000);
 
-export const many: Scenario = {
+export const many: WorkScenario = {
   name: "many",
   peers: ["pb", "rsync", "rclone", "cp"],
   chart: "rate",
