@@ -9,6 +9,7 @@
  * after an abort it rejects with `aborted` and leaves no listener behind. Nothing is retried inside a backend:
  * an error says whether it is retryable, and the caller decides.
  */
+import type { Job } from "../gen/packetboat/v1/job_pb.ts";
 import type { JobEvent } from "../gen/packetboat/v1/session_pb.ts";
 import type { StartResponse } from "../gen/packetboat/v1/transfer_pb.ts";
 import type { Entry } from "../model/entry.ts";
@@ -122,6 +123,12 @@ export interface SessionPeer {
   /** Equal to this machine's (daemon/host-id.ts) when device and inode numbers mean the same at both; "" where not known. */
   hostId(signal: AbortSignal): Promise<string>;
   openSession(options: OpenSessionOptions): Promise<PeerSession>;
+  /** What it keeps of this client's jobs. */
+  listJobs(signal: AbortSignal): Promise<readonly Job[]>;
+  /** With its id whole. @throws PbError `not_found` */
+  showJob(jobId: string, signal: AbortSignal): Promise<Job>;
+  /** Stops the job there and removes what is kept of it, parts too. @throws PbError `not_found` when nothing is */
+  cancelJob(jobId: string, signal: AbortSignal): Promise<void>;
   /** Copies within the peer, through its own engine; the last event is the receipt. Needs `serverSideCopy`. */
   copy(options: FarCopyOptions): AsyncIterable<StartResponse>;
 }
@@ -142,11 +149,19 @@ export interface PeerSession extends AsyncDisposable {
   receive(options: FarReceiveOptions): AsyncIterable<JobEvent>;
   /** The far engine lists, filters and sends; the job must exist here before. Ends with `done`. */
   send(options: FarSendOptions): AsyncIterable<JobEvent>;
-  /** Idempotent; the far half is closed too. */
-  close(): Promise<void>;
+  /** Idempotent; the far half is closed too. With `finished` the far side need not keep that job's checkpoint any more. */
+  close(options?: { readonly finished?: string }): Promise<void>;
 }
 
-export interface FarReceiveOptions {
+/** Under which name a receiver keeps what arrives, so that it can be resumed. */
+export interface FarKeeping {
+  /** A UUID; "": nothing is kept. */
+  readonly jobId: string;
+  /** Go on from what is kept under it; else that is discarded first. */
+  readonly resume: boolean;
+}
+
+export interface FarReceiveOptions extends FarKeeping {
   readonly job: number;
   /** `PathText` at the peer. */
   readonly destination: string;
@@ -171,7 +186,7 @@ export interface FarSendOptions {
   readonly signal: AbortSignal;
 }
 
-export interface FarCopyOptions {
+export interface FarCopyOptions extends FarKeeping {
   readonly sources: readonly string[];
   readonly destination: string;
   readonly several: boolean;

@@ -20,6 +20,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     async () => (await import("./commands/transfer.ts")).transferCommand,
   ),
   entry("Transfers:", ["move", "mv"], async () => (await import("./commands/move.ts")).moveCommand),
+  entry("Transfers:", ["jobs"], async () => (await import("./commands/jobs.ts")).jobsCommand),
   entry("Transfers:", ["trace"], async () => (await import("./commands/trace.ts")).traceCommand),
   entry("Files:", ["list", "ls"], async () => (await import("./commands/list.ts")).listCommand),
   entry("Files:", ["stat"], async () => (await import("./commands/stat.ts")).statCommand),

@@ -1,6 +1,7 @@
 import type { Client } from "@connectrpc/connect";
 import type { Command } from "commander";
 import type { FileService } from "../gen/packetboat/v1/file_pb.ts";
+import type { JobService } from "../gen/packetboat/v1/job_pb.ts";
 import type { TransferService } from "../gen/packetboat/v1/transfer_pb.ts";
 import type { DoctorActions, RemoteActions, ServerActions } from "../model/actions.ts";
 import type { ExitCode } from "../model/exit.ts";
@@ -9,12 +10,14 @@ import type { Output } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
 
 export type Files = Client<typeof FileService>;
+export type Jobs = Client<typeof JobService>;
 export type Transfers = Client<typeof TransferService>;
 
 /** What a daemon (in this process, or elsewhere) does for the commands. */
 export interface Services {
   readonly files: Files;
   readonly transfers: Transfers;
+  readonly jobs: Jobs;
   readonly remotes: RemoteActions;
   readonly server: ServerActions;
   readonly doctor: DoctorActions;

@@ -35,16 +35,19 @@ function readArguments(): string[] {
 
 /** Loaded only now: the daemon and all that it brings are not needed to show help. */
 async function loadServices(): Promise<Running> {
-  const [{ createClient }, { FileService }, { TransferService }, { openDaemon }] = await Promise.all([
-    import("@connectrpc/connect"),
-    import("../gen/packetboat/v1/file_pb.ts"),
-    import("../gen/packetboat/v1/transfer_pb.ts"),
-    import("../daemon/daemon.ts"),
-  ]);
+  const [{ createClient }, { FileService }, { JobService }, { TransferService }, { openDaemon }] =
+    await Promise.all([
+      import("@connectrpc/connect"),
+      import("../gen/packetboat/v1/file_pb.ts"),
+      import("../gen/packetboat/v1/job_pb.ts"),
+      import("../gen/packetboat/v1/transfer_pb.ts"),
+      import("../daemon/daemon.ts"),
+    ]);
   const { transport, remotes, server, doctor, close } = openDaemon({ version: __PB_VERSION__ });
   const files = createClient(FileService, transport);
   const transfers = createClient(TransferService, transport);
-  return { files, transfers, remotes, server, doctor, close };
+  const jobs = createClient(JobService, transport);
+  return { files, transfers, jobs, remotes, server, doctor, close };
 }
 
 for (const stream of [process.stdout, process.stderr]) {

@@ -123,8 +123,8 @@ async function asPbError(error: unknown): Promise<PbError> {
 }
 
 /** Only the services, not what closes them. */
-function services({ files, transfers, remotes, server, doctor }: Running): Services {
-  return { files, transfers, remotes, server, doctor };
+function services({ files, transfers, jobs, remotes, server, doctor }: Running): Services {
+  return { files, transfers, jobs, remotes, server, doctor };
 }
 
 /** Whatever broke because of Ctrl-C was interrupted. */

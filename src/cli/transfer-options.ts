@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { Overwrite, Transport } from "../gen/packetboat/v1/transfer_pb.ts";
+import { Overwrite, Resume, Transport } from "../gen/packetboat/v1/transfer_pb.ts";
 import { PbError } from "../model/error.ts";
 import { MIN_MEMORY_BYTES } from "../model/transfer.ts";
 import { parseAge, parseDuration } from "./words/duration.ts";
@@ -39,6 +39,12 @@ export interface TransferFlags {
   readonly receipt?: string;
   readonly trace?: string;
   readonly progressInterval?: number;
+  readonly resume?: Resume;
+  readonly detach?: boolean;
+  readonly label?: string;
+  readonly deadline?: number;
+  readonly retries?: number;
+  readonly keepHistory?: number;
 }
 
 const OVERWRITE = {
@@ -47,6 +53,7 @@ const OVERWRITE = {
   "if-different": Overwrite.IF_DIFFERENT,
   never: Overwrite.NEVER,
 } as const;
+const RESUME = { auto: Resume.AUTO, never: Resume.NEVER } as const;
 const TRANSPORT = { auto: Transport.AUTO, udp: Transport.UDP, tcp: Transport.TCP } as const;
 
 const SWITCH = ["on", "off"] as const;
@@ -58,6 +65,8 @@ export function addTransferOptions(command: Command): Command {
   for (const option of whatOptions()) command.addOption(option.helpGroup("What is transferred:"));
   for (const option of howOptions()) command.addOption(option.helpGroup("How it is written:"));
   for (const option of wireOptions()) command.addOption(option.helpGroup("How it travels:"));
+  command.addOption(resumeOption().helpGroup(JOB_GROUP));
+  for (const option of jobOptions()) command.addOption(option.helpGroup(JOB_GROUP));
   // Hands that know cp write -r; folders go whole anyway.
   for (const flag of ["-r, --recursive", "-R"]) command.addOption(new Option(flag).hideHelp());
   return command.addHelpText(
@@ -148,6 +157,41 @@ function wireOptions(): Option[] {
       "between lines where there is no terminal; 0: none; default: 60s",
     ).argParser((text) => parseDuration(text, "--progress-interval")),
   ];
+}
+
+export const JOB_GROUP = "As a job (pb jobs):";
+/** As many as a person may mean; beyond it a run is not bounded by its attempts. */
+const MAX_RETRIES = 1_000_000;
+/** A label is a column of a list. */
+const MAX_LABEL = 200;
+
+function resumeOption(): Option {
+  return new Option("--resume <how>", "auto goes on with what is unfinished of this transfer; default: auto")
+    .choices(keys(RESUME))
+    .argParser((text) => RESUME[parseChoice(text, "--resume", keys(RESUME))]);
+}
+
+/** What a run of a job takes; pb jobs resume, too. */
+export function jobOptions(): Option[] {
+  return [
+    new Option("--detach", "leave it to a process of its own; prints the job's id"),
+    new Option("--label <text>", "a name for lists of jobs").argParser(parseLabel),
+    new Option("--deadline <time>", "end the run after this, done or not").argParser((text) =>
+      parseDuration(text, "--deadline"),
+    ),
+    new Option(
+      "--retries <n>",
+      "attempts in a row without progress; default: 60, once it has begun",
+    ).argParser((text) => parseCount(text, "--retries", { min: 0, max: MAX_RETRIES })),
+    new Option("--keep-history <time>", "forget jobs that ended longer ago; default: 30d").argParser((text) =>
+      parseDuration(text, "--keep-history"),
+    ),
+  ];
+}
+
+function parseLabel(text: string): string {
+  if (text !== "" && text.length <= MAX_LABEL) return text;
+  throw new PbError("usage", `--label: give a text of 1 to ${MAX_LABEL} characters`, { peer: "--label" });
 }
 
 function parseChunk(text: string): number {

@@ -13,9 +13,9 @@ import {
 import { PbError } from "../model/error.ts";
 import { pathBytes, pathText } from "../model/path.ts";
 import { toConnectError } from "../wire/connect.ts";
+import { exitCodeOfReceipt } from "./follow.ts";
 import { type CliSetup, cli } from "./testing/cli.ts";
 import { fakeFiles } from "./testing/services.ts";
-import { exitCodeOfReceipt } from "./transfer-run.ts";
 
 type Event = NonNullable<MessageInitShape<typeof StartResponseSchema>["event"]>;
 

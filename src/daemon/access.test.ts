@@ -33,6 +33,7 @@ import {
 } from "../credential/x509.ts";
 import { file_packetboat_v1_admin } from "../gen/packetboat/v1/admin_pb.ts";
 import { FileService, file_packetboat_v1_file } from "../gen/packetboat/v1/file_pb.ts";
+import { file_packetboat_v1_job } from "../gen/packetboat/v1/job_pb.ts";
 import { file_packetboat_v1_session } from "../gen/packetboat/v1/session_pb.ts";
 import { PbError } from "../model/error.ts";
 import { fromConnectError } from "../wire/connect.ts";
@@ -54,6 +55,9 @@ const error = (code: string) => expect.objectContaining({ code });
 const noPeer = {
   name: "",
   hostId: async () => "",
+  listJobs: async () => [],
+  showJob: () => Promise.reject(new Error()),
+  cancelJob: async () => {},
   openSession: () => Promise.reject(new Error()),
   copy: () => (async function* () {})(),
 };
@@ -98,7 +102,12 @@ async function files(invite: string) {
 }
 
 /** Every method that a server offers, by the generated descriptors: a new one is held to the gate without being named here. */
-const METHODS = [file_packetboat_v1_admin, file_packetboat_v1_file, file_packetboat_v1_session]
+const METHODS = [
+  file_packetboat_v1_admin,
+  file_packetboat_v1_file,
+  file_packetboat_v1_job,
+  file_packetboat_v1_session,
+]
   .flatMap((file) => file.services)
   .flatMap((service: DescService) => service.methods);
 

@@ -31,12 +31,13 @@ describe("a server's settings", () => {
       logLevel: "info",
       logFile: undefined,
       drainSeconds: 30,
+      keepSeconds: 2_592_000,
     });
   });
 
   it("come from the flag, else the environment, else the file", async () => {
     const config = await configFile(
-      'root = "c"\nlisten = "c:1"\nadvertise = ["c:1"]\nstate = "/c"\nlog_level = "warn"\nlog_file = "/c"\ndrain_seconds = 3\n[roots]\nmore = "/m"\n',
+      'root = "c"\nlisten = "c:1"\nadvertise = ["c:1"]\nstate = "/c"\nlog_level = "warn"\nlog_file = "/c"\ndrain_seconds = 3\nkeep_history_seconds = 33\n[roots]\nmore = "/m"\n',
     );
     const env = {
       PB_ROOTS: "/e,x=/x",
@@ -46,6 +47,7 @@ describe("a server's settings", () => {
       PB_LOG_LEVEL: "error",
       PB_LOG_FILE: "/e",
       PB_DRAIN: "2",
+      PB_KEEP_HISTORY: "22",
     };
     const flags = {
       roots: ["/f"],
@@ -55,6 +57,7 @@ describe("a server's settings", () => {
       logLevel: "debug",
       logFile: "/f",
       drainSeconds: 1,
+      keepSeconds: 11,
     };
     const fromFlags = { ...flags, roots: ["/f"] };
     expect(await resolveServe({ options: { ...flags, config }, env, defaultState })).toEqual(fromFlags);
@@ -66,6 +69,7 @@ describe("a server's settings", () => {
       logLevel: "error",
       logFile: "/e",
       drainSeconds: 2,
+      keepSeconds: 22,
     });
     // What the file names relatively is beside it.
     expect(await resolveServe({ options: { roots: [], config }, env: {}, defaultState })).toEqual({
@@ -76,6 +80,7 @@ describe("a server's settings", () => {
       logLevel: "warn",
       logFile: "/c",
       drainSeconds: 3,
+      keepSeconds: 33,
     });
     const byEnvironment = await resolveServe({
       options: { roots: [] },

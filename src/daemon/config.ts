@@ -16,11 +16,15 @@ export interface ServeSettings {
   readonly logLevel: string;
   readonly logFile: string | undefined;
   readonly drainSeconds: number;
+  /** What arrived of an unfinished job is kept so long after its last sign of life. */
+  readonly keepSeconds: number;
 }
 
 export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 /** Running jobs get this long after SIGTERM; service managers kill after 90 s. */
 const DEFAULT_DRAIN_SECONDS = 30;
+/** 30 days, as long as a client knows of its job. */
+const DEFAULT_KEEP_SECONDS = 30 * 86_400;
 
 export interface ResolveOptions {
   readonly options: Omit<ServeOptions, "signal" | "onReady">;
@@ -46,7 +50,9 @@ export async function resolveServe({ options, env, defaultState }: ResolveOption
     logLevel: level,
     logFile: options.logFile ?? (env.PB_LOG_FILE || config.logFile),
     drainSeconds:
-      options.drainSeconds ?? seconds(env.PB_DRAIN) ?? config.drainSeconds ?? DEFAULT_DRAIN_SECONDS,
+      options.drainSeconds ?? seconds("PB_DRAIN", env) ?? config.drainSeconds ?? DEFAULT_DRAIN_SECONDS,
+    keepSeconds:
+      options.keepSeconds ?? seconds("PB_KEEP_HISTORY", env) ?? config.keepSeconds ?? DEFAULT_KEEP_SECONDS,
   };
 }
 
@@ -55,10 +61,11 @@ function list(text: string | undefined): string[] | undefined {
   return text ? text.split(",").filter((item) => item !== "") : undefined;
 }
 
-function seconds(text: string | undefined): number | undefined {
+function seconds(name: string, env: NodeJS.ProcessEnv): number | undefined {
+  const text = env[name];
   if (!text) return undefined;
-  if (/^\d{1,6}$/.test(text)) return Number(text);
-  throw new PbError("invalid_argument", `PB_DRAIN is a number of seconds, not "${text}"`);
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new PbError("invalid_argument", `${name} is a number of seconds, not "${text}"`);
 }
 
 interface FileConfig {
@@ -69,6 +76,7 @@ interface FileConfig {
   readonly logLevel?: string | undefined;
   readonly logFile?: string | undefined;
   readonly drainSeconds?: number | undefined;
+  readonly keepSeconds?: number | undefined;
 }
 
 async function readConfig(file: string): Promise<FileConfig> {
@@ -83,6 +91,7 @@ async function readConfig(file: string): Promise<FileConfig> {
     log_level: z.enum(LOG_LEVELS).optional(),
     log_file: z.string().min(1).optional(),
     drain_seconds: z.number().min(0).max(86_400).optional(),
+    keep_history_seconds: z.number().min(0).max(1e9).optional(),
   });
   const result = shape.safeParse(raw);
   if (!result.success) {
@@ -108,6 +117,7 @@ async function readConfig(file: string): Promise<FileConfig> {
     logLevel: rest.log_level,
     logFile: log_file && beside(log_file),
     drainSeconds: rest.drain_seconds,
+    keepSeconds: rest.keep_history_seconds,
   };
 }
 

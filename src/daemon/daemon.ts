@@ -1,10 +1,14 @@
 /** Everything that the command line asks for, in its own process. The entry of this room. */
 
+import { tmpdir } from "node:os";
 import type { Transport } from "@connectrpc/connect";
 import { createLocalBackend } from "../backend/local/backend.ts";
 import { createSessionPeer } from "../backend/pb/session.ts";
+import { openCheckpoint } from "../checkpoint/checkpoint.ts";
+import { inspectCheckpoint } from "../checkpoint/inspect.ts";
 import { pbHome } from "../credential/home.ts";
 import { openRemotes } from "../credential/remotes.ts";
+import { JobService } from "../gen/packetboat/v1/job_pb.ts";
 import { SessionService } from "../gen/packetboat/v1/session_pb.ts";
 import { TransferService } from "../gen/packetboat/v1/transfer_pb.ts";
 import { Metrics } from "../metrics/metrics.ts";
@@ -15,12 +19,20 @@ import { engine } from "../native/session.ts";
 import { createDoctor } from "./doctor/doctor.ts";
 import { features } from "./features.ts";
 import { inProcessDaemon } from "./in-process.ts";
+import type { LiveJob } from "./jobs/live.ts";
+import { createJobService } from "./jobs/service.ts";
+import { openJobs } from "./jobs/store.ts";
+import type { Checkpoints } from "./kept/checkpoint.ts";
+import { createServerKeeper, sweepRegularly } from "./kept/server.ts";
 import { createRemoteActions } from "./remotes.ts";
 import type { OfferedServices, ServeParts } from "./serve.ts";
 import { createServerActions } from "./server-actions.ts";
 import type { ServerContext } from "./server-context.ts";
+import { createServerJobs } from "./server-jobs.ts";
 import { createSessionService } from "./session-service.ts";
 import { createTransferService } from "./transfer-service.ts";
+
+const checkpoints: Checkpoints = { open: openCheckpoint, inspect: inspectCheckpoint };
 
 export interface DaemonOptions {
   /** Of this program, shown to peers. */
@@ -29,7 +41,7 @@ export interface DaemonOptions {
 }
 
 export interface Daemon extends AsyncDisposable {
-  /** FileService and TransferService, for `createClient`. */
+  /** FileService, TransferService and JobService, for `createClient`. */
   readonly transport: Transport;
   readonly remotes: RemoteActions;
   readonly server: ServerActions;
@@ -43,6 +55,8 @@ export interface Daemon extends AsyncDisposable {
 export function openDaemon({ version, env = process.env }: DaemonOptions): Daemon {
   const home = pbHome(env);
   const metrics = new Metrics();
+  const store = openJobs(home);
+  const live = new Map<string, LiveJob>();
   const inside = inProcessDaemon({
     home,
     local: async () => {
@@ -51,17 +65,24 @@ export function openDaemon({ version, env = process.env }: DaemonOptions): Daemo
     },
     peer: (connection) => createSessionPeer({ connection, engine }),
     routes: (router, backends) => {
-      router.service(TransferService, createTransferService({ backends, engine, metrics }));
+      const jobs = { backends, engine, metrics, store, checkpoints, live, spoolParent: tmpdir() };
+      router.service(TransferService, createTransferService(jobs));
+      router.service(JobService, createJobService(jobs));
     },
   });
+  const close = async () => {
+    // A job that nobody reads any more is recorded as what it is before its process ends.
+    await Promise.allSettled([...live.values()].map((job) => job.stop("pause")));
+    await inside.close();
+  };
   return {
     transport: inside.transport,
     remotes: createRemoteActions({ home }),
     server: createServerActions({ home, env, parts: serveParts(version) }),
     doctor: createDoctor({ home, store: openRemotes(home), engine }),
     metrics,
-    close: () => inside.close(),
-    [Symbol.asyncDispose]: () => inside.close(),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
@@ -76,7 +97,8 @@ function serveParts(version: string): ServeParts {
   };
 }
 
-function sessionServices({ version, places, listener, live }: ServerContext): OfferedServices {
+function sessionServices({ version, places, listener, live, ...kept }: ServerContext): OfferedServices {
+  const keeper = createServerKeeper({ places, engine, checkpoints, ...kept });
   const host = createSessionService({
     version,
     places,
@@ -84,9 +106,17 @@ function sessionServices({ version, places, listener, live }: ServerContext): Of
     engine,
     memoryBytes: DEFAULT_MEMORY_BYTES,
     track: live.track,
+    keeper,
   });
+  const stopSweeping = sweepRegularly(keeper);
   return {
-    routes: (router) => router.service(SessionService, host.service),
-    [Symbol.asyncDispose]: () => host.close(),
+    routes: (router) => {
+      router.service(SessionService, host.service);
+      router.service(JobService, createServerJobs(keeper));
+    },
+    async [Symbol.asyncDispose]() {
+      stopSweeping();
+      await host.close();
+    },
   };
 }

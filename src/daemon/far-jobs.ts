@@ -4,6 +4,7 @@ import type { HandlerContext } from "@connectrpc/connect";
 import type { CopyRequest, JobEvent, ReceiveRequest, SendRequest } from "../gen/packetboat/v1/session_pb.ts";
 import type { StartResponse } from "../gen/packetboat/v1/transfer_pb.ts";
 import type { Location } from "../gen/packetboat/v1/types_pb.ts";
+import type { RecoveryNote } from "../model/checkpoint.ts";
 import { PbError } from "../model/error.ts";
 import type { Caller } from "../model/identity.ts";
 import type { TransferOptions } from "../model/transfer.ts";
@@ -11,17 +12,20 @@ import type { JobResult, NativeEngine } from "../native/types.ts";
 import { runSendHalf, startReceiveHalf } from "../run/halves.ts";
 import { type ResolvedSource, rootOf } from "../run/request.ts";
 import { resolveSources } from "../run/resolve.ts";
-import { type Endpoint, runTransfer } from "../run/transfer.ts";
+import { type Endpoint, type RunTools, runTransfer } from "../run/transfer.ts";
 import { optionsFromWire } from "../wire/options.ts";
 import { callerOf } from "./caller.ts";
 import { type Spot, told } from "./file-service.ts";
 import { hostId } from "./host-id.ts";
 import { type JobEvents, jobEvents } from "./job-events.ts";
+import type { Entered, Entering, Keeper } from "./kept/keeper.ts";
 import { pathFromWire } from "./paths.ts";
 import type { Places } from "./places.ts";
 import type { OpenSession, Sessions } from "./sessions.ts";
 
 export interface FarJobs {
+  /** Absent: nothing is kept of jobs. */
+  readonly keeper?: Keeper | undefined;
   readonly sessions: Sessions;
   readonly places: Places;
   readonly engine: NativeEngine;
@@ -41,27 +45,55 @@ export async function* farReceive(
 ): AsyncGenerator<JobEvent> {
   const caller = callerOf(context);
   const options = optionsFromWire(request.options);
-  const { spot } = await writable(jobs, caller, request.destination);
+  const { spot, endpoint } = await writable(jobs, caller, request.destination);
+  const target = { path: endpoint.name ?? "", exactName: request.exactName };
   yield* runJob(jobs, { request, context, above: spot }, async ({ open, events, signal }) => {
     const { overwrite, fsync, perms, owner } = options;
-    const half = startReceiveHalf({
-      session: open.session,
-      receive: {
-        job: request.job,
-        root: rootOf({ backend: spot.backend, path: spot.path, label: spot.path }),
-        base: spot.path,
-        exactName: request.exactName,
-        overwrite,
-        fsync,
-        perms,
-        owner,
-      },
-      onProgress: () => {},
-      signal,
-    });
-    events.ready();
-    return half.done;
+    const kept = await enterKept(jobs, caller, { ...request, target });
+    for (const note of kept?.checkpoint.recovered.notes ?? []) tellNote(events, note);
+    const both = kept ? AbortSignal.any([signal, kept.signal]) : signal;
+    try {
+      const half = startReceiveHalf({
+        session: open.session,
+        receive: {
+          job: request.job,
+          root: rootOf({ backend: spot.backend, path: spot.path, label: spot.path }),
+          base: spot.path,
+          exactName: request.exactName,
+          overwrite,
+          fsync,
+          perms,
+          owner,
+        },
+        checkpoint: kept?.checkpoint,
+        onProgress: () => {},
+        signal: both,
+      });
+      events.ready();
+      return await half.done;
+    } finally {
+      // What ended well is kept until the client says that it knows (Close).
+      await kept?.leave({ discard: isOver(both) });
+    }
   });
+}
+
+async function enterKept(
+  { keeper }: FarJobs,
+  caller: Caller,
+  entering: Entering,
+): Promise<Entered | undefined> {
+  return entering.jobId === "" ? undefined : keeper?.enter(caller, entering);
+}
+
+/** A torn tail is what a crash leaves, and was never acknowledged: nothing to tell of. */
+function tellNote(events: JobEvents, { kind, message }: RecoveryNote): void {
+  if (kind !== "torn_tail") events.report.notice(`checkpoint-${kind}`, message);
+}
+
+/** Nobody comes back to it. */
+function isOver(signal: AbortSignal): boolean {
+  return signal.aborted && PbError.from(signal.reason).code === "revoked";
 }
 
 /** Lists, filters and sends from places of this server. */
@@ -141,9 +173,27 @@ export async function* farCopy(
   const unused = async (): Promise<never> => {
     throw new PbError("internal", "a copy within one server needs no spool");
   };
-  const tools = { engine: jobs.engine, hostId: hostId(), local: unused, spoolParent: tmpdir() };
+  let kept: Entered | undefined;
+  const { jobId, resume } = request;
+  const resumable = jobId !== "" && jobs.keeper !== undefined && !request.dryRun;
+  const stop = new AbortController();
+  const tools: RunTools = {
+    engine: jobs.engine,
+    hostId: hostId(),
+    local: unused,
+    spoolParent: tmpdir(),
+    openCheckpoint: async ({ exactName }) => {
+      const target = { path: destination.endpoint.name ?? "", exactName };
+      kept = await jobs.keeper?.enter(caller, { jobId, resume, target });
+      if (!kept) throw new PbError("internal", "this server keeps no checkpoints");
+      kept.signal.addEventListener("abort", () => stop.abort(kept?.signal.reason), { once: true });
+      return kept.checkpoint;
+    },
+  };
   const asked = {
-    jobId: randomUUID(),
+    jobId: resumable ? jobId : randomUUID(),
+    resumable,
+    resume,
     sources: sources.map(({ endpoint }) => endpoint),
     destination: destination.endpoint,
     options,
@@ -151,10 +201,17 @@ export async function* farCopy(
     move: request.move,
     dryRun: request.dryRun,
   };
+  const signal = AbortSignal.any([context.signal, stop.signal]);
+  let over = false;
   try {
-    yield* runTransfer(asked, tools, context.signal);
+    for await (const event of runTransfer(asked, tools, signal)) {
+      if (event.event.case === "receipt") over = ["done", "partial"].includes(event.event.value.state);
+      yield event;
+    }
   } catch (error) {
     throw told(error, destination.spot);
+  } finally {
+    await kept?.leave({ discard: over });
   }
 }
 

@@ -76,7 +76,20 @@ export async function serve({ options, env, defaultState, parts }: ServeRequest)
   const listener = cleanup.use(await listen(settings, { ...parts, onStream: door.onStream }));
   const calls = countCalls();
   const gate = createGate({ authority: state.authority, clients });
-  const further = cleanup.use(parts.services({ version: parts.version, places, listener, live }));
+  const further = cleanup.use(
+    parts.services({
+      version: parts.version,
+      places,
+      listener,
+      live,
+      state: settings.state,
+      client: async (id) => {
+        const caller = await clients.get(id);
+        return caller && { caller, revoked: clients.isRevoked(id) };
+      },
+      keepMs: settings.keepSeconds * 1_000,
+    }),
+  );
   const server: Running = {
     settings,
     parts,

@@ -18,6 +18,7 @@ import type { NativeEngine, NativeListener } from "../native/types.ts";
 import { MAX_LANES, optionsFromWire } from "../wire/options.ts";
 import { callerOf } from "./caller.ts";
 import { farCopy, farReceive, farSend } from "./far-jobs.ts";
+import type { Keeper } from "./kept/keeper.ts";
 import type { Places } from "./places.ts";
 import { Sessions } from "./sessions.ts";
 
@@ -30,6 +31,8 @@ export interface SessionServiceOptions {
   readonly memoryBytes: number;
   /** Tells when a client is revoked; see LiveClients. */
   readonly track: (clientId: string, end: () => void) => () => void;
+  /** Absent: nothing is kept of jobs. */
+  readonly keeper?: Keeper;
 }
 
 export interface SessionHost extends AsyncDisposable {
@@ -42,7 +45,7 @@ export interface SessionHost extends AsyncDisposable {
 
 export function createSessionService(options: SessionServiceOptions): SessionHost {
   const sessions = new Sessions(options);
-  const deps = { sessions, places: options.places, engine: options.engine };
+  const deps = { sessions, places: options.places, engine: options.engine, keeper: options.keeper };
   const close = () => sessions.closeAll();
   return {
     service: {
@@ -53,8 +56,10 @@ export function createSessionService(options: SessionServiceOptions): SessionHos
         farSend(deps, request, context),
       copy: (request: CopyRequest, context: HandlerContext): AsyncIterable<StartResponse> =>
         farCopy(deps, request, context),
-      async close({ connectionId }, context) {
-        await sessions.close(callerOf(context), connectionId);
+      async close({ connectionId, finishedJobId }, context) {
+        const caller = callerOf(context);
+        await sessions.close(caller, connectionId);
+        if (finishedJobId !== "") await options.keeper?.discard(caller, finishedJobId);
         return {};
       },
     },

@@ -47,13 +47,13 @@ describe("Sessions", () => {
   it("shows a session to its client and to nobody else", async () => {
     const { close } = open(ann, 1n);
     expect(sessions.get(ann, 1n).connectionId).toBe(1n);
-    expect(() => sessions.get(bob, 1n)).toThrow(code("not_found"));
-    expect(() => sessions.get(bob, 2n)).toThrow(code("not_found"));
+    expect(() => sessions.get(bob, 1n)).toThrow(code("connection_lost"));
+    expect(() => sessions.get(bob, 2n)).toThrow(code("connection_lost"));
     await sessions.close(bob, 1n);
     expect(close).not.toHaveBeenCalled();
     await sessions.close(ann, 1n);
     expect(close).toHaveBeenCalledOnce();
-    expect(() => sessions.get(ann, 1n)).toThrow(code("not_found"));
+    expect(() => sessions.get(ann, 1n)).toThrow(code("connection_lost"));
   });
 
   it("closes a session that is idle for a minute, not one with a job", async () => {

@@ -100,7 +100,7 @@ export class Sessions implements AsyncDisposable {
     );
   }
 
-  /** @throws PbError `not_found` for a session that is not there, or another client's: nobody learns which */
+  /** @throws PbError `connection_lost` for a session that is not there, or another client's: nobody learns which */
   get(caller: Caller, connectionId: bigint): OpenSession {
     return this.#get(caller, connectionId);
   }
@@ -155,7 +155,8 @@ export class Sessions implements AsyncDisposable {
   #get(caller: Caller, connectionId: bigint): Held {
     const held = this.#held.get(connectionId);
     if (held?.clientId === caller.clientId) return held;
-    throw new PbError("not_found", "there is no such session");
+    // Of a server that was started anew, too: a client that opens another goes on.
+    throw new PbError("connection_lost", "there is no such session");
   }
 
   #startIdle(held: Held): void {

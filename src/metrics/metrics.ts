@@ -1,6 +1,7 @@
 /** Counters of what a daemon's transfers did, from their events. Held in memory; exporters read the snapshot. */
 
 import type { Progress, Receipt, StartResponse } from "../gen/packetboat/v1/transfer_pb.ts";
+import type { CheckpointStats } from "../model/checkpoint.ts";
 
 export interface MetricsSnapshot {
   readonly jobsStarted: number;
@@ -21,9 +22,11 @@ export interface MetricsSnapshot {
   readonly seconds: number;
   /** Ended jobs by duration: how many took at most this many seconds, cumulative as in Prometheus. */
   readonly durations: readonly { readonly atMostSeconds: number; readonly jobs: number }[];
+  /** Of running jobs that receive here: queue, age of what waits, latency histogram, bytes and syncs a second. */
+  readonly checkpoints: readonly CheckpointStats[];
 }
 
-export const JOB_STATES = ["done", "partial", "failed", "aborted"] as const;
+export const JOB_STATES = ["done", "partial", "failed", "aborted", "paused", "cancelled"] as const;
 export type JobState = (typeof JOB_STATES)[number];
 
 /** From a small file to a day of bulk. */
@@ -36,7 +39,15 @@ interface Running {
 
 export class Metrics {
   readonly #running = new Map<string, Running>();
-  readonly #ended: Record<JobState, number> = { done: 0, partial: 0, failed: 0, aborted: 0 };
+  readonly #checkpoints = new Set<() => CheckpointStats | undefined>();
+  readonly #ended: Record<JobState, number> = {
+    done: 0,
+    partial: 0,
+    failed: 0,
+    aborted: 0,
+    paused: 0,
+    cancelled: 0,
+  };
   readonly #errors = new Map<string, number>();
   readonly #notices = new Map<string, number>();
   readonly #durations = DURATION_BOUNDS_SECONDS.map((atMostSeconds) => ({ atMostSeconds, jobs: 0 }));
@@ -50,6 +61,14 @@ export class Metrics {
     retransmittedBytes: 0,
     chunksRefetched: 0,
   };
+
+  /** Counts a checkpoint while its job runs; the result takes it out. */
+  watchCheckpoint(stats: () => CheckpointStats | undefined): () => void {
+    this.#checkpoints.add(stats);
+    return () => {
+      this.#checkpoints.delete(stats);
+    };
+  }
 
   /** Passes a job's events on and counts them. */
   async *observe(jobId: string, events: AsyncIterable<StartResponse>): AsyncGenerator<StartResponse> {
@@ -84,6 +103,7 @@ export class Metrics {
       notices: Object.fromEntries(this.#notices),
       seconds: this.#seconds,
       durations: this.#durations.map((bound) => ({ ...bound })),
+      checkpoints: [...this.#checkpoints].flatMap((stats) => stats() ?? []),
     };
   }
 

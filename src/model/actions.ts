@@ -42,6 +42,8 @@ export interface ServeOptions {
   readonly logFile?: string;
   /** Time for running jobs after the abort; default 30. */
   readonly drainSeconds?: number;
+  /** What arrived of an unfinished job is kept so long; default 30 days. */
+  readonly keepSeconds?: number;
   /** Aborting drains, then stops. */
   readonly signal: AbortSignal;
   /** Called once when calls are accepted. */

@@ -39,6 +39,24 @@ const BY_CODE: Partial<Record<ErrorCode, ExitCode>> = {
   aborted: EXIT.interrupted,
 };
 
+/** From bad to worst: the more a person must do about it. */
+const BY_WEIGHT: readonly ExitCode[] = [
+  EXIT.ok,
+  EXIT.partial,
+  EXIT.temporary,
+  EXIT.notFound,
+  EXIT.general,
+  EXIT.usage,
+  EXIT.authentication,
+  EXIT.fatal,
+  EXIT.interrupted,
+];
+
+/** Of several things done in one command. */
+export function worstExit(codes: readonly ExitCode[]): ExitCode {
+  return codes.reduce((a, b) => (BY_WEIGHT.indexOf(b) > BY_WEIGHT.indexOf(a) ? b : a), EXIT.ok);
+}
+
 /** The exit code of an error code; 1 where nothing more is known. */
 export function exitCodeOf(code: ErrorCode): ExitCode {
   return BY_CODE[code] ?? EXIT.general;

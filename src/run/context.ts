@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import type { FarKeeping } from "../backend/backend.ts";
 import type { NativeSession, ReceiveJobOptions, SendJobOptions, SessionOptions } from "../native/types.ts";
 import type { Outcome } from "./receipt.ts";
 import type { Reporter } from "./report.ts";
@@ -17,6 +18,8 @@ export interface RunContext {
   readonly begin: () => void;
   /** Where one was asked for. */
   readonly trace?: Trace;
+  /** From 1; each opens a session of its own. */
+  readonly attempt: number;
 }
 
 /** Moves the bytes from one kind of end to another. Everything it opened is closed when it ends, however it ends. */
@@ -50,6 +53,12 @@ export function sendOptions(
     removeSources: request.move,
     ...(manifestFile === undefined ? {} : { manifestFile }),
   };
+}
+
+/** What the receiver elsewhere is told, so that it keeps what arrives for a later attempt or run. */
+export function farKeeping({ request, attempt }: Pick<RunContext, "request" | "attempt">): FarKeeping {
+  const { resumable = false, resume = false, jobId } = request;
+  return resumable ? { jobId, resume: resume || attempt > 1 } : { jobId: "", resume: false };
 }
 
 export function receiveOptions(

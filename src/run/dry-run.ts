@@ -13,7 +13,9 @@ import type { Outcome } from "./receipt.ts";
 import type { ResolvedSource } from "./request.ts";
 
 /** Lists what the transfer would do, from both ends' listings; opens no session and writes nothing. */
-export async function* dryRun(context: Omit<RunContext, "tools">): AsyncGenerator<StartResponse, Outcome> {
+export async function* dryRun(
+  context: Omit<RunContext, "tools" | "attempt">,
+): AsyncGenerator<StartResponse, Outcome> {
   const { request, reporter, signal } = context;
   context.begin();
   let files = 0;

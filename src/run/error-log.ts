@@ -7,11 +7,13 @@ const MAX_REMEMBERED = 10_000;
 
 /** Errors of a transfer, each once. */
 export class ErrorLog {
-  readonly #listed: PbError[] = [];
-  readonly #seen = new Set<string>();
+  #listed: PbError[] = [];
+  #seen = new Set<string>();
+  /** Of attempts before: told already. */
+  #told = new Set<string>();
   #count = 0;
 
-  /** True when the error is new and listed. */
+  /** True when the error is new and listed: it is to be told. */
   add(error: PbError): boolean {
     // One thing happened to a path, or to the whole, however often and in whatever words it is told.
     const key = `${error.code}\0${error.path ?? ""}`;
@@ -20,7 +22,15 @@ export class ErrorLog {
     this.#count += 1;
     if (this.#listed.length >= MAX_LISTED) return false;
     this.#listed.push(error);
-    return true;
+    return !this.#told.has(key);
+  }
+
+  /** Another attempt looks at everything anew: what counts is what it finds. */
+  nextAttempt(): void {
+    this.#told = this.#seen;
+    this.#seen = new Set();
+    this.#listed = [];
+    this.#count = 0;
   }
 
   get listed(): readonly PbError[] {

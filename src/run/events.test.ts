@@ -54,6 +54,40 @@ describe("Tally", () => {
   });
 });
 
+describe("Tally of several attempts", () => {
+  const first = { ...NO_COUNTS, bytes: 100, files: 10, chunksRefetched: 1 };
+
+  it("of a copy: the last tells of the whole", () => {
+    const tally = new Tally();
+    tally.update(1, first);
+    tally.nextAttempt();
+    tally.update(1, {
+      ...NO_COUNTS,
+      bytes: 150,
+      files: 15,
+      resumedFiles: 10,
+      resumedBytes: 100,
+      redoneFiles: 1,
+    });
+    expect(tally.total).toMatchObject({ bytes: 150, files: 15, chunksRefetched: 1, redoneFiles: 1 });
+  });
+
+  it("of a move: what was moved is not found again", () => {
+    const tally = new Tally(true);
+    tally.update(1, { ...first, removedSources: 8 });
+    tally.nextAttempt();
+    tally.update(1, {
+      ...NO_COUNTS,
+      bytes: 70,
+      files: 7,
+      resumedFiles: 2,
+      resumedBytes: 20,
+      removedSources: 7,
+    });
+    expect(tally.total).toMatchObject({ bytes: 150, files: 15, removedSources: 15 });
+  });
+});
+
 describe("Reporter", () => {
   const progress = { ...NO_COUNTS, errors: [] };
 

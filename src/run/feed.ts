@@ -155,6 +155,7 @@ function sendEntry(source: ResolvedSource, { entry, root }: { entry: Entry; root
     mode: entry.mode,
     uid: entry.uid,
     gid: entry.gid,
+    ...(entry.inode === undefined ? {} : { inode: entry.inode }),
     ...(entry.linkTarget === undefined ? {} : { linkTarget: entry.linkTarget }),
   };
 }

@@ -1,3 +1,4 @@
+import type { Checkpoint } from "../model/checkpoint.ts";
 import { PbError } from "../model/error.ts";
 import type {
   JobProgress,
@@ -10,7 +11,9 @@ import type {
 import { abortError, onAbort, throwIfAborted } from "./abort.ts";
 import { pipeOf, sendOptions } from "./context.ts";
 import { type Fed, type FeedReport, feed, pipeEntry } from "./feed.ts";
+import { receiveKept } from "./keep.ts";
 import { pruneFolders } from "./prune.ts";
+import { isLoss } from "./report.ts";
 import { nativeRoots, type ResolvedRequest } from "./request.ts";
 import type { FolderGuard } from "./same-file.ts";
 
@@ -90,12 +93,16 @@ function rejection(signal: AbortSignal): { readonly promise: Promise<never>; rea
   return { promise, release };
 }
 
-/** The job's result; an abort ends the job and is thrown once it has cleaned up. */
+/** The job's result; an abort ends the job and is thrown once it has cleaned up. What a checkpoint knows of stays. */
 export async function settled(
-  job: { readonly done: Promise<JobResult>; abort(reason: string): void },
+  job: { readonly done: Promise<JobResult>; abort(reason: string, options?: { keep: boolean }): void },
   signal: AbortSignal,
 ): Promise<JobResult> {
-  const release = onAbort(signal, () => job.abort(abortError(signal).message));
+  const release = onAbort(signal, () => {
+    const { code, message } = abortError(signal);
+    // Whose access was taken may not leave anything behind.
+    job.abort(message, { keep: code !== "revoked" });
+  });
   try {
     const result = await job.done;
     // A job that failed by itself knows better why than whoever aborted it then.
@@ -115,15 +122,41 @@ export function startReceiveHalf(options: {
   readonly session: NativeSession;
   readonly receive: Omit<ReceiveJobOptions, "onProgress">;
   readonly onProgress: (progress: JobProgress) => void;
+  /** What the job is to remember; the caller closes it when `done` is settled. */
+  readonly checkpoint?: Checkpoint | undefined;
   readonly signal: AbortSignal;
 }): ReceiveHalf {
-  const { session, receive, onProgress, signal } = options;
+  const { session, receive, onProgress, checkpoint, signal } = options;
   throwIfAborted(signal);
-  const job = session.receive({ ...receive, onProgress });
-  const done = settled(job, signal);
+  const done = checkpoint
+    ? keptHalf(receiveKept(session, { ...receive, onProgress }, checkpoint), signal)
+    : settled(session.receive({ ...receive, onProgress }), signal);
   // Whoever waits for it may come later.
   done.catch(() => undefined);
   return { done };
+}
+
+/** @throws PbError of the checkpoint, where it could not keep what the job told it */
+async function keptHalf(
+  { job, failure }: ReturnType<typeof receiveKept>,
+  signal: AbortSignal,
+): Promise<JobResult> {
+  const result = await settled(job, signal);
+  const error = failure();
+  if (error && result.state !== "done" && result.state !== "partial") throw error;
+  return result;
+}
+
+/**
+ * A job that lost its peer is for the next attempt; anything else is its result.
+ *
+ * @throws PbError of the loss
+ */
+export function refuseLost(result: JobResult): JobResult {
+  if (result.state !== "failed") return result;
+  const loss = result.allErrors.find(isLoss);
+  if (loss) throw loss;
+  return result;
 }
 
 /**

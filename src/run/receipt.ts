@@ -32,7 +32,7 @@ export function makeReceipt(
 ): Receipt {
   const counts = reporter.counts;
   const seconds = reporter.seconds;
-  const bytesPerSecond = seconds > 0 ? counts.bytes / seconds : 0;
+  const bytesPerSecond = seconds > 0 ? Math.max(0, counts.bytes - counts.resumedBytes) / seconds : 0;
   return create(ReceiptSchema, {
     jobId: request.jobId,
     state: request.dryRun
@@ -58,6 +58,8 @@ export function makeReceipt(
     source: request.sources.map(({ label }) => label).join(" "),
     destination: request.destination.label,
     startedAt: startedAt.toISOString(),
+    attempts: reporter.attempts,
+    label: request.label ?? "",
   });
 }
 
@@ -71,6 +73,9 @@ function countFields(counts: Counts) {
     skippedBytes: BigInt(counts.skippedBytes),
     chunksRefetched: BigInt(counts.chunksRefetched),
     removedSources: BigInt(counts.removedSources),
+    resumedFiles: BigInt(counts.resumedFiles),
+    resumedBytes: BigInt(counts.resumedBytes),
+    redoneFiles: BigInt(counts.redoneFiles),
   };
 }
 
@@ -85,7 +90,8 @@ function networkFields(reporter: Reporter, rate: { bytesPerSecond: number; limit
     rttMs: path.smoothedRttNs / NS_PER_MS,
     minRttMs: path.minRttNs / NS_PER_MS,
     lossRate: path.lossRate,
-    bytesSent: BigInt(Math.round(path.bytesSent)),
+    // Within one machine there is no wire: what was copied.
+    bytesSent: BigInt(Math.round(lanes.length > 0 ? reporter.bytesSent : reporter.broughtBytes)),
     retransmittedBytes: BigInt(Math.round(path.bytesRetransmitted)),
     limitedBy: atLimit ? "limit" : longest(limitTimes(lanes)),
     paths: lanes.map(sampleToWire),

@@ -38,8 +38,19 @@ export interface Found {
   readonly done: boolean;
 }
 
+/** Between two attempts. */
+export interface Waiting {
+  readonly peer: string;
+  /** Number of the attempt to come, the first retry being 1. */
+  readonly retry: number;
+  /** By the reporter's clock. */
+  readonly untilMs: number;
+}
+
 export interface ReporterOptions {
   readonly limitBytesPerSecond: number;
+  /** See `Tally`. */
+  readonly moves?: boolean;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -51,8 +62,9 @@ export class Reporter {
   );
   readonly errors = new ErrorLog();
   readonly notices: Notice[] = [];
-  readonly #tally = new Tally();
-  readonly #window: Window;
+  readonly #tally: Tally;
+  #window: Window;
+  readonly #limitBytesPerSecond: number;
   readonly #now: () => number;
   readonly #startedMs: number;
   readonly #timer: NodeJS.Timeout;
@@ -63,8 +75,18 @@ export class Reporter {
   #place = (path: string) => path;
   #removedFar = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
+  #sentBefore = 0;
+  /** Are the bytes of `#lanes` in `#sentBefore`? */
+  #sentCounted = true;
+  #waiting: Waiting | undefined;
+  #before: Counts | undefined;
+  #listedBefore = false;
+  /** Sessions so far. */
+  attempts = 1;
 
   constructor(options: ReporterOptions) {
+    this.#limitBytesPerSecond = options.limitBytesPerSecond;
+    this.#tally = new Tally(options.moves);
     this.#window = new Window(options.limitBytesPerSecond);
     this.#now = options.now;
     this.#startedMs = options.now();
@@ -86,9 +108,36 @@ export class Reporter {
     this.#tally.settle(job);
   }
 
-  /** That a job was aborted says nothing: who aborted it says why. */
+  /** That a job was aborted says nothing: who aborted it says why. That it lost its peer is for the attempt to deal with. */
   #jobErrors(errors: readonly PbError[]): void {
-    for (const error of errors) if (error.code !== "aborted") this.error(this.#placed(error));
+    for (const error of errors) {
+      if (error.code !== "aborted" && !isLoss(error)) this.error(this.#placed(error));
+    }
+  }
+
+  /** The lanes as they were last, before what they belong to is closed. */
+  attemptEnds(): void {
+    this.#sentBefore += sentBytes(this.#lanes());
+    const last = this.#lanes();
+    this.#lanes = () => last;
+    this.#sentCounted = true;
+  }
+
+  /** What was lost is tried again: counters of the whole begin anew, what was brought stays counted. */
+  nextAttempt(): void {
+    this.attempts += 1;
+    this.#before = this.#shown();
+    this.#tally.nextAttempt();
+    this.errors.nextAttempt();
+    this.#listedBefore ||= this.#found.done;
+    this.#found = { files: 0, bytes: 0, done: false };
+    this.#window = new Window(this.#limitBytesPerSecond);
+  }
+
+  /** Says who is waited for until the next attempt; undefined: nobody any more. */
+  waits(waiting: Waiting | undefined): void {
+    this.#waiting = waiting;
+    this.progress();
   }
 
   /** From the paths that the engine gives in a job's errors to those that the user knows. */
@@ -137,6 +186,12 @@ export class Reporter {
   /** Where the lanes of the sending side are seen. */
   watchLanes(lanes: () => readonly LaneSample[]): void {
     this.#lanes = lanes;
+    this.#sentCounted = false;
+  }
+
+  /** Put on the wire by all attempts, retransmissions apart. */
+  get bytesSent(): number {
+    return this.#sentBefore + (this.#sentCounted ? 0 : sentBytes(this.#lanes()));
   }
 
   transport(name: string): void {
@@ -148,8 +203,20 @@ export class Reporter {
     this.events.push(event);
   }
 
+  /** Of all attempts. */
   get counts(): Counts {
-    const counts = this.#tally.counts;
+    return this.#withFound(this.#tally.total);
+  }
+
+  /** Until another attempt knows what there is, what the one before it knew is shown. */
+  #shown(): Counts {
+    const now = this.#withFound(this.#tally.counts);
+    if (this.#before && now.totalBytes === 0 && now.totalFiles === 0) return this.#before;
+    this.#before = undefined;
+    return now;
+  }
+
+  #withFound(counts: Counts): Counts {
     return {
       ...counts,
       totalBytes: Math.max(counts.totalBytes, this.#found.bytes),
@@ -160,6 +227,27 @@ export class Reporter {
 
   get lanes(): readonly LaneSample[] {
     return this.#lanes();
+  }
+
+  /** Verified by all attempts, without what was durable before. */
+  get broughtBytes(): number {
+    const { bytes, resumedBytes } = this.counts;
+    return Math.max(0, bytes - resumedBytes);
+  }
+
+  /** Bytes and sources that this attempt alone has dealt with. */
+  get attemptBrought(): number {
+    const { bytes, resumedBytes, removedSources } = this.#tally.counts;
+    return Math.max(0, bytes - resumedBytes) + removedSources;
+  }
+
+  get peerName(): string {
+    return this.#peer;
+  }
+
+  /** Monotonic milliseconds, by the clock that `waits` goes by. */
+  now(): number {
+    return this.#now();
   }
 
   get transportName(): string {
@@ -185,15 +273,15 @@ export class Reporter {
   /** Says how far the transfer is, now. */
   progress(): void {
     const lanes = this.#lanes();
-    const counts = this.counts;
-    this.#window.add(this.#now(), counts.bytes, lanes);
+    const counts = this.#shown();
+    this.#window.add(this.#now(), counts.bytes - counts.resumedBytes, lanes);
     const path = summarizeLanes(lanes);
     const value = create(ProgressSchema, {
       bytes: BigInt(counts.bytes),
       totalBytes: BigInt(counts.totalBytes),
       files: BigInt(counts.files),
       totalFiles: BigInt(counts.totalFiles),
-      listingDone: this.#found.done,
+      listingDone: this.#found.done || (this.#before !== undefined && this.#listedBefore),
       skippedFiles: BigInt(counts.skippedFiles),
       errors: BigInt(this.errors.count),
       bytesPerSecond: BigInt(Math.round(this.#window.bytesPerSecond())),
@@ -204,13 +292,33 @@ export class Reporter {
       minRttNs: BigInt(Math.round(path.minRttNs)),
       lossRate: path.lossRate,
       lanes: lanes.map(sampleToWire),
+      resumedBytes: BigInt(counts.resumedBytes),
+      resumedFiles: BigInt(counts.resumedFiles),
+      ...this.#waitingFields(),
     });
     this.#push({ case: "progress", value });
+  }
+
+  #waitingFields() {
+    if (!this.#waiting) return {};
+    const { peer, retry, untilMs } = this.#waiting;
+    const leftMs = Math.max(0, Math.round(untilMs - this.#now()));
+    return { waitingFor: peer, retry, retryInMs: BigInt(leftMs) };
   }
 
   #push(event: StartResponse["event"]): void {
     this.events.push(create(StartResponseSchema, { event }));
   }
+}
+
+/** An error of the connection, not of a file. */
+export function isLoss(error: PbError): boolean {
+  return error.path === undefined && CONNECTION.has(error.code) && error.retryable;
+}
+
+function sentBytes(lanes: readonly LaneSample[]): number {
+  const { bytesSent, bytesRetransmitted } = summarizeLanes(lanes);
+  return Math.max(0, bytesSent - bytesRetransmitted);
 }
 
 /** The error, naming who was at the other end unless it names someone. */

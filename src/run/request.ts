@@ -1,4 +1,5 @@
 import type { Backend } from "../backend/backend.ts";
+import type { Checkpoint } from "../model/checkpoint.ts";
 import type { EntryKind } from "../model/entry.ts";
 import { PbError } from "../model/error.ts";
 import { dirName, joinPath } from "../model/path.ts";
@@ -7,6 +8,8 @@ import type { NativeRoot } from "../native/root.ts";
 import type { NativeEngine } from "../native/types.ts";
 import { isBelow } from "../plan/order.ts";
 import type { Targets } from "../plan/targets.ts";
+import type { RetryPolicy } from "./retry-policy.ts";
+import type { Target } from "./target.ts";
 
 /** A place that a transfer reads from or writes to. */
 export interface Endpoint {
@@ -33,6 +36,15 @@ export interface TransferRequest {
   readonly manifestFile?: string;
   /** Where to write the trace (docs/TRACE.md). */
   readonly traceFile?: string;
+  readonly label?: string;
+  /** Default: a lost connection ends it. */
+  readonly retry?: RetryPolicy;
+  /** The receiver keeps what arrived, under `jobId`, for a later run. */
+  readonly resumable?: boolean;
+  /** This is such a later run. */
+  readonly resume?: boolean;
+  /** As the first run found it, where this is a later one. */
+  readonly intoExisting?: boolean;
 }
 
 export interface RunTools {
@@ -43,6 +55,13 @@ export interface RunTools {
   readonly local: () => Promise<Backend>;
   /** Folder of this machine for that. */
   readonly spoolParent: string;
+  /**
+   * Opens what is kept of this job where this process receives, bound to where it writes; each attempt opens and closes it. Absent:
+   * nothing is kept.
+   */
+  readonly openCheckpoint?: (target: Target) => Promise<Checkpoint>;
+  /** Told once, before anything is transferred. */
+  readonly onResolved?: (request: ResolvedRequest) => Promise<void>;
 }
 
 /** A source with what it is and where its content goes. */

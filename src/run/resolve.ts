@@ -18,7 +18,9 @@ export async function resolveRequest(
   const existing = await statDestination(request.destination, signal);
   const { resolved, targets } = await resolveSources(request, { existing, signal });
   if (request.destination.fd !== undefined) demandOneFile(resolved);
-  return { ...request, resolved, targets, intoExisting: existing?.kind === "directory" };
+  // What a run before this one has made was not there when it was asked for.
+  const intoExisting = request.intoExisting ?? existing?.kind === "directory";
+  return { ...request, resolved, targets, intoExisting };
 }
 
 /**

@@ -7,9 +7,12 @@ import { onAbort } from "./abort.ts";
 import type { Compared } from "./compare.ts";
 import { type RunContext, sendOptions } from "./context.ts";
 import { concludeFar, type FarCall, watchFar } from "./far.ts";
-import { settled, startReceiveHalf } from "./halves.ts";
+import { refuseLost, settled, startReceiveHalf } from "./halves.ts";
 import { changed } from "./report.ts";
 import { belowRoot, type Endpoint, rootOf } from "./request.ts";
+
+/** A round is small, and skipped when it is there already. */
+const NOT_KEPT = { jobId: "", resume: false };
 
 /** One end of a copy from peer to peer. */
 export interface SpoolEnd {
@@ -59,6 +62,7 @@ export async function downloadLeg(context: RunContext, source: SpoolEnd, round: 
   try {
     const result = await half.done;
     await concludeFar(far, source.name, result);
+    refuseLost(result);
     for (const error of result.allErrors) {
       const path = joinPath(first.source.endpoint.label, error.path ?? "");
       reporter.error(changed(error, { path }));
@@ -147,6 +151,7 @@ export async function uploadLeg(context: RunContext, target: SpoolEnd, round: Ro
       job: round.job,
       destination: request.targets.base,
       exactName: request.targets.exactName,
+      ...NOT_KEPT,
       // What is here is to be written; a source whose copy were skipped must not be removed as if it were copied.
       options: request.move ? { ...request.options, overwrite: "always" } : request.options,
       signal: farSignal,
@@ -160,7 +165,7 @@ export async function uploadLeg(context: RunContext, target: SpoolEnd, round: Ro
     if (round.counted) reporter.jobEnded(round.job, result);
     else for (const error of result.allErrors) reporter.error(error);
     await concludeFar(far, target.name, result);
-    return result;
+    return refuseLost(result);
   } finally {
     stop.abort();
   }

@@ -37,11 +37,22 @@ export const NO_COUNTS: Counts = {
 
 const KEYS = Object.keys(NO_COUNTS) as (keyof Counts)[];
 
+/** What an attempt's counters do not tell of the attempts before it. */
+const ADDED_UP = ["chunksRefetched", "removedSources", "redoneFiles"] as const;
+
 /** Sums the counters of a transfer's jobs; each job reports its own, again and again. */
 export class Tally {
   readonly #jobs = new Map<number, Counts>();
   /** Of jobs whose counters are final. */
   #settled: Counts = NO_COUNTS;
+  /** Of attempts that were lost. */
+  #earlier: Counts = NO_COUNTS;
+  readonly #moves: boolean;
+
+  /** @param moves sources go: an attempt does not find those again that an earlier one has moved */
+  constructor(moves = false) {
+    this.#moves = moves;
+  }
 
   update(job: number, counts: Counts): void {
     this.#jobs.set(job, counts);
@@ -54,8 +65,28 @@ export class Tally {
     this.#jobs.delete(job);
   }
 
+  /** What follows is of another attempt. */
+  nextAttempt(): void {
+    this.#earlier = this.total;
+    this.#settled = NO_COUNTS;
+    this.#jobs.clear();
+  }
+
+  /** Of this attempt. */
   get counts(): Counts {
     return sum([this.#settled, ...this.#jobs.values()]);
+  }
+
+  /** Of all attempts together. A copy's last attempt tells of the whole; what was durable before is in its counters. */
+  get total(): Counts {
+    const last = this.counts;
+    const total: Record<keyof Counts, number> = { ...last };
+    for (const key of ADDED_UP) total[key] += this.#earlier[key];
+    if (!this.#moves) return total;
+    const { bytes, files, removedSources } = this.#earlier;
+    total.bytes += Math.max(0, bytes - last.resumedBytes);
+    total.files += Math.max(removedSources, files - last.resumedFiles, 0);
+    return total;
   }
 }
 

@@ -4,10 +4,12 @@ import { PbError } from "../model/error.ts";
 import { throwIfAborted } from "./abort.ts";
 import type { RunContext, Strategy } from "./context.ts";
 import { dryRun } from "./dry-run.ts";
+import { notMovedYet } from "./moved.ts";
 import { makeReceipt, type Outcome, stateOf } from "./receipt.ts";
 import { Reporter } from "./report.ts";
 import type { RunTools, TransferRequest } from "./request.ts";
 import { resolveRequest } from "./resolve.ts";
+import { withRetries } from "./retry.ts";
 import { refuseSameThing } from "./same-file.ts";
 import { isOnePlace, isWithinHost } from "./same-host.ts";
 import { kindOf, peerOf } from "./strategy/peer.ts";
@@ -39,9 +41,15 @@ export async function* runTransfer(
 ): AsyncGenerator<StartResponse> {
   throwIfAborted(signal);
   demandOnePlace(request);
-  const resolved = await resolveRequest(request, signal);
+  const sources = request.resume ? await notMovedYet(request, signal) : request.sources;
+  if (sources.length === 0) {
+    yield allMoved(request);
+    return;
+  }
+  const resolved = await resolveRequest({ ...request, sources }, signal);
   const oneHost = await isWithinHost(resolved, { hostId: tools.hostId, signal });
   if (oneHost) await refuseSameThing(resolved, signal);
+  await tools.onResolved?.(resolved);
   const context = { request: resolved, tools, oneHost, signal };
   if (request.dryRun) yield* plan(context);
   else if (request.traceFile === undefined) yield* carryOut(context);
@@ -91,11 +99,12 @@ function strategyFor({ sources, destination }: TransferRequest): Strategy {
   return STRATEGIES[from][kindOf(destination)];
 }
 
-type Base = Omit<RunContext, "reporter" | "begin">;
+type Base = Omit<RunContext, "reporter" | "begin" | "attempt">;
 
-function newReporter({ request }: Base): Reporter {
+function newReporter({ request }: { readonly request: TransferRequest }): Reporter {
+  const { move } = request;
   const { limitBytesPerSecond } = request.options;
-  return new Reporter({ limitBytesPerSecond, now: () => performance.now() });
+  return new Reporter({ limitBytesPerSecond, moves: move, now: () => performance.now() });
 }
 
 const NOTHING: Omit<Outcome, "state"> = { hashes: [], lanes: 0, sealed: false };
@@ -109,7 +118,7 @@ async function* execute(given: Base, strategy: Strategy): AsyncGenerator<StartRe
   const begin = () => {
     begun = true;
   };
-  const running = strategy({ ...base, reporter, begin })
+  const running = withRetries({ ...base, reporter, begin }, strategy, () => begun)
     .catch((cause: unknown): Outcome => {
       const error = PbError.from(cause);
       if (!begun) throw error;
@@ -133,6 +142,14 @@ async function* execute(given: Base, strategy: Strategy): AsyncGenerator<StartRe
     left.abort();
     await running.catch(() => undefined);
   }
+}
+
+/** A run before this one has moved everything, and was gone before it could say so. */
+function allMoved(request: TransferRequest): StartResponse {
+  const reporter = newReporter({ request });
+  reporter.stop();
+  const outcome: Outcome = { ...NOTHING, state: "done" };
+  return receiptEvent(makeReceipt(request, { outcome, reporter, startedAt: new Date() }));
 }
 
 async function* plan(base: Base): AsyncGenerator<StartResponse> {

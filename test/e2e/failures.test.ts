@@ -1,36 +1,19 @@
-import { appendFile, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type Pair, type PbResult, startPair } from "./harness.ts";
+import { type Pair, startPair } from "./harness.ts";
 import { errorsOf, expectError } from "./lib/assert.ts";
 import { mountTmpfs, whyNoMounts } from "./lib/mount.ts";
-import { exited, PB, start, until } from "./lib/process.ts";
 import { writeRandomFile } from "./lib/random.ts";
+import { begin, untilPartial, untilTrue } from "./lib/running.ts";
 import { leftovers } from "./lib/tree.ts";
 
 const MIB = 1 << 20;
 
-/** What a receiver has of a file while it is not whole: a temporary name beside the target, of this size. */
-async function partialBytes(folder: string): Promise<number> {
-  const names = await leftovers(folder).catch(() => []);
-  const sizes = await Promise.all(names.map((name) => stat(join(folder, name)).catch(() => undefined)));
-  return sizes.reduce((sum, found) => sum + (found?.blocks ?? 0) * 512, 0);
-}
-
-async function untilPartial(folder: string): Promise<void> {
-  let bytes = 0;
-  const watch = setInterval(async () => {
-    bytes = await partialBytes(folder);
-  }, 50);
-  try {
-    await until(`a part of the file below ${folder}`, () => bytes > 256 << 10);
-  } finally {
-    clearInterval(watch);
-  }
-}
-
 /** Slow enough to be disturbed in the middle, with little buffered. */
 const SLOWLY = ["--json", "--limit", "4M", "--memory", "8M"];
+/** A loss ends it. */
+const AT_ONCE = ["--retries", "0"];
 
 async function bigFile(pair: Pair, bytes = 64 * MIB): Promise<string> {
   const path = pair.scratch.at("big");
@@ -38,29 +21,18 @@ async function bigFile(pair: Pair, bytes = 64 * MIB): Promise<string> {
   return path;
 }
 
-/** A transfer under way, and what it ended with. */
-function begin(pair: Pair, args: readonly string[]) {
-  const child = start(PB, args, { env: { PB_HOME: pair.home }, cwd: pair.scratch.path });
-  let stdout = "";
-  let stderr = "";
-  child.stdout?.on("data", (chunk: Buffer) => {
-    stdout += chunk.toString("utf8");
-  });
-  child.stderr?.on("data", (chunk: Buffer) => {
-    stderr += chunk.toString("utf8");
-  });
-  child.stdin?.end();
-  const end = async (): Promise<PbResult> => {
-    const [code, signal] = await exited(child);
-    return { code, signal, stdout, stderr, peakBytes: 0, json: () => JSON.parse(stdout) };
-  };
-  return { child, end };
-}
-
 describe.each(["udp", "tcp"])("over %s", (transport) => {
   test("server killed: the client says so, exit 5, nothing under the final name", async () => {
     await using pair = await startPair();
-    const run = begin(pair, ["cp", ...SLOWLY, "--transport", transport, await bigFile(pair), "box:/arrived"]);
+    const run = begin(pair, [
+      "cp",
+      ...SLOWLY,
+      ...AT_ONCE,
+      "--transport",
+      transport,
+      await bigFile(pair),
+      "box:/arrived",
+    ]);
     await untilPartial(pair.root);
     await pair.server.kill();
     expectError(await run.end(), 5, "connection_lost");
@@ -72,25 +44,24 @@ describe.each(["udp", "tcp"])("over %s", (transport) => {
     await writeRandomFile(join(pair.root, "big"), 64 * MIB, "big");
     const folder = pair.scratch.at("down");
     await mkdir(folder);
-    const args = ["cp", ...SLOWLY, "--transport", transport, "box:/big", join(folder, "arrived")];
+    const args = ["cp", ...SLOWLY, ...AT_ONCE, "--transport", transport, "box:/big", join(folder, "arrived")];
     const run = begin(pair, args);
     await untilPartial(folder);
     await pair.server.kill();
     expectError(await run.end(), 5, "connection_lost");
-    expect(await readdir(folder)).toEqual([]);
+    expect(await readdir(folder)).not.toContain("arrived");
   });
 
-  test("client interrupted: exit 130, the server clears what was half there", async () => {
+  test("client interrupted, then told to forget: exit 130, the server clears what was half there", async () => {
     await using pair = await startPair();
     const run = begin(pair, ["cp", ...SLOWLY, "--transport", transport, await bigFile(pair), "box:/arrived"]);
     await untilPartial(pair.root);
     run.child.kill("SIGINT");
-    expect((await run.end()).code).toBe(130);
-    let names = ["?"];
-    const watch = setInterval(async () => {
-      names = await readdir(pair.root);
-    }, 50);
-    await until("the server to clear up", () => names.length === 0).finally(() => clearInterval(watch));
+    const result = await run.end();
+    expect(result.code).toBe(130);
+    expect(await readdir(pair.root)).not.toContain("arrived");
+    await pair.ok(["jobs", "forget", result.json<{ jobId: string }>().jobId]);
+    await untilTrue("the server to clear up", async () => (await readdir(pair.root)).length === 0);
   });
 });
 
@@ -169,13 +140,13 @@ describe.skipIf(whyNoMounts() !== undefined)("on file systems of their own (need
     {
       using _ = mountTmpfs(small, "size=8m");
       expectError(await pair.pb(["cp", "--json", path, "box:/small/arrived"]), 7, "no_space");
-      expect(await readdir(small)).toEqual([]);
+      expect(await readdir(small)).not.toContain("arrived");
     }
     await writeRandomFile(join(pair.root, "big"), 32 * MIB, "big");
     const here = pair.scratch.at("here");
     using _ = mountTmpfs(here, "size=8m");
     expectError(await pair.pb(["cp", "--json", "box:/big", `${here}/arrived`]), 7, "no_space");
-    expect(await readdir(here)).toEqual([]);
+    expect(await readdir(here)).not.toContain("arrived");
   });
 
   test("a target that cannot be written is named", async () => {

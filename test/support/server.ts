@@ -8,6 +8,7 @@ import { createLocalBackend } from "../../src/backend/local/backend.ts";
 import { createRemoteActions } from "../../src/daemon/remotes.ts";
 import type { ServeParts } from "../../src/daemon/serve.ts";
 import { createServerActions } from "../../src/daemon/server-actions.ts";
+import { JobService } from "../../src/gen/packetboat/v1/job_pb.ts";
 import { SessionService } from "../../src/gen/packetboat/v1/session_pb.ts";
 import type { ServeOptions, ServerActions, ServerReady } from "../../src/model/actions.ts";
 import { PbError } from "../../src/model/error.ts";
@@ -56,7 +57,10 @@ export function testParts(): ServeParts {
     features: () => ["openat2"],
     // Offered, so that the gate is asked, and not implemented.
     services: () => ({
-      routes: (router) => router.service(SessionService, {}),
+      routes: (router) => {
+        router.service(SessionService, {});
+        router.service(JobService, {});
+      },
       [Symbol.asyncDispose]: async () => {},
     }),
     socketOf(id) {

@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { type Client, createClient } from "@connectrpc/connect";
 import { AdminService } from "../../gen/packetboat/v1/admin_pb.ts";
+import { JobService } from "../../gen/packetboat/v1/job_pb.ts";
 import { type OpenResponse, SessionService } from "../../gen/packetboat/v1/session_pb.ts";
 import { PbError } from "../../model/error.ts";
 import { pathBytes } from "../../model/path.ts";
@@ -32,11 +33,35 @@ export function createSessionPeer({ connection, engine }: SessionPeerOptions): S
   const name = connection.peer;
   const client = createClient(SessionService, connection.transport);
   const admin = createClient(AdminService, connection.transport);
+  const jobs = createClient(JobService, connection.transport);
   return {
     name,
     async hostId(signal) {
       try {
         return (await admin.info({}, { signal })).hostId;
+      } catch (error) {
+        throw fromPeerError(error, { peer: name, signal });
+      }
+    },
+    async listJobs(signal) {
+      try {
+        return (await jobs.listJobs({}, { signal })).jobs;
+      } catch (error) {
+        throw fromPeerError(error, { peer: name, signal });
+      }
+    },
+    async showJob(id, signal) {
+      try {
+        const { job } = await jobs.showJob({ id }, { signal });
+        if (job) return job;
+        throw new PbError("not_found", `there is no job ${id}`, { peer: name });
+      } catch (error) {
+        throw fromPeerError(error, { peer: name, signal });
+      }
+    },
+    async cancelJob(id, signal) {
+      try {
+        await jobs.cancelJob({ id }, { signal });
       } catch (error) {
         throw fromPeerError(error, { peer: name, signal });
       }
@@ -55,7 +80,7 @@ export function createSessionPeer({ connection, engine }: SessionPeerOptions): S
         throw PbError.from(error, "internal", { peer: name });
       }
     },
-    copy({ sources, destination, several, move, dryRun, options, signal }) {
+    copy({ sources, destination, several, move, dryRun, jobId, resume, options, signal }) {
       const request = {
         sources: sources.map(at),
         destination: at(destination),
@@ -63,6 +88,8 @@ export function createSessionPeer({ connection, engine }: SessionPeerOptions): S
         several,
         move,
         dryRun,
+        jobId,
+        resume,
       };
       return named(client.copy(request, { signal }), { name, signal });
     },
@@ -145,8 +172,8 @@ function peerSession(given: {
     session,
     connectionId,
     lanes,
-    receive({ job, destination, exactName, options, signal }) {
-      const request = { connectionId, job, destination: at(destination), exactName };
+    receive({ job, destination, exactName, jobId, resume, options, signal }) {
+      const request = { connectionId, job, destination: at(destination), exactName, jobId, resume };
       const events = client.receive({ ...request, options: optionsToWire(options) }, { signal });
       return named(events, { name, signal });
     },
@@ -155,8 +182,8 @@ function peerSession(given: {
       const events = client.send({ ...request, options: optionsToWire(options) }, { signal });
       return named(events, { name, signal });
     },
-    close() {
-      closing ??= closeBoth(given);
+    close({ finished = "" } = {}) {
+      closing ??= closeBoth(given, finished);
       return closing;
     },
     [Symbol.asyncDispose]: () => opened.close(),
@@ -164,17 +191,16 @@ function peerSession(given: {
   return opened;
 }
 
-async function closeBoth({
-  client,
-  session,
-  connectionId,
-}: Parameters<typeof peerSession>[0]): Promise<void> {
-  await Promise.allSettled([session.close(), closeFar(client, connectionId)]);
+async function closeBoth(
+  { client, session, connectionId }: Parameters<typeof peerSession>[0],
+  finished: string,
+): Promise<void> {
+  await Promise.allSettled([session.close(), closeFar(client, connectionId, finished)]);
 }
 
 /** A server that is gone has closed it too. */
-async function closeFar(client: Sessions, connectionId: bigint): Promise<void> {
-  await client.close({ connectionId }, { timeoutMs: CLOSE_MS }).catch(() => undefined);
+async function closeFar(client: Sessions, connectionId: bigint, finishedJobId = ""): Promise<void> {
+  await client.close({ connectionId, finishedJobId }, { timeoutMs: CLOSE_MS }).catch(() => undefined);
 }
 
 /** The events of a call; its failure as a `PbError` that names the peer. */

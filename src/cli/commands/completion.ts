@@ -55,7 +55,7 @@ interface Offer {
   readonly current: string;
   readonly candidates: readonly Candidate[];
   /** What the services know must be offered, too. */
-  readonly places?: "locations" | "remotes";
+  readonly places?: "locations" | "remotes" | "jobs";
 }
 
 /** What fits at the end of the words, as far as the command tree knows. */
@@ -107,6 +107,7 @@ function argumentOffer(command: Command, current: string): Offer {
     return { current, candidates: argument.argChoices.map((word) => ({ word, about: "" })) };
   }
   if (argument?.name() === "location") return { current, candidates: [], places: "locations" };
+  if (argument?.name() === "job") return { current, candidates: [], places: "jobs" };
   const remotes = argument?.name() === "remote" || command.parent?.name() === "remote";
   return remotes ? { current, candidates: [], places: "remotes" } : { current, candidates: [] };
 }
@@ -119,6 +120,7 @@ async function places(host: CommandHost, command: Command, offer: Offer): Promis
     const context = await host.context(command);
     if (offer.places === "locations" && offer.current.includes(":"))
       return await below(context, offer.current);
+    if (offer.places === "jobs") return await jobs(context);
     const colon = offer.places === "locations" ? ":" : "";
     return (await context.remotes.list()).map(({ name, address }) => ({
       word: name + colon,
@@ -128,6 +130,16 @@ async function places(host: CommandHost, command: Command, offer: Offer): Promis
     // A completion that fails says nothing: the command itself will.
     return [];
   }
+}
+
+/** Ids as short as lists show them; what a person knows a job by is beside it. */
+async function jobs(context: CliContext): Promise<Candidate[]> {
+  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(LOOK_UP_MS)]);
+  const found = await context.jobs.listJobs({}, { signal });
+  return found.jobs.map(({ id, state, label, source, destination }) => ({
+    word: id.slice(0, 8),
+    about: displayPath(`${state}  ${label === "" ? `${source} → ${destination}` : label}`),
+  }));
 }
 
 async function below(context: CliContext, current: string): Promise<Candidate[]> {

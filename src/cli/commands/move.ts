@@ -4,9 +4,10 @@ import { type Entry, EntryKind } from "../../gen/packetboat/v1/types_pb.ts";
 import { PbError } from "../../model/error.ts";
 import { dirName, displayPath } from "../../model/path.ts";
 import type { CliContext, CommandHost } from "../context.ts";
+import { writeReceipt } from "../follow.ts";
 import { toPbError } from "../rpc-error.ts";
 import { addTransferOptions, type TransferFlags } from "../transfer-options.ts";
-import { runTransfer, writeReceipt } from "../transfer-run.ts";
+import { runTransfer } from "../transfer-run.ts";
 import { expandGlobs } from "../words/glob.ts";
 import { formatPlace, type Place, parsePlace, placeName, protoLocation, within } from "../words/place.ts";
 import { DESTINATION_HELP, refuseSameNames, splitWords } from "./transfer.ts";
@@ -28,18 +29,19 @@ export function moveCommand(host: CommandHost): Command {
     .action(async (given: string[], flags: TransferFlags, self: Command) => {
       const words = splitWords(given);
       const context = await host.context(self);
-      const expanded = await expandGlobs(
-        words.sources.map((word) => parsePlace(word, context.cwd)),
-        context,
-      );
+      const written = words.sources.map((word) => parsePlace(word, context.cwd));
+      const expanded = await expandGlobs(written, context);
       const several = expanded.globbed || expanded.places.length > 1;
       if (several) refuseSameNames(expanded.places);
       const destination = parsePlace(words.destination, context.cwd);
-      await move(context, { sources: expanded.places, destination, several, flags });
+      const patterns = expanded.globbed ? { patterns: written } : {};
+      await move(context, { sources: expanded.places, destination, several, flags, ...patterns });
     });
 }
 
 interface Moving {
+  /** The sources as they were written, where globs were among them. */
+  readonly patterns?: readonly Place[];
   readonly sources: readonly Place[];
   readonly destination: Place;
   readonly several: boolean;
@@ -58,7 +60,8 @@ async function move(context: CliContext, moving: Moving): Promise<void> {
     context.log.log("info", `moved: ${displayPath(source)} is now ${displayPath(destination)}`);
   }
   if (rest.length > 0) {
-    return runTransfer(context, { ...moving, sources: rest, move: true });
+    await runTransfer(context, { ...moving, sources: rest, move: true });
+    return;
   }
   const record = { state: "done", transport: "rename", renamed, errors: [] };
   writeReceipt(moving.flags, context.cwd, record);

@@ -12,6 +12,7 @@ interface ServeFlags {
   readonly state?: string;
   readonly config?: string;
   readonly drain?: string;
+  readonly keepHistory?: string;
 }
 
 const collect = (value: string, before?: readonly string[]) => [...(before ?? []), value];
@@ -31,6 +32,7 @@ export function serveCommand(host: CommandHost): Command {
     .option("--state <dir>", "where keys and clients are kept")
     .option("--config <file>", "settings, TOML; the command line wins")
     .option("--drain <time>", "how long running transfers may go on after SIGTERM; default: 30s")
+    .option("--keep-history <time>", "how long what arrived of an unfinished job is kept; default: 30d")
     .addHelpText("after", NOTES)
     .action(async (flags: ServeFlags, command: Command) => {
       const context = await host.context(command);
@@ -48,6 +50,9 @@ export function serveCommand(host: CommandHost): Command {
         ...(flags.state !== undefined && { state: resolve(cwd, flags.state) }),
         ...(flags.config !== undefined && { config: resolve(cwd, flags.config) }),
         ...(flags.drain !== undefined && { drainSeconds: parseDuration(flags.drain, "--drain") }),
+        ...(flags.keepHistory !== undefined && {
+          keepSeconds: parseDuration(flags.keepHistory, "--keep-history"),
+        }),
         ...(globals.logLevelGiven && { logLevel: globals.logLevel }),
         ...(globals.logFile !== undefined && { logFile: resolve(cwd, globals.logFile) }),
       };

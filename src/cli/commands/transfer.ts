@@ -1,8 +1,9 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { PbError } from "../../model/error.ts";
 import { displayPath } from "../../model/path.ts";
+import { readBatch, runBatch } from "../batch.ts";
 import type { CliContext, CommandHost } from "../context.ts";
-import { addTransferOptions, type TransferFlags } from "../transfer-options.ts";
+import { addTransferOptions, JOB_GROUP, type TransferFlags } from "../transfer-options.ts";
 import { runTransfer, type Wanted } from "../transfer-run.ts";
 import { expandGlobs } from "../words/glob.ts";
 import { formatPlace, type Place, parsePlace, parsePlaceOrStream, placeName } from "../words/place.ts";
@@ -21,7 +22,9 @@ Examples:
   pb transfer box:/logs/today.gz .
   pb transfer 'box:/logs/*.gz' ./logs --max-age 7d
   pb transfer ./src box:/src --exclude node_modules --exclude '*.o'
-  tar c . | pb transfer - box:/backup/all.tar`;
+  tar c . | pb transfer - box:/backup/all.tar
+  pb transfer --detach --label nightly ./photos box:/photos
+  pb transfer --batch list.txt`;
 
 export function transferCommand(host: CommandHost): Command {
   const command = new Command("transfer")
@@ -29,17 +32,49 @@ export function transferCommand(host: CommandHost): Command {
     .summary("copy files and folders, verified")
     .description("Copies files and folders between this machine and remotes; each is verified by BLAKE3.")
     .argument(
-      "<location...>",
+      "[location...]",
       "sources, then the destination: paths, REMOTE:PATH, pb://HOST:PORT/PATH, globs, or -",
     )
     .usage("[options] <source...> <destination>");
   return addTransferOptions(command)
+    .addOption(
+      new Option(
+        "--batch <file>",
+        "a transfer a line, quoted as in a shell, # for notes; -: standard input",
+      ).helpGroup(JOB_GROUP),
+    )
     .addHelpText("after", `${DESTINATION_HELP}\n${EXAMPLES}`)
-    .action(async (words: string[], flags: TransferFlags, self: Command) => {
+    .action(async (words: string[], flags: TransferCommandFlags, self: Command) => {
+      if (flags.batch !== undefined) return transferBatch(host, self, { words, flags, file: flags.batch });
       const { sources, destination } = splitWords(words);
       const context = await host.context(self);
       await runTransfer(context, await wantedTransfer(context, { sources, destination, flags }));
     });
+}
+
+interface TransferCommandFlags extends TransferFlags {
+  readonly batch?: string;
+}
+
+async function transferBatch(
+  host: CommandHost,
+  self: Command,
+  given: { readonly words: readonly string[]; readonly flags: TransferFlags; readonly file: string },
+): Promise<void> {
+  const { words, flags, file } = given;
+  if (words.length > 0)
+    throw new PbError("usage", "--batch FILE names the sources and destinations: no others");
+  const alone = ["detach", "dryRun", "receipt", "manifest", "trace"] as const;
+  const wrong = alone.find((name) => flags[name] !== undefined);
+  if (wrong) {
+    const flag = wrong === "dryRun" ? "--dry-run" : `--${wrong}`;
+    throw new PbError("usage", `${flag} is for one transfer, not for a batch`, { peer: flag });
+  }
+  const lines = readBatch(file, host.shell(self).cwd);
+  await runBatch(await host.context(self), lines, async (context, line) => {
+    const wanted = await wantedTransfer(context, { ...splitWords(line.words), flags });
+    return runTransfer(context, { ...wanted, silent: true });
+  });
 }
 
 /** The last word is the destination. */
@@ -84,6 +119,7 @@ async function wantedTransfer(context: CliContext, { sources, destination, flags
     several: several && target !== "-",
     move: false,
     flags,
+    ...(expanded.globbed && { patterns: sources.map((word) => parsePlace(word, cwd)) }),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { PathSample, Progress } from "../../gen/packetboat/v1/transfer_pb.ts";
+import { displayPath } from "../../model/path.ts";
 import type { Colors } from "../output.ts";
 import { shortenMiddle, widthOf, wrapParts } from "./text.ts";
 import {
@@ -36,11 +37,13 @@ export function frameLines(options: FrameOptions): string[] {
   const { heading, progress, columns, colors } = options;
   const title = headingLine(heading, columns, colors);
   if (!progress) return [title, colors.dim(`connecting   ${formatClock(options.elapsedSeconds)}`)];
+  const network = progress.waitingFor === "" ? networkLines(heading, progress, columns, colors) : [];
   return [
     title,
     barLine(options, progress),
     ...wrapParts("", countParts(progress, colors), columns),
-    ...networkLines(heading, progress, columns, colors),
+    ...network,
+    ...waitingLines(progress, columns, colors),
   ];
 }
 
@@ -60,6 +63,20 @@ function barLine({ elapsedSeconds, columns, colors }: FrameOptions, progress: Pr
   const width = columns - end.length;
   const full = total > 0 ? Math.min(width, Math.floor((bytes / total) * width)) : percent === 100 ? width : 0;
   return colors.green("━".repeat(full)) + colors.dim("─".repeat(width - full)) + end;
+}
+
+/** Between two attempts there is no network to tell of. */
+function waitingLines(progress: Progress, columns: number, colors: Colors): string[] {
+  const text = waitingText(progress);
+  return text === undefined ? [] : [colors.yellow(shortenMiddle(text, columns))];
+}
+
+/** `waiting for box: retry 3 in 4 s`; undefined when nobody is waited for. */
+export function waitingText({ waitingFor, retry, retryInMs }: Progress): string | undefined {
+  if (waitingFor === "") return undefined;
+  const seconds = Math.ceil(Number(retryInMs) / 1_000);
+  const when = seconds <= 0 ? "now" : `in ${seconds} s`;
+  return `waiting for ${displayPath(waitingFor)}: retry ${formatCount(retry)} ${when}`;
 }
 
 /** An empty tree is done when its listing is. */

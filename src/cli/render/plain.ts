@@ -1,6 +1,6 @@
 import { createColors } from "picocolors";
 import type { Progress } from "../../gen/packetboat/v1/transfer_pb.ts";
-import { donePercent, formatEta, formatFiles, type Heading, networkParts } from "./frame.ts";
+import { donePercent, formatEta, formatFiles, type Heading, networkParts, waitingText } from "./frame.ts";
 import { formatBytesOf, formatClock, formatCount, formatRate } from "./units.ts";
 
 const colorless = createColors(false);
@@ -18,6 +18,8 @@ export function plainLine(heading: Heading, progress: Progress): string {
     `${formatCount(Number(progress.skippedFiles))} skipped`,
     `${formatCount(Number(progress.errors))} errors`,
   ];
+  const waiting = waitingText(progress);
+  if (waiting !== undefined) return `${counts.join(", ")}; ${waiting}`;
   const { path, flow } = networkParts(heading, progress, colorless);
   return `${counts.join(", ")}; network: ${[...path, ...flow].join(", ")}`;
 }

@@ -16,6 +16,7 @@ export function receiptRecord(receipt: Receipt): Record<string, unknown> {
     state: receipt.state,
     source: receipt.source,
     destination: receipt.destination,
+    label: receipt.label === "" ? null : receipt.label,
     startedAt: receipt.startedAt,
     seconds: receipt.seconds,
     ...counts(receipt),
@@ -41,6 +42,11 @@ function counts(receipt: Receipt): Record<string, unknown> {
     removedSources: Number(receipt.removedSources),
     bytesPerSecond: Math.round(receipt.bytesPerSecond),
     chunksRefetched: Number(receipt.chunksRefetched),
+    resumedBytes: Number(receipt.resumedBytes),
+    resumedFiles: Number(receipt.resumedFiles),
+    redoneFiles: Number(receipt.redoneFiles),
+    redone: receipt.redone.map(({ path, reason }) => ({ path: pathText(path), reason })),
+    attempts: receipt.attempts,
   };
 }
 

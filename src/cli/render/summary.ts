@@ -23,6 +23,7 @@ export function summaryLines(receipt: Receipt, { notes = [], columns, colors }: 
   return [
     ...painted(line(receipt.state, resultParts(receipt)), paint),
     ...painted(line("network", networkSummary(receipt, colors)), colors.dim),
+    ...painted(line("resumed", resumedParts(receipt)), colors.dim),
     ...painted(line("kept", skippedParts(receipt)), colors.dim),
     ...painted(line("moved", movedParts(receipt)), colors.dim),
     ...painted(line("note", notes), colors.yellow),
@@ -53,6 +54,17 @@ function networkSummary(receipt: Receipt, colors: Colors): string[] {
   if (receipt.retransmittedBytes > 0n)
     parts.push(`${formatBytes(Number(receipt.retransmittedBytes))} sent again`);
   if (receipt.limitedBy !== "") parts.push(`limited by ${limiter(receipt.limitedBy)}`);
+  return parts;
+}
+
+function resumedParts({ resumedBytes, resumedFiles, redoneFiles, attempts }: Receipt): string[] {
+  const parts: string[] = [];
+  if (resumedBytes > 0n || resumedFiles > 0n) {
+    const of = resumedFiles > 0n ? `, of ${plural(Number(resumedFiles), "file")}` : "";
+    parts.push(`${formatBytes(Number(resumedBytes))} not sent again${of}`);
+  }
+  if (redoneFiles > 0n) parts.push(`${plural(Number(redoneFiles), "file")} begun anew: changed meanwhile`);
+  if (attempts > 1) parts.push(plural(attempts, "attempt"));
   return parts;
 }
 

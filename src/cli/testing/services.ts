@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { createClient, createRouterTransport, type ServiceImpl } from "@connectrpc/connect";
 import { FileService } from "../../gen/packetboat/v1/file_pb.ts";
+import { JobService } from "../../gen/packetboat/v1/job_pb.ts";
 import { TransferService } from "../../gen/packetboat/v1/transfer_pb.ts";
 import { type Entry, EntryKind, EntrySchema } from "../../gen/packetboat/v1/types_pb.ts";
 import type { Check, ClientInfo, InviteInfo, RemoteInfo } from "../../model/actions.ts";
@@ -12,6 +13,7 @@ import type { Running } from "../run.ts";
 export interface FakeServices {
   readonly files?: Partial<ServiceImpl<typeof FileService>>;
   readonly transfers?: Partial<ServiceImpl<typeof TransferService>>;
+  readonly jobs?: Partial<ServiceImpl<typeof JobService>>;
   readonly checks?: readonly Check[];
   readonly remotes?: readonly RemoteInfo[];
 }
@@ -51,11 +53,13 @@ export function fakeServices(fake: FakeServices = {}): Running {
   const transport = createRouterTransport(({ service }) => {
     service(FileService, fake.files ?? {});
     service(TransferService, fake.transfers ?? {});
+    service(JobService, fake.jobs ?? {});
   });
   const remotes = fake.remotes ?? [REMOTE];
   return {
     files: createClient(FileService, transport),
     transfers: createClient(TransferService, transport),
+    jobs: createClient(JobService, transport),
     remotes: {
       add: async (name) => ({ ...REMOTE, name }),
       list: async () => [...remotes],

@@ -9,8 +9,11 @@ import { createPbBackend } from "../../backend/pb/backend.ts";
 import type { PbConnection } from "../../backend/pb/connection.ts";
 import { createSessionPeer } from "../../backend/pb/session.ts";
 import { createBackends } from "../../backend/registry.ts";
+import { openCheckpoint } from "../../checkpoint/checkpoint.ts";
+import { inspectCheckpoint } from "../../checkpoint/inspect.ts";
 import { AdminService } from "../../gen/packetboat/v1/admin_pb.ts";
 import { FileService } from "../../gen/packetboat/v1/file_pb.ts";
+import { JobService } from "../../gen/packetboat/v1/job_pb.ts";
 import { SessionService } from "../../gen/packetboat/v1/session_pb.ts";
 import type { StartRequestSchema, StartResponse } from "../../gen/packetboat/v1/transfer_pb.ts";
 import { TransferService } from "../../gen/packetboat/v1/transfer_pb.ts";
@@ -25,10 +28,15 @@ import { callerKey } from "../caller.ts";
 import { errorInterceptor } from "../errors.ts";
 import { createFileService } from "../file-service.ts";
 import { hostId } from "../host-id.ts";
+import { openJobs } from "../jobs/store.ts";
+import { createServerKeeper } from "../kept/server.ts";
 import { pathFromWire } from "../paths.ts";
 import { createPlaces } from "../places.ts";
+import { createServerJobs } from "../server-jobs.ts";
 import { createSessionService, type SessionHost } from "../session-service.ts";
 import { createTransferService } from "../transfer-service.ts";
+
+const checkpoints = { open: openCheckpoint, inspect: inspectCheckpoint };
 
 export interface LoopbackServer {
   readonly name: string;
@@ -81,7 +89,15 @@ export async function startLoopback(): Promise<Loopback> {
     },
   });
   const metrics = new Metrics();
-  const service = createTransferService({ backends, engine, metrics, spoolParent: join(folder, "spool") });
+  const service = createTransferService({
+    backends,
+    engine,
+    metrics,
+    store: openJobs(join(folder, "home")),
+    checkpoints,
+    live: new Map(),
+    spoolParent: join(folder, "spool"),
+  });
   const transport = createRouterTransport((router) => router.service(TransferService, service), {
     router: { interceptors: [errorInterceptor()] },
   });
@@ -95,7 +111,7 @@ export async function startLoopback(): Promise<Loopback> {
     async [Symbol.asyncDispose]() {
       await backends.close();
       for (const server of servers) await server.stop();
-      await rm(folder, { recursive: true, force: true });
+      await rm(folder, { recursive: true, force: true, maxRetries: 3 });
     },
   };
 }
@@ -124,6 +140,14 @@ async function startServer({
     backend: (each) => createLocalBackend({ root: each }),
   });
   const listener = await engine.listen({ host: "127.0.0.1", port: 0, onStream: () => {} });
+  const keeper = createServerKeeper({
+    state: `${folder}-state`,
+    places,
+    engine,
+    checkpoints,
+    client: async () => ({ caller: server.caller, revoked: false }),
+    keepMs: 86_400_000,
+  });
   const sessions = createSessionService({
     version: "test",
     places,
@@ -131,6 +155,7 @@ async function startServer({
     engine,
     memoryBytes: 64 * 1024 * 1024,
     track: () => () => {},
+    keeper,
   });
   const server: LoopbackServer = {
     name,
@@ -142,6 +167,7 @@ async function startServer({
     transport: createRouterTransport(
       (router) => {
         router.service(SessionService, sessions.service);
+        router.service(JobService, createServerJobs(keeper));
         router.service(AdminService, { info: () => ({ hostId: server.hostId }) });
         router.service(
           FileService,

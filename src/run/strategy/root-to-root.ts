@@ -1,6 +1,7 @@
 import type { Strategy } from "../context.ts";
 import { receiveOptions, reportSession } from "../context.ts";
 import { refuseGoneReader, runSendHalf, startReceiveHalf } from "../halves.ts";
+import { endKept, openKept } from "../keep.ts";
 import { sourcePath } from "../request.ts";
 import { folderGuard } from "../same-file.ts";
 
@@ -18,7 +19,14 @@ export const rootToRoot: Strategy = async (context) => {
     const stop = new AbortController();
     const both = AbortSignal.any([signal, stop.signal]);
     const receive = receiveOptions(request, { job: JOB, manifest: false });
-    const received = startReceiveHalf({ session: receiver, receive, onProgress: () => {}, signal: both });
+    await using checkpoint = await openKept(context);
+    const received = startReceiveHalf({
+      session: receiver,
+      receive,
+      checkpoint,
+      onProgress: () => {},
+      signal: both,
+    });
     context.begin();
     reportSession(context, sender);
     try {
@@ -35,6 +43,7 @@ export const rootToRoot: Strategy = async (context) => {
       const result = await received.done;
       reporter.jobEnded(JOB, { ...sent, allErrors: [...sent.allErrors, ...result.allErrors] });
       refuseGoneReader(request, result);
+      await endKept(checkpoint, result);
       return { state: sent.state, hashes: sent.hashes, lanes: 0, sealed: false };
     } catch (cause) {
       stop.abort(cause);

@@ -1,7 +1,7 @@
 import type { PeerSession, SessionPeer } from "../../backend/backend.ts";
-import { type RunContext, reportSession, type Strategy, sessionOptions } from "../context.ts";
+import { farKeeping, type RunContext, reportSession, type Strategy, sessionOptions } from "../context.ts";
 import { concludeFar, type FarCall, watchFar } from "../far.ts";
-import { runSendHalf } from "../halves.ts";
+import { refuseLost, runSendHalf } from "../halves.ts";
 import type { Outcome } from "../receipt.ts";
 import { sourcePath } from "../request.ts";
 import { folderGuard } from "../same-file.ts";
@@ -16,6 +16,7 @@ export const rootToSession: Strategy = async (context) => {
   const { transport, chunkBytes } = request.options;
   const opened = await peer.openSession({ ...sessionOptions(request), transport, chunkBytes, signal });
   const stop = new AbortController();
+  let finished = "";
   try {
     context.reporter.peer(peer.name);
     reportSession(context, opened.session);
@@ -25,6 +26,7 @@ export const rootToSession: Strategy = async (context) => {
         job: JOB,
         destination: request.targets.base,
         exactName: request.targets.exactName,
+        ...farKeeping(context),
         options: request.options,
         signal: farSignal,
       }),
@@ -32,10 +34,13 @@ export const rootToSession: Strategy = async (context) => {
     );
     await far.ready;
     context.begin();
-    return await send(context, { peer, far, opened });
+    const outcome = await send(context, { peer, far, opened });
+    if (outcome.state === "done" || outcome.state === "partial") finished = farKeeping(context).jobId;
+    return outcome;
   } finally {
+    context.reporter.attemptEnds();
     stop.abort();
-    await opened.close();
+    await opened.close({ finished });
   }
 };
 
@@ -59,5 +64,6 @@ async function send(
   });
   reporter.jobEnded(JOB, sent);
   await concludeFar(far, peer.name, sent);
+  refuseLost(sent);
   return { state: sent.state, hashes: sent.hashes, lanes: opened.lanes, sealed: request.options.seal };
 }

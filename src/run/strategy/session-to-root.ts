@@ -2,7 +2,8 @@ import type { PeerSession, SessionPeer } from "../../backend/backend.ts";
 import { onAbort } from "../abort.ts";
 import { type RunContext, receiveOptions, reportSession, type Strategy, sessionOptions } from "../context.ts";
 import { concludeFar, watchFar } from "../far.ts";
-import { refuseGoneReader, startReceiveHalf } from "../halves.ts";
+import { refuseGoneReader, refuseLost, startReceiveHalf } from "../halves.ts";
+import { endKept, openKept } from "../keep.ts";
 import type { Outcome } from "../receipt.ts";
 import { targetPath } from "../request.ts";
 import { refuseSharedParts } from "../shared-parts.ts";
@@ -25,6 +26,7 @@ export const sessionToRoot: Strategy = async (context) => {
     reportSession(context, opened.session);
     return await receive(context, { peer, opened, stop });
   } finally {
+    context.reporter.attemptEnds();
     stop.abort();
     await opened.close();
   }
@@ -41,8 +43,10 @@ async function receive(context: RunContext, { peer, opened, stop }: Open): Promi
   const { session } = opened;
   const both = AbortSignal.any([signal, stop.signal]);
   reporter.jobPaths((path) => targetPath(request, path));
+  await using checkpoint = await openKept(context);
   const half = startReceiveHalf({
     session,
+    checkpoint,
     receive: receiveOptions(request, { job: JOB, manifest: true }),
     onProgress: reporter.job.bind(reporter, JOB),
     signal: both,
@@ -69,6 +73,7 @@ async function receive(context: RunContext, { peer, opened, stop }: Open): Promi
     reporter.jobEnded(JOB, result);
     refuseGoneReader(request, result);
     const done = await concludeFar(far, peer.name, result);
+    await endKept(checkpoint, refuseLost(result));
     reporter.removedSources(Number(done?.removedSources ?? 0n));
     return { state: result.state, hashes: result.hashes, lanes: opened.lanes, sealed: request.options.seal };
   } finally {

@@ -657,7 +657,7 @@ export type Progress = Message<"packetboat.v1.Progress"> & {
   lanes: PathSample[];
 
   /**
-   * Not sent again, of earlier runs and of attempts before this one.
+   * Not sent again, of earlier runs and of attempts before this one; part of `bytes`.
    *
    * @generated from field: uint64 resumed_bytes = 16;
    */
@@ -901,13 +901,15 @@ export type Receipt = Message<"packetboat.v1.Receipt"> & {
   removedSources: bigint;
 
   /**
-   * Durable before an interruption, and neither read nor sent again.
+   * Durable before an interruption, and neither read nor sent again; part of `bytes`.
    *
    * @generated from field: uint64 resumed_bytes = 33;
    */
   resumedBytes: bigint;
 
   /**
+   * Files of which all or a part was; those that were whole count in `files`, too.
+   *
    * @generated from field: uint64 resumed_files = 34;
    */
   resumedFiles: bigint;

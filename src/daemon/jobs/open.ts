@@ -1,0 +1,102 @@
+import { Resume, type StartRequest } from "../../gen/packetboat/v1/transfer_pb.ts";
+import type { Location } from "../../gen/packetboat/v1/types_pb.ts";
+import { PbError } from "../../model/error.ts";
+import { formatLocation } from "../../model/location.ts";
+import { pathText } from "../../model/path.ts";
+import { throwIfAborted } from "../../run/abort.ts";
+import type { JobDeps } from "./deps.ts";
+import { discardKept } from "./discard.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import type { StoredJob } from "./store.ts";
+
+export interface OpenedJob {
+  readonly job: StoredJob;
+  /** What to do now. */
+  readonly request: StartRequest;
+  /** An unfinished job goes on. */
+  readonly resumed: boolean;
+}
+
+/** The job that a request is for: the one that it names, an unfinished one of the same transfer, or a new one. */
+export async function openJob(deps: JobDeps, request: StartRequest, signal: AbortSignal): Promise<OpenedJob> {
+  if (request.jobId !== "") return openNamed(deps, request);
+  const fingerprint = fingerprintOf(request);
+  const resumable = isResumable(request);
+  if (resumable) {
+    const unfinished = await unfinishedOf(deps, fingerprint);
+    const [newest] = unfinished;
+    if (newest && request.resume !== Resume.NEVER) {
+      return { job: newest, request, resumed: newest.state.begun !== undefined };
+    }
+    for (const job of unfinished) await forgetJob(deps, job, signal);
+  }
+  throwIfAborted(signal);
+  const { sources, destination, label } = request;
+  const job = await deps.store.create({
+    fingerprint,
+    label,
+    resumable,
+    request,
+    source: request.sourceFd === undefined ? sources.map(labelOf).join(" ") : "standard input",
+    destination: destination ? labelOf(destination) : "standard output",
+  });
+  return { job, request, resumed: false };
+}
+
+/** @throws PbError `not_found`, `invalid_argument` when it is over, or can't go on */
+async function openNamed(deps: JobDeps, asked: StartRequest): Promise<OpenedJob> {
+  const job = await deps.store.find(asked.jobId);
+  const { record, status } = job;
+  if (status === "done" || status === "cancelled") {
+    throw new PbError("invalid_argument", `job ${record.id} is ${status}`, {
+      hint: "give the transfer again to run it anew",
+    });
+  }
+  if (!record.resumable && status !== "queued") {
+    const what = record.request.sourceFd === undefined ? "standard output" : "standard input";
+    throw new PbError(
+      "unsupported",
+      `job ${record.id} can't go on: ${what} can't be taken up in the middle`,
+      {
+        hint: "give the transfer again",
+      },
+    );
+  }
+  const { retries, deadlineMs, keepHistorySeconds } = asked;
+  const request: StartRequest = {
+    ...record.request,
+    deadlineMs: deadlineMs || record.request.deadlineMs,
+    keepHistorySeconds: keepHistorySeconds || record.request.keepHistorySeconds,
+    ...(retries === undefined ? {} : { retries }),
+  };
+  return { job, request, resumed: job.state.begun !== undefined };
+}
+
+const UNFINISHED: ReadonlySet<StoredJob["status"]> = new Set(["interrupted", "paused", "failed"]);
+
+async function unfinishedOf({ store }: JobDeps, fingerprint: string): Promise<StoredJob[]> {
+  const { jobs } = await store.list();
+  return jobs.filter(({ record, status }) => record.fingerprint === fingerprint && UNFINISHED.has(status));
+}
+
+/** Removes a job that does not run, with what it has left. */
+export async function forgetJob(deps: JobDeps, job: StoredJob, signal: AbortSignal): Promise<void> {
+  if (UNFINISHED.has(job.status)) await discardKept(deps, job, signal);
+  await deps.store.remove(job.record.id);
+}
+
+/** The same without a word to a server: it forgets by itself, and need not be there now. */
+export async function forgetExpired(deps: JobDeps, job: StoredJob, signal: AbortSignal): Promise<void> {
+  if (job.record.request.destination?.remote) await deps.store.remove(job.record.id);
+  else await forgetJob(deps, job, signal);
+}
+
+/** A standard stream can't be read, or written, again from the middle. */
+export function isResumable({ sourceFd, destinationFd }: StartRequest): boolean {
+  return sourceFd === undefined && destinationFd === undefined;
+}
+
+export function labelOf({ remote, path: bytes }: Location): string {
+  const path = pathText(bytes);
+  return formatLocation(remote === "" ? { kind: "local", path } : { kind: "remote", remote, path });
+}

@@ -1,0 +1,57 @@
+/** A receiving job and its checkpoint: what the engine says is durable is recorded, and then confirmed to it. */
+
+import type { Checkpoint, CheckpointBatch } from "../model/checkpoint.ts";
+import { PbError } from "../model/error.ts";
+import type { JobResult, NativeSession, ReceiveJob, ReceiveJobOptions } from "../native/types.ts";
+import type { RunContext } from "./context.ts";
+
+/**
+ * What may be lost by a crash of either side, and is sent again: 64 MiB or a second of a job, whichever is first
+ * (docs/design/0004-checkpoints.md).
+ */
+const FLUSH_BYTES = 64 * 1024 * 1024;
+const FLUSH_MS = 1_000;
+
+/** What is kept of the transfer where this process receives it; undefined where nothing is. */
+export async function openKept({ tools, request, reporter }: RunContext): Promise<Checkpoint | undefined> {
+  if (!request.resumable || request.destination.fd !== undefined) return undefined;
+  const { base, exactName } = request.targets;
+  const checkpoint = await tools.openCheckpoint?.({ path: base, exactName });
+  for (const note of checkpoint?.recovered.notes ?? []) {
+    // A torn tail is what a crash leaves, and was never acknowledged.
+    if (note.kind !== "torn_tail") reporter.notice(`checkpoint-${note.kind}`, note.message);
+  }
+  return checkpoint;
+}
+
+/** What has ended for good is not kept; what failed goes on later. */
+export async function endKept(checkpoint: Checkpoint | undefined, { state }: JobResult): Promise<void> {
+  if (state === "done" || state === "partial") await checkpoint?.discard();
+}
+
+/** Starts the job with what its checkpoint holds. A batch that can't be kept ends the job: what it says durable must be. */
+export function receiveKept(
+  session: Pick<NativeSession, "receive">,
+  options: ReceiveJobOptions,
+  checkpoint: Checkpoint,
+): { readonly job: ReceiveJob; readonly failure: () => PbError | undefined } {
+  let failure: PbError | undefined;
+  const onBatch = (batch: CheckpointBatch) => {
+    checkpoint.record(batch).then(
+      () => job.confirm(batch.number),
+      (cause: unknown) => {
+        failure ??= PbError.from(cause, "io_error");
+        const { message } = failure;
+        job.abort(message, { keep: true });
+        // Once more: no record that is still outstanding will come.
+        job.abort(message, { keep: true });
+      },
+    );
+  };
+  const { parts, done } = checkpoint.recovered;
+  const job = session.receive({
+    ...options,
+    checkpoint: { parts, done, flushBytes: FLUSH_BYTES, flushMs: FLUSH_MS, onBatch },
+  });
+  return { job, failure: () => failure };
+}
