@@ -12,7 +12,7 @@ import {
   timed,
   whyNot,
 } from "./run.ts";
-import type { Work } from "./scenario.ts";
+import type { Work } from "./work.ts";
 
 export interface PeerRuns {
   readonly peer: Peer;

@@ -1,5 +1,5 @@
 import type { Side } from "./lib/side.ts";
-import type { Work } from "./scenario.ts";
+import type { Work } from "./work.ts";
 
 /** Another way to move files from one host to another, or ours. One file each in peers/. */
 export interface Peer {

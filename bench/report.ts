@@ -5,12 +5,12 @@ import { type Summary, summary } from "./lib/statistics.ts";
 import type { PeerRuns } from "./measure.ts";
 import type { Peer } from "./peer.ts";
 import type { Hosts, LinkUse, Run, StoppedRun } from "./run.ts";
-import type { Work, WorkScenario } from "./scenario.ts";
+import type { Charted, Work } from "./work.ts";
 
 /** What `--json` writes, one for each scenario. Seconds and bytes; rates in `work.unit`. */
 export interface Report {
   readonly scenario: string;
-  readonly chart: WorkScenario["chart"];
+  readonly chart: Charted;
   readonly work: Omit<Work, "path">;
   readonly hosts: Hosts;
   readonly folder: string;
@@ -87,7 +87,10 @@ export interface Played {
   readonly link?: LinkReport;
 }
 
-export function makeReport(scenario: Pick<WorkScenario, "name" | "chart">, played: Played): Report {
+export function makeReport(
+  scenario: { readonly name: string; readonly chart: Charted },
+  played: Played,
+): Report {
   const { path: _, ...work } = played.work;
   const rates = played.runs.map(({ peer, runs }) => ({
     role: peer.role,

@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { type Host, Side } from "./lib/side.ts";
 import { firstDifference } from "./lib/verify.ts";
 import type { OpenPeer, Peer, Place } from "./peer.ts";
-import type { Work } from "./scenario.ts";
+import type { Work } from "./work.ts";
 
 export interface Hosts {
   readonly from: Host;

@@ -1,10 +1,6 @@
 import type { Outcome } from "./outcome.ts";
 import type { Peer } from "./peer.ts";
-
-export interface Size {
-  readonly quick: boolean;
-  readonly full: boolean;
-}
+import type { Charted, Size, Work } from "./work.ts";
 
 interface Named {
   /** As on the command line. */
@@ -15,8 +11,7 @@ interface Named {
 
 /** A piece of work that every peer does in turn. One file each in scenarios/. */
 export interface WorkScenario extends Named {
-  /** What the chart shows: the work's unit per second, or CPU seconds per GiB. */
-  readonly chart: "rate" | "cpu";
+  readonly chart: Charted;
   /** Resident memory and the rate of the first and the last tenth of the files are measured, too. */
   readonly endurance: boolean;
   /** Bytes that source and one destination need together. */
@@ -43,14 +38,3 @@ export interface LabScenario extends Named {
 }
 
 export type Scenario = WorkScenario | LabScenario;
-
-export interface Work {
-  /** For the table. */
-  readonly title: string;
-  readonly path: string;
-  readonly kind: "file" | "folder";
-  readonly bytes: number;
-  readonly files: number;
-  /** The figure people compare. */
-  readonly unit: "Gbit/s" | "files/s";
-}

@@ -8,7 +8,7 @@ import { resolveTopology } from "../netlab/topology.ts";
 import { since, whyVoid } from "../netlab/verdict.ts";
 import type { Peer } from "../peer.ts";
 import { makePlace } from "../run.ts";
-import type { Work } from "../scenario.ts";
+import type { Work } from "../work.ts";
 import type { Series } from "./analysis.ts";
 import { BOTTLENECK, type FairRow, fairTopology } from "./rows.ts";
 

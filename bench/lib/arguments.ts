@@ -2,8 +2,9 @@ import { parseArgs } from "node:util";
 import { FAIR_ROWS } from "../fair/rows.ts";
 import type { Peer } from "../peer.ts";
 import type { Hosts } from "../run.ts";
-import type { Scenario, Size } from "../scenario.ts";
+import type { Scenario } from "../scenario.ts";
 import { WAN_ROWS } from "../wan/rows.ts";
+import type { Size } from "../work.ts";
 import type { Host } from "./side.ts";
 
 export interface Arguments extends Size {

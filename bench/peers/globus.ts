@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { asRoot, find, freePort, missing } from "../lib/program.ts";
 import type { OpenPeer, Peer, Place } from "../peer.ts";
-import type { Work } from "../scenario.ts";
+import type { Work } from "../work.ts";
 
 /** A GridFTP server and globus-url-copy, in clear and anonymous; -fast is MODE E with data channels kept. */
 const variant = (streams: number): Peer => ({

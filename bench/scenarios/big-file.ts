@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { writeRandomFile } from "../../test/e2e/lib/random.ts";
-import type { Size, WorkScenario } from "../scenario.ts";
+import type { WorkScenario } from "../scenario.ts";
+import type { Size } from "../work.ts";
 
 const mebibytes = ({ quick }: Size) => (quick ? 256 : 2048);
 

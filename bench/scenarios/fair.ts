@@ -12,7 +12,8 @@ import { inScratch } from "../lib/folder.ts";
 import { find } from "../lib/program.ts";
 import { whyNoLab } from "../netlab/shell.ts";
 import { packetboatWith } from "../peers/packetboat.ts";
-import type { LabOptions, LabScenario, Work } from "../scenario.ts";
+import type { LabOptions, LabScenario } from "../scenario.ts";
+import type { Work } from "../work.ts";
 
 /** What two cores route, send and receive with room to spare. */
 const DEFAULT_RATE_MBIT = 200;

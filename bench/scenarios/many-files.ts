@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { randomBytes, randomIntegers } from "../../test/e2e/lib/random.ts";
-import type { Size, Work, WorkScenario } from "../scenario.ts";
+import type { WorkScenario } from "../scenario.ts";
+import type { Size, Work } from "../work.ts";
 
 const PER_FOLDER = 100;
 

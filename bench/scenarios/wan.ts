@@ -8,10 +8,11 @@ import { whyNoLab } from "../netlab/shell.ts";
 import { resolveTopology } from "../netlab/topology.ts";
 import { type Outcome, outcomeOf } from "../outcome.ts";
 import { type LinkReport, makeReport } from "../report.ts";
-import type { LabOptions, LabScenario, Work } from "../scenario.ts";
+import type { LabOptions, LabScenario } from "../scenario.ts";
 import { allowControllers, entrants } from "../wan/entrants.ts";
 import { measureWan } from "../wan/measure.ts";
 import { pickRows, topologyOf, type WanRow } from "../wan/rows.ts";
+import type { Work } from "../work.ts";
 import { small } from "./many-files.ts";
 
 const DEFAULT_RATE_MBIT = 1000;

@@ -19,7 +19,7 @@ import {
   timed,
   whyNot,
 } from "../run.ts";
-import type { Work } from "../scenario.ts";
+import type { Work } from "../work.ts";
 import { type Entrant, useController } from "./entrants.ts";
 
 export interface WanMeasureOptions {

@@ -1,6 +1,6 @@
 /** The rows of `bench wan`: a link each, and what is sent over it. */
 import type { TopologyInput } from "../netlab/topology.ts";
-import type { Size } from "../scenario.ts";
+import type { Size } from "../work.ts";
 
 type LinkInput = NonNullable<TopologyInput["links"]>[number];
 
