@@ -41,6 +41,7 @@ impl RecvJob {
         if hash.chaining_value != chunk.trailer.chaining_value {
             return self.bad(file, offset);
         }
+        self.pace_chunk();
         // Claimed before it is written: nothing verified is ever written over.
         if !file.claim(offset, len, hash) {
             return;

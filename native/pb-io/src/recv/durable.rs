@@ -114,6 +114,14 @@ impl RecvJob {
             .is_some_and(|c| c.ledger.is_behind())
     }
 
+    /// For a writer that has a chunk: waits while more is unrecorded than may be lost.
+    pub(super) fn pace_chunk(&self) {
+        if self.checkpoint.is_some() {
+            self.gate
+                .wait_while(|| self.is_unrecorded() && !self.stopped());
+        }
+    }
+
     /// Makes the chunks of a file durable that were written since the last time.
     fn flush(&self, checkpoint: &Checkpoint, file: &LargeFile) {
         let mut chunks = file.take_unflushed();

@@ -272,11 +272,11 @@ impl RecvJob {
         self.state.lock().stopped
     }
 
-    /// For a writer that is about to write: waits while the committer or the checkpoint is far behind.
+    /// For a writer that is about to make something: waits while the committer is far behind.
     fn pace(&self) {
         let behind = || {
             let queued = self.commits.lock().as_ref().map(Sender::len);
-            queued.is_some_and(|n| n >= self.depth || self.is_unrecorded())
+            queued.is_some_and(|n| n >= self.depth)
         };
         self.gate.wait_while(behind);
     }

@@ -1,6 +1,6 @@
 //! Offered files that an earlier run had, whole or in part.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,7 +11,7 @@ use super::durable::Checkpoint;
 use super::file::{Known, LargeFile};
 use super::{MAX_LARGE, RecvJob, Wanted, policy};
 use crate::error::Code;
-use crate::fs::{FsError, Kind, Root, split};
+use crate::fs::{FsError, Kind, Root, split, sync_dir};
 use crate::job::{add, get};
 use crate::source::FileKey;
 
@@ -21,9 +21,12 @@ const MAX_ADOPTED: usize = MAX_LARGE / 2;
 impl RecvJob {
     /// Answers the offer of a file that was finished before and still stands as it was left; it is never opened.
     pub(super) fn resumed_whole(&self, offer: &Wanted, key: &FileKey) -> bool {
-        let done = |c: &Checkpoint| c.past.is_done(key);
-        let known = self.checkpoint.as_ref().is_some_and(done);
-        if !known || self.check_path(&offer.meta, false).is_err() {
+        let Some(checkpoint) = &self.checkpoint else {
+            return false;
+        };
+        let done = checkpoint.past.is_done(key);
+        let part = checkpoint.past.part_of(&offer.meta.path, key);
+        if !(done || part.is_some()) || self.check_path(&offer.meta, false).is_err() {
             return false;
         }
         let there = self.base.stat(self.place(&offer.meta.path), false);
@@ -31,6 +34,7 @@ impl RecvJob {
             there.kind == Kind::File
                 && there.size == offer.size
                 && policy::same_time(there.mtime_ns, offer.meta.mtime_ns)
+                && (done || part == Some((there.device, there.inode)) && self.has_its_name(offer))
         });
         if stands && self.decide_unopened(offer.meta.id).is_some() {
             let counters = &self.status.counters;
@@ -41,6 +45,13 @@ impl RecvJob {
             self.resolve(&[(offer.meta.id, Outcome::Resumed)]);
         }
         stands
+    }
+
+    /// What was recorded as a part stands under the file's own name: it was whole and synced when it got that, and the
+    /// process ended before it could record so. The name is made durable, as that may be what was not done any more.
+    fn has_its_name(&self, offer: &Wanted) -> bool {
+        let folder = self.parent(self.place(&offer.meta.path));
+        folder.is_ok_and(|(folder, _)| !self.options.fsync || sync_dir(folder.as_fd()).is_ok())
     }
 
     /// Goes on with the part of a wanted file, if there is one; parts of its target that can't be used are removed.

@@ -139,11 +139,7 @@ impl SendJob {
         let removed = root
             .stat(&sent.source, self.options.follow && sent.kind == Kind::File)
             .and_then(|now| {
-                let same = now.kind == sent.kind
-                    && sent.inode == Some((now.device, now.inode))
-                    && now.mtime_ns == sent.mtime_ns
-                    && (now.kind != Kind::File || now.size == sent.size);
-                if same {
+                if sent.is_still(&now) {
                     root.remove(&sent.source, false).map(|_| true)
                 } else {
                     Ok(false)

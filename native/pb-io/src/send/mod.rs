@@ -129,7 +129,30 @@ pub(crate) struct Sent {
     pub mtime_ns: i64,
     /// Device and inode of what was read.
     pub inode: Option<(u64, u64)>,
+    /// What the receiver was told of it, and whether its inode is in that.
+    pub offered: SourceToken,
+    pub listed_inode: bool,
     pub hash: Option<Hash>,
+}
+
+impl Sent {
+    /// Is this what the receiver has? Of a file that was never opened, as an earlier run had sent it, the token tells.
+    pub fn is_still(&self, now: &Meta) -> bool {
+        if now.kind != self.kind {
+            return false;
+        }
+        let inode = if self.listed_inode { now.inode } else { 0 };
+        match self.inode {
+            Some(read) => {
+                read == (now.device, now.inode)
+                    && now.mtime_ns == self.mtime_ns
+                    && (now.kind != Kind::File || now.size == self.size)
+            }
+            None => {
+                self.offered != NO_TOKEN && self.offered == token(now.size, now.mtime_ns, inode)
+            }
+        }
+    }
 }
 
 /// A job of the sending side.

@@ -312,6 +312,9 @@ impl Plan {
 
     /// Offers that were sent and wait for an answer. Folders and links need none.
     pub fn offer(&mut self, entry: Numbered) {
+        if let Some(sent) = self.sent.get_mut(&entry.id) {
+            sent.offered = entry.offered;
+        }
         self.offered.insert(entry.id, entry);
     }
 
@@ -432,6 +435,8 @@ impl Sent {
             size: e.size,
             mtime_ns: e.mtime_ns,
             inode: None,
+            offered: NO_TOKEN,
+            listed_inode: e.inode != 0,
             hash: None,
         }
     }

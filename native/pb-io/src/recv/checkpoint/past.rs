@@ -46,6 +46,16 @@ impl Past {
         self.done.binary_search_by(target).is_ok()
     }
 
+    /// Device and inode of the part of this very file.
+    pub fn part_of(&self, target: &[u8], key: &FileKey) -> Option<(u64, u64)> {
+        if !self.had_parts {
+            return None;
+        }
+        let parts = self.parts.lock();
+        let part = parts.get(target)?.iter().find(|p| p.key == *key)?;
+        Some((part.device, part.inode))
+    }
+
     /// The parts of a target that nobody has asked for.
     pub fn take(&self, target: &[u8]) -> Vec<PartRecord> {
         if !self.had_parts {
