@@ -335,6 +335,7 @@ fn any_item<'a>(dice: &mut Dice, content: &'a [u8]) -> Item<'a> {
     } else {
         root_hash(content)
     };
+    let token = dice.of(&[NO_TOKEN, [1; 16], [2; 16]]);
     let (size, chunk_log2) = (dice.of(&SIZES), 16);
     match dice.roll(12) {
         0 => Item::Directory(meta),
@@ -344,20 +345,20 @@ fn any_item<'a>(dice: &mut Dice, content: &'a [u8]) -> Item<'a> {
         },
         2 => Item::Inline {
             meta,
-            token: NO_TOKEN,
+            token,
             hash,
             content,
         },
         3 => Item::Content { id, hash, content },
         4 | 5 => Item::Offer {
             meta,
-            token: NO_TOKEN,
+            token,
             size,
             chunk_log2,
         },
         6 | 7 => Item::Open {
             meta,
-            token: NO_TOKEN,
+            token,
             size,
             chunk_log2,
         },
@@ -385,19 +386,21 @@ fn one_job(seed: u64) {
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let overwrite = dice.of(&[Overwrite::Always, Overwrite::Never, Overwrite::IfDifferent]);
     let exact_name = dice.roll(4) == 0;
-    let mut p = Peer::with(
-        |o| RecvOptions {
-            overwrite,
-            exact_name,
-            fsync: false,
-            base: b"base".to_vec(),
-            ..o
-        },
-        |dir| {
-            fs::create_dir(dir.join("base")).expect("a folder");
-            std::os::unix::fs::symlink("..", dir.join("base/out")).expect("a link");
-        },
-    );
+    let set = |o| RecvOptions {
+        overwrite,
+        exact_name,
+        fsync: false,
+        base: b"base".to_vec(),
+        ..o
+    };
+    let plant = |dir: &std::path::Path| {
+        fs::create_dir(dir.join("base")).expect("a folder");
+        std::os::unix::fs::symlink("..", dir.join("base/out")).expect("a link");
+    };
+    let mut p = match seed % 2 {
+        0 => Peer::with(set, plant),
+        _ => Peer::recorded(set, plant),
+    };
     let content = noise(CHUNK, seed);
     for _ in 0..60 {
         if dice.roll(3) == 0 {

@@ -12,7 +12,7 @@ use super::file::{Known, LargeFile};
 use super::{MAX_LARGE, RecvJob, Wanted, policy};
 use crate::error::Code;
 use crate::fs::{FsError, Kind, Root, split, sync_dir};
-use crate::job::{add, get};
+use crate::job::add;
 use crate::source::FileKey;
 
 /// Parts that may wait open for their senders; of further ones nothing is used.
@@ -177,10 +177,9 @@ impl RecvJob {
         }
     }
 
-    /// Every entry has its result and none failed: parts that no source came for go.
+    /// Every entry has its result: parts that no source came for will never be asked for.
     pub(super) fn drop_unclaimed_parts(&self) {
-        let whole = get(&self.status.counters.failed) == 0 && self.status.errors().is_empty();
-        if let Some(checkpoint) = self.checkpoint.as_ref().filter(|_| whole) {
+        if let Some(checkpoint) = &self.checkpoint {
             for part in checkpoint.past.take_all() {
                 self.drop_part(checkpoint, &part);
             }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use pb_io::fs::{Resolve, Root};
 use pb_io::job::{State, Status, Update, get};
+use pb_io::recv::checkpoint::{Batch, CheckpointOptions};
 use pb_io::recv::{Overwrite, RecvJob, RecvOptions};
 use pb_io::session::{Session, SessionOptions};
 use pb_io::transport::{LaneHost, Next, Place};
@@ -29,6 +30,8 @@ pub struct Peer {
     window: u64,
     placed: u64,
     next_id: u32,
+    /// Of a job with a checkpoint.
+    batches: Option<Receiver<Batch>>,
 }
 
 pub fn meta(id: u32, path: &[u8]) -> Meta<'_> {
@@ -82,6 +85,14 @@ fn status() -> (Arc<Status>, Receiver<State>) {
     (Status::new(None, Box::new(listener)), end)
 }
 
+fn scratch() -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let n = COUNT.fetch_add(1, Ordering::Relaxed);
+    let dir = std::env::temp_dir().join(format!("pb-peer-{}-{n}", std::process::id()));
+    fs::create_dir_all(&dir).expect("a scratch folder");
+    dir
+}
+
 impl Peer {
     pub fn new(plant: impl FnOnce(&Path)) -> Peer {
         Peer::with(|o| o, plant)
@@ -89,11 +100,7 @@ impl Peer {
 
     /// A job below a fresh folder, which `plant` may fill before.
     pub fn with(set: impl FnOnce(RecvOptions) -> RecvOptions, plant: impl FnOnce(&Path)) -> Peer {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("pb-peer-{}-{n}", std::process::id()));
-        fs::create_dir_all(&dir).expect("a scratch folder");
-        Peer::below(dir, set, plant)
+        Peer::below(scratch(), set, plant)
     }
 
     /// The same below a folder that is there, and goes with the peer.
@@ -101,6 +108,32 @@ impl Peer {
         dir: PathBuf,
         set: impl FnOnce(RecvOptions) -> RecvOptions,
         plant: impl FnOnce(&Path),
+    ) -> Peer {
+        Peer::start(dir, set, plant, None)
+    }
+
+    /// A job that records, below a fresh folder.
+    pub fn recorded(
+        set: impl FnOnce(RecvOptions) -> RecvOptions,
+        plant: impl FnOnce(&Path),
+    ) -> Peer {
+        let (tell, batches) = channel();
+        let tell = Mutex::new(tell);
+        let checkpoint = CheckpointOptions {
+            parts: Vec::new(),
+            done: vec![[7; 16]],
+            flush_bytes: CHUNK as u64,
+            flush: Duration::ZERO,
+            on_batch: Box::new(move |batch| _ = tell.lock().expect("not poisoned").send(batch)),
+        };
+        Peer::start(scratch(), set, plant, Some((checkpoint, batches)))
+    }
+
+    fn start(
+        dir: PathBuf,
+        set: impl FnOnce(RecvOptions) -> RecvOptions,
+        plant: impl FnOnce(&Path),
+        checkpoint: Option<(CheckpointOptions, Receiver<Batch>)>,
     ) -> Peer {
         plant(&dir);
         let session = Session::new(SessionOptions {
@@ -112,7 +145,8 @@ impl Peer {
         session.peer_grant(u64::MAX / 2);
         let (status, ended) = status();
         let recv = set(options(&dir));
-        let job = RecvJob::start(&session, recv, Arc::clone(&status), None).expect("a job");
+        let (checkpoint, batches) = checkpoint.unzip();
+        let job = RecvJob::start(&session, recv, Arc::clone(&status), checkpoint).expect("a job");
         Peer {
             window: session.grant(),
             dir,
@@ -122,6 +156,7 @@ impl Peer {
             ended,
             placed: 0,
             next_id: 0,
+            batches,
         }
     }
 
@@ -164,6 +199,9 @@ impl Peer {
     /// Takes what the job answers.
     fn drain(&self) {
         while let Next::Unit(_) = self.session.next_unit(0) {}
+        for batch in self.batches.iter().flat_map(Receiver::try_iter) {
+            self.job.confirm(batch.number);
+        }
     }
 
     /// Sends items, cut off after `cut` bytes.
@@ -237,7 +275,14 @@ impl Peer {
     }
 
     pub fn wait(&mut self) -> State {
-        self.ended.recv_timeout(PATIENCE).expect("the job ends")
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            self.drain();
+            if let Ok(state) = self.ended.recv_timeout(Duration::from_millis(2)) {
+                return state;
+            }
+        }
+        panic!("the job ends")
     }
 
     /// What is in the folder, sorted.

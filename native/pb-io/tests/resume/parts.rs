@@ -156,7 +156,7 @@ fn a_listing_that_is_wrong_costs_one_more_offer() {
 }
 
 #[test]
-fn parts_that_nobody_comes_for_go_when_all_went_well() {
+fn parts_that_nobody_comes_for_go_when_the_job_is_over() {
     let (s, mut records) = begun(|s| fs::remove_file(s.path("a/x")).unwrap());
     fs::write(s.path("a/y"), b"y").unwrap();
     assert_eq!(run(&s, &SETUP, &mut records).state, State::Done);
