@@ -18,7 +18,9 @@ import { small } from "./many-files.ts";
 const DEFAULT_RATE_MBIT = 1000;
 /** TCP by CUBIC takes half an hour for 500 MiB at 100 ms and 1 % loss: nobody waits for it. */
 const DEFAULT_LIMIT_SECONDS = { quick: 30, usual: 90 };
+/** And so many round trips: iperf3 talks for some before it sends, and what is measured is the middle of the time. */
 const IPERF_SECONDS = 3;
+const IPERF_ROUND_TRIPS = 8;
 const MTU = 1500;
 const ETHERNET_BYTES = 14;
 const IP_TCP_BYTES = 40;
@@ -84,9 +86,9 @@ function hostOf(lab: Lab, name: string) {
 async function describe(lab: Lab, { title }: WanRow, rateMbitPerSec: number): Promise<LinkReport> {
   const [link] = lab.links;
   if (link === undefined) throw new Error("wan: a lab without a link");
-  const given = await overload(lab, link, IPERF_SECONDS).catch(
-    (error: unknown) => `no result: ${String(error)}`,
-  );
+  const roundTripMs = link.spec.forward.delayMs + link.spec.back.delayMs;
+  const seconds = IPERF_SECONDS + Math.ceil((IPERF_ROUND_TRIPS * roundTripMs) / 1000);
+  const given = await overload(lab, link, seconds).catch((error: unknown) => `no result: ${String(error)}`);
   const rateBitsPerSec = rateMbitPerSec * 1e6;
   return {
     title: `${rateMbitPerSec} Mbit/s, ${title}`,

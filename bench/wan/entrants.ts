@@ -17,14 +17,21 @@ const AVAILABLE = "/proc/sys/net/ipv4/tcp_available_congestion_control";
 
 const wordsOf = (file: string) => readFileSync(file, "utf8").trim().split(/\s+/);
 
-/** A namespace may only choose what the machine allows to everybody; undone when disposed. */
+/** A namespace may only choose what the machine allows to everybody; undone when disposed, or when this program ends before. */
 export function allowControllers(): Disposable {
   const before = wordsOf(ALLOWED);
   const available = wordsOf(AVAILABLE);
   const missing = CONTROLLERS.filter((name) => available.includes(name) && !before.includes(name));
   if (missing.length === 0) return { [Symbol.dispose]: () => {} };
+  const undo = () => writeFileSync(ALLOWED, before.join(" "));
   writeFileSync(ALLOWED, [...before, ...missing].join(" "));
-  return { [Symbol.dispose]: () => writeFileSync(ALLOWED, before.join(" ")) };
+  process.once("exit", undo);
+  return {
+    [Symbol.dispose]: () => {
+      process.off("exit", undo);
+      undo();
+    },
+  };
 }
 
 /** `pb` and `pb-udp` go by UDP wherever a UDP path is there; all else is TCP. */
