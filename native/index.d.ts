@@ -135,6 +135,12 @@ export interface NativePart {
   chunks: Uint8Array
 }
 
+/** See `PathMemory` in src/native/types.ts. */
+export interface NativePathMemory {
+  minRttNs: number
+  rateBytesPerSecond: number
+}
+
 /** See `ReceiveJobOptions`. */
 export interface NativeReceiveOptions {
   job: number
@@ -173,6 +179,9 @@ export interface NativeSample {
   bytesSent: number
   bytesReceived: number
   bytesRetransmitted: number
+  bytesProbed: number
+  pathRate: number
+  warm: boolean
   peerSocketDrops: number
   ecnCe: number
   datagramSize: number
@@ -208,6 +217,8 @@ export interface NativeSessionOptions {
   suite: number
   /** Keep what the lanes go through, for `takeTrace`. */
   trace?: boolean
+  /** What is remembered of the path: round trip, ns, and what all lanes together carried, bytes per second. */
+  remembered?: NativePathMemory
 }
 
 /** Bytes. */

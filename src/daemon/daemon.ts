@@ -1,6 +1,7 @@
 /** Everything that the command line asks for, in its own process. The entry of this room. */
 
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Transport } from "@connectrpc/connect";
 import { createLocalBackend } from "../backend/local/backend.ts";
 import { createSessionPeer } from "../backend/pb/session.ts";
@@ -24,6 +25,7 @@ import { createJobService } from "./jobs/service.ts";
 import { openJobs } from "./jobs/store.ts";
 import type { Checkpoints } from "./kept/checkpoint.ts";
 import { createServerKeeper, sweepRegularly } from "./kept/server.ts";
+import { openPathHistory } from "./path-history.ts";
 import { createRemoteActions } from "./remotes.ts";
 import type { OfferedServices, ServeParts } from "./serve.ts";
 import { createServerActions } from "./server-actions.ts";
@@ -51,19 +53,23 @@ export interface Daemon extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Of a client and of a server, in the folder of its state. */
+const PATHS_FILE = "paths.json";
+
 /** @throws PbError `usage` for a PB_HOME that cannot be */
 export function openDaemon({ version, env = process.env }: DaemonOptions): Daemon {
   const home = pbHome(env);
   const metrics = new Metrics();
   const store = openJobs(home);
   const live = new Map<string, LiveJob>();
+  const history = openPathHistory(join(home, PATHS_FILE));
   const inside = inProcessDaemon({
     home,
     local: async () => {
       const root = await openRoot({ directory: "/", resolve: "host", writable: true });
       return createLocalBackend({ root });
     },
-    peer: (connection) => createSessionPeer({ connection, engine }),
+    peer: (connection) => createSessionPeer({ connection, engine, history }),
     routes: (router, backends) => {
       const jobs = { backends, engine, metrics, store, checkpoints, live, spoolParent: tmpdir() };
       router.service(TransferService, createTransferService(jobs));
@@ -107,6 +113,7 @@ function sessionServices({ version, places, listener, live, ...kept }: ServerCon
     memoryBytes: DEFAULT_MEMORY_BYTES,
     track: live.track,
     keeper,
+    history: openPathHistory(join(kept.state, PATHS_FILE)),
   });
   const stopSweeping = sweepRegularly(keeper);
   return {

@@ -14,11 +14,13 @@ import type {
 import type { StartResponse } from "../gen/packetboat/v1/transfer_pb.ts";
 import { PbError } from "../model/error.ts";
 import type { Caller } from "../model/identity.ts";
+import { type PathHistory, pathKey } from "../native/path-memory.ts";
 import type { NativeEngine, NativeListener } from "../native/types.ts";
 import { MAX_LANES, optionsFromWire } from "../wire/options.ts";
 import { callerOf } from "./caller.ts";
 import { farCopy, farReceive, farSend } from "./far-jobs.ts";
 import type { Keeper } from "./kept/keeper.ts";
+import { peerKey } from "./peer.ts";
 import type { Places } from "./places.ts";
 import { Sessions } from "./sessions.ts";
 
@@ -33,6 +35,8 @@ export interface SessionServiceOptions {
   readonly track: (clientId: string, end: () => void) => () => void;
   /** Absent: nothing is kept of jobs. */
   readonly keeper?: Keeper;
+  /** Of what this server sends. Absent: every session begins from nothing. */
+  readonly history?: PathHistory;
 }
 
 export interface SessionHost extends AsyncDisposable {
@@ -49,7 +53,7 @@ export function createSessionService(options: SessionServiceOptions): SessionHos
   const close = () => sessions.closeAll();
   return {
     service: {
-      open: (request, context) => open(options, sessions, { request, caller: callerOf(context) }),
+      open: (request, context) => open(options, sessions, { request, context }),
       receive: (request: ReceiveRequest, context: HandlerContext): AsyncIterable<JobEvent> =>
         farReceive(deps, request, context),
       send: (request: SendRequest, context: HandlerContext): AsyncIterable<JobEvent> =>
@@ -69,11 +73,14 @@ export function createSessionService(options: SessionServiceOptions): SessionHos
   };
 }
 
-function open(
+async function open(
   options: SessionServiceOptions,
   sessions: Sessions,
-  { request, caller }: { readonly request: OpenRequest; readonly caller: Caller },
+  { request, context }: { readonly request: OpenRequest; readonly context: HandlerContext },
 ) {
+  const caller = callerOf(context);
+  const path = pathFrom(caller, context);
+  const remembered = await options.history?.recall(path);
   demandProtocol(request);
   const suite = chooseSuite(request);
   const lanes = Math.min(Math.max(1, request.lanes), MAX_LANES);
@@ -87,9 +94,11 @@ function open(
     memoryBytes,
     limitBytesPerSecond,
     controller,
+    remembered,
     keys: { connectionId, clientRandom: request.clientRandom, serverRandom, suite },
   });
-  sessions.add(caller, { connectionId, session, memoryBytes });
+  const beforeEnd = async () => options.history?.learn(path, session.samples());
+  sessions.add(caller, { connectionId, session, memoryBytes, beforeEnd });
   return {
     connectionId,
     serverRandom,
@@ -98,6 +107,12 @@ function open(
     memoryBytes: BigInt(memoryBytes),
     serverVersion: options.version,
   };
+}
+
+/** The path to a client, as its calls come in. */
+function pathFrom({ clientId }: Caller, { values }: HandlerContext): string {
+  const peer = values.get(peerKey);
+  return pathKey(clientId, { remote: peer?.address ?? "", local: peer?.socket.localAddress ?? "" });
 }
 
 function demandProtocol({ protocolVersion, clientRandom }: OpenRequest): void {

@@ -26,8 +26,18 @@ export interface SessionsOptions {
   readonly track: (clientId: string, end: () => void) => () => void;
 }
 
+/** A session that was registered with the memory that was granted. */
+export interface Opened {
+  readonly connectionId: bigint;
+  readonly session: NativeSession;
+  readonly memoryBytes: number;
+  /** Called once, while the session still answers. */
+  readonly beforeEnd?: () => Promise<void>;
+}
+
 interface Held extends OpenSession {
   readonly memoryBytes: number;
+  readonly beforeEnd: () => Promise<void>;
   readonly stop: AbortController;
   readonly untrack: () => void;
   readonly jobs: Set<number>;
@@ -73,9 +83,9 @@ export class Sessions implements AsyncDisposable {
     return this.#held.has(connectionId);
   }
 
-  /** Keeps a session that was registered with the memory that was granted. */
-  add(caller: Caller, opened: { connectionId: bigint; session: NativeSession; memoryBytes: number }): void {
-    const { connectionId, session, memoryBytes } = opened;
+  /** Keeps a session until it ends. */
+  add(caller: Caller, opened: Opened): void {
+    const { connectionId, session, memoryBytes, beforeEnd = async () => {} } = opened;
     const stop = new AbortController();
     const revoked = () => {
       void this.#end(held, new PbError("revoked", "the access of this client was revoked"));
@@ -85,6 +95,7 @@ export class Sessions implements AsyncDisposable {
       clientId: caller.clientId,
       session,
       memoryBytes,
+      beforeEnd,
       stop,
       ended: stop.signal,
       untrack: this.#options.track(caller.clientId, revoked),
@@ -172,6 +183,6 @@ export class Sessions implements AsyncDisposable {
     held.untrack();
     this.#memoryUsed -= held.memoryBytes;
     held.stop.abort(reason ?? new PbError("connection_lost", "the session was closed"));
-    await held.session.close();
+    await Promise.allSettled([held.beforeEnd(), held.session.close()]);
   }
 }

@@ -77,8 +77,9 @@ async function removeParts({ root, base, exactName, parts }: RemovePartsOptions)
 }
 
 function nativeOptions(options: SessionOptions) {
-  const { seal, lanes, memoryBytes, limitBytesPerSecond, controller, trace = false } = options;
-  return { seal, lanes, memoryBytes, limitBytesPerSecond, controller, transport: "auto", suite: 1, trace };
+  const { seal, lanes, memoryBytes, limitBytesPerSecond, controller, trace = false, remembered } = options;
+  const known = { seal, lanes, memoryBytes, limitBytesPerSecond, controller, trace };
+  return { ...known, transport: "auto", suite: 1, ...(remembered && { remembered }) };
 }
 
 function mapped<T>(run: () => T): T {

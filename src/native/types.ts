@@ -30,6 +30,17 @@ export interface SessionOptions {
   readonly controller: "" | "bbr" | "cubic";
   /** Keep what the lanes go through, for `NativeSession.takeTrace`. */
   readonly trace?: boolean;
+  /** What this side remembers of the path to the peer, for what it sends. */
+  readonly remembered?: PathMemory | undefined;
+}
+
+/** What a path was like in one direction; used while its round trip is within a factor of two of what it was. */
+export interface PathMemory {
+  readonly minRttNs: number;
+  /** What all lanes together carried when the path was full. */
+  readonly rateBytesPerSecond: number;
+  /** 0 to 1. */
+  readonly lossRate: number;
 }
 
 export interface ConnectOptions extends SessionOptions {
@@ -222,6 +233,12 @@ export interface LaneSample {
   readonly bytesSent: number;
   readonly bytesReceived: number;
   readonly bytesRetransmitted: number;
+  /** Sent again to hear whether it arrived: nothing was believed lost. */
+  readonly bytesProbed: number;
+  /** What the path was seen to carry when it was full; 0 while it never was. */
+  readonly pathRate: number;
+  /** The lane began from what was remembered of the path. */
+  readonly warm: boolean;
   readonly peerSocketDrops: number;
   readonly ecnCe: number;
   readonly datagramSize: number;

@@ -32,6 +32,10 @@ pub struct PathSample {
     pub rtt_var_ns: u64,
     /// Bytes per second, the newest delivery-rate sample (draft-cheng-iccrg-delivery-rate-estimation).
     pub delivery_rate: u64,
+    /// Bytes per second that the path was seen to carry when it was full, for the next session; 0 while it never was.
+    pub path_rate: u64,
+    /// The lane began from what was remembered of the path.
+    pub warm: bool,
     /// Bytes per second the pacer allows, 0 when not paced.
     pub pacing_rate: u64,
     pub bytes_in_flight: u64,

@@ -15,12 +15,18 @@ export interface ConnectOptions {
   readonly client?: ClientIdentity;
 }
 
+/** Where a server was found. */
+export interface Found extends HostPort {
+  /** This machine's address on the way there. */
+  readonly local: string;
+}
+
 export interface PbConnection extends AsyncDisposable {
   /** The remote's name. */
   readonly peer: string;
   readonly transport: Transport;
   /** Where the server was found; dials when nothing is connected. Data sessions go to the same place. */
-  endpoint(): Promise<HostPort>;
+  endpoint(): Promise<Found>;
   /** Idempotent. Calls under way fail with `aborted`. */
   close(): Promise<void>;
 }
@@ -40,7 +46,7 @@ type SessionManager = NonNullable<Parameters<typeof createGrpcTransport>[0]["ses
 
 interface Live {
   readonly manager: Http2SessionManager;
-  readonly address: HostPort;
+  readonly address: Found;
 }
 
 export function connectPb(options: ConnectOptions): PbConnection {
@@ -70,9 +76,9 @@ export function connectPb(options: ConnectOptions): PbConnection {
       },
     );
     // The address itself: a name may lead elsewhere the next time, and link-local ones need the zone that was given.
-    const { remoteAddress = "" } = socket;
+    const { remoteAddress = "", localAddress: local = "" } = socket;
     const host = remoteAddress === "" || remoteAddress.startsWith("fe80:") ? address.host : remoteAddress;
-    live = { manager, address: { host, port: address.port } };
+    live = { manager, address: { host, port: address.port, local } };
     return live;
   }
 

@@ -7,11 +7,12 @@ import { JobService } from "../../gen/packetboat/v1/job_pb.ts";
 import { type OpenResponse, SessionService } from "../../gen/packetboat/v1/session_pb.ts";
 import { PbError } from "../../model/error.ts";
 import { pathBytes } from "../../model/path.ts";
-import type { NativeEngine, NativeSession, SessionKeys } from "../../native/types.ts";
+import { type PathHistory, pathKey } from "../../native/path-memory.ts";
+import type { NativeEngine, NativeSession, PathMemory, SessionKeys } from "../../native/types.ts";
 import { fromPeerError } from "../../wire/connect.ts";
 import { optionsToWire } from "../../wire/options.ts";
 import type { OpenSessionOptions, PeerSession, SessionPeer } from "../backend.ts";
-import type { PbConnection } from "./connection.ts";
+import type { Found, PbConnection } from "./connection.ts";
 
 /** Of docs/PROTOCOL.md. */
 export const PROTOCOL_VERSION = 2;
@@ -27,9 +28,11 @@ type Sessions = Client<typeof SessionService>;
 export interface SessionPeerOptions {
   readonly connection: PbConnection;
   readonly engine: Pick<NativeEngine, "connect">;
+  /** Of what this machine sends. Absent: every session begins from nothing. */
+  readonly history?: PathHistory;
 }
 
-export function createSessionPeer({ connection, engine }: SessionPeerOptions): SessionPeer {
+export function createSessionPeer({ connection, engine, history }: SessionPeerOptions): SessionPeer {
   const name = connection.peer;
   const client = createClient(SessionService, connection.transport);
   const admin = createClient(AdminService, connection.transport);
@@ -72,9 +75,12 @@ export function createSessionPeer({ connection, engine }: SessionPeerOptions): S
       const opened = await open(client, { name, options, clientRandom });
       const connectionId = opened.connectionId;
       try {
-        const session = await connect({ connection, engine, options, opened, clientRandom });
+        const path = pathTo(name, await connection.endpoint());
+        const remembered = await history?.recall(path);
+        const session = await connect({ connection, engine, options, opened, clientRandom, remembered });
         const lanes = Math.min(options.lanes, opened.lanes);
-        return peerSession({ client, name, session, connectionId, lanes });
+        const learn = async () => history?.learn(path, session.samples());
+        return peerSession({ client, name, session, connectionId, lanes, learn });
       } catch (error) {
         await closeFar(client, connectionId);
         throw PbError.from(error, "internal", { peer: name });
@@ -94,6 +100,10 @@ export function createSessionPeer({ connection, engine }: SessionPeerOptions): S
       return named(client.copy(request, { signal }), { name, signal });
     },
   };
+}
+
+function pathTo(peer: string, { host, local }: Found): string {
+  return pathKey(peer, { remote: host, local });
 }
 
 /** A path at the peer. */
@@ -142,8 +152,9 @@ async function connect(given: {
   readonly options: OpenSessionOptions;
   readonly opened: OpenResponse;
   readonly clientRandom: Uint8Array;
+  readonly remembered: PathMemory | undefined;
 }): Promise<NativeSession> {
-  const { connection, engine, options, opened, clientRandom } = given;
+  const { connection, engine, options, opened, clientRandom, remembered } = given;
   const { seal, lanes, memoryBytes, limitBytesPerSecond, controller, transport, trace, signal } = options;
   const { connectionId, serverRandom, suite } = opened;
   const keys: SessionKeys = { connectionId, clientRandom, serverRandom, suite };
@@ -154,6 +165,7 @@ async function connect(given: {
     memoryBytes,
     limitBytesPerSecond,
     controller,
+    remembered,
     ...(trace === undefined ? {} : { trace }),
   };
   return engine.connect({ ...allowed, host, port, keys, transport }, signal);
@@ -165,6 +177,8 @@ function peerSession(given: {
   readonly session: NativeSession;
   readonly connectionId: bigint;
   readonly lanes: number;
+  /** Leaves what the lanes have learned of the path. */
+  readonly learn: () => Promise<void>;
 }): PeerSession {
   const { client, name, session, connectionId, lanes } = given;
   let closing: Promise<void> | undefined;
@@ -192,10 +206,10 @@ function peerSession(given: {
 }
 
 async function closeBoth(
-  { client, session, connectionId }: Parameters<typeof peerSession>[0],
+  { client, session, connectionId, learn }: Parameters<typeof peerSession>[0],
   finished: string,
 ): Promise<void> {
-  await Promise.allSettled([session.close(), closeFar(client, connectionId, finished)]);
+  await Promise.allSettled([learn(), session.close(), closeFar(client, connectionId, finished)]);
 }
 
 /** A server that is gone has closed it too. */

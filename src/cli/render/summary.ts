@@ -50,6 +50,7 @@ function networkSummary(receipt: Receipt, colors: Colors): string[] {
   const lanes = receipt.lanes > 0 ? `, ${plural(receipt.lanes, "lane")}` : "";
   const parts = [`${receipt.transport} ${seal}${lanes}`];
   if (receipt.rttMs > 0) parts.push(`RTT ${formatRtt(receipt.rttMs)} (min ${formatRtt(receipt.minRttMs)})`);
+  if (receipt.paths.some(({ warm }) => warm)) parts.push("path known");
   parts.push(`loss ${formatRatio(receipt.lossRate)}`);
   if (receipt.retransmittedBytes > 0n)
     parts.push(`${formatBytes(Number(receipt.retransmittedBytes))} sent again`);

@@ -120,7 +120,7 @@ function connectionTo({ name, transport, port }: LoopbackServer): PbConnection {
   return {
     peer: name,
     transport,
-    endpoint: async () => ({ host: "127.0.0.1", port }),
+    endpoint: async () => ({ host: "127.0.0.1", port, local: "127.0.0.1" }),
     close: async () => {},
     [Symbol.asyncDispose]: async () => {},
   };

@@ -6,6 +6,7 @@ use pb_io::error::Code;
 use pb_io::transport::crypto::{SessionKeys, Suite};
 use pb_io::transport::{Choice, LaneOptions};
 use pb_proto::cc::ControllerKind;
+use pb_proto::lane::PathHint;
 
 use super::checkpoint::NativeCheckpoint;
 use crate::error::Failure;
@@ -25,6 +26,15 @@ pub struct NativeSessionOptions {
     pub suite: u32,
     /// Keep what the lanes go through, for `takeTrace`.
     pub trace: Option<bool>,
+    /// What is remembered of the path: round trip, ns, and what all lanes together carried, bytes per second.
+    pub remembered: Option<NativePathMemory>,
+}
+
+/// See `PathMemory` in src/native/types.ts.
+#[napi(object)]
+pub struct NativePathMemory {
+    pub min_rtt_ns: f64,
+    pub rate_bytes_per_second: f64,
 }
 
 /// See `SendJobOptions`.
@@ -88,10 +98,15 @@ pub fn lanes(options: &NativeSessionOptions) -> Result<LaneOptions, Failure> {
     };
     let lanes = u8::try_from(options.lanes)
         .map_err(|_| invalid(format!("{} lanes are too many", options.lanes)))?;
+    let path_hint = options.remembered.as_ref().map(|path| PathHint {
+        min_rtt: path.min_rtt_ns as u64,
+        rate: path.rate_bytes_per_second as u64 / u64::from(lanes.max(1)),
+    });
     Ok(LaneOptions {
         seal: options.seal,
         lanes,
         controller,
+        path_hint,
         ..LaneOptions::default()
     })
 }

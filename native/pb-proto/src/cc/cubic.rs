@@ -46,6 +46,7 @@ pub struct Cubic {
     peak_until: u64,
     last_sent: Instant,
     start: Start,
+    warm: bool,
 }
 
 impl Cubic {
@@ -72,6 +73,7 @@ impl Cubic {
             peak_until: 0,
             last_sent: start.now,
             start,
+            warm: false,
         }
     }
 
@@ -143,6 +145,7 @@ impl Controller for Cubic {
     /// Half of what the path carried before: a warm start must not flood a path that has changed.
     fn on_first_rtt(&mut self, _: Instant, rtt: Nanos) {
         if let Some(rate) = self.start.remembered(rtt) {
+            self.warm = true;
             self.state.window = self.state.window.max(bytes_in(rate, rtt) / 2);
         }
     }
@@ -234,6 +237,14 @@ impl Controller for Cubic {
             AVOIDANCE_GAIN
         };
         rate_of(self.state.window * times / over, self.rtt)
+    }
+
+    fn path_rate(&self) -> Option<u64> {
+        (!self.in_slow_start()).then(|| rate_of(self.state.window, self.rtt))
+    }
+
+    fn is_warm(&self) -> bool {
+        self.warm
     }
 
     fn phase(&self) -> &'static str {

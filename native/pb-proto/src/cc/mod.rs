@@ -124,6 +124,14 @@ pub trait Controller: Send {
     fn window(&self) -> u64;
     /// Bytes per second.
     fn pacing_rate(&self) -> u64;
+    /// Bytes per second that the path was seen to carry when it was full; `None` while it never was.
+    fn path_rate(&self) -> Option<u64> {
+        None
+    }
+    /// It began from what was remembered of the path.
+    fn is_warm(&self) -> bool {
+        false
+    }
     /// Where it is in its probing, for traces: `slow_start`, `probe_bw_up`, ...
     fn phase(&self) -> &'static str;
     /// The pacing rate is somebody's wish, not what the path is believed to carry.

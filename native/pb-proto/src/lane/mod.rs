@@ -252,6 +252,8 @@ impl Lane {
                 0
             },
             delivery_rate: self.rate.latest,
+            path_rate: self.cc.path_rate().unwrap_or(0),
+            warm: self.cc.is_warm(),
             pacing_rate: self.pacer.rate(),
             bytes_in_flight: self.sent.in_flight,
             congestion_window: self.cc.window(),

@@ -75,6 +75,7 @@ pub struct Jump {
     min_rtt: Nanos,
     /// Whole flights that have left.
     landings: usize,
+    warm: bool,
 }
 
 impl Jump {
@@ -86,6 +87,7 @@ impl Jump {
             lost: 0,
             min_rtt: 0,
             landings: 0,
+            warm: false,
         }
     }
 
@@ -102,6 +104,7 @@ impl Jump {
             Some(_) => Phase::Landing,
         };
         let rate = remembered.filter(|_| self.is_on())?;
+        self.warm = true;
         Some(Step::Train {
             window: bytes_in(rate, rtt) / 2,
             rate,
@@ -111,6 +114,11 @@ impl Jump {
     /// Window and pacing rate are the jump's.
     pub fn is_on(&self) -> bool {
         matches!(self.phase, Phase::Trains | Phase::Landing)
+    }
+
+    /// It began from a remembered rate.
+    pub fn is_warm(&self) -> bool {
+        self.warm
     }
 
     pub fn stop(&mut self) {

@@ -260,6 +260,14 @@ impl Controller for Bbr {
         self.control.pacing_rate
     }
 
+    fn path_rate(&self) -> Option<u64> {
+        Some(self.model.max_bw.get()).filter(|_| self.model.full_bw_reached)
+    }
+
+    fn is_warm(&self) -> bool {
+        self.jump.is_warm()
+    }
+
     fn phase(&self) -> &'static str {
         match self.state {
             State::Startup => "startup",
