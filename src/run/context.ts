@@ -1,10 +1,18 @@
 import { availableParallelism } from "node:os";
-import type { FarKeeping } from "../backend/backend.ts";
+import type { FarKeeping, PeerSession } from "../backend/backend.ts";
 import type { NativeSession, ReceiveJobOptions, SendJobOptions, SessionOptions } from "../native/types.ts";
 import type { Outcome } from "./receipt.ts";
 import type { Reporter } from "./report.ts";
 import { type ResolvedRequest, type ResolvedSource, type RunTools, rootOf } from "./request.ts";
 import type { Trace } from "./trace/trace.ts";
+
+/** A session that is opened while both ends are still looked at: on a long path that is two round trips of the transfer. */
+export interface EarlySession extends AsyncDisposable {
+  /** Once, by the first attempt, whose it is then; later ones open their own. */
+  take(): Promise<PeerSession> | undefined;
+  /** Idempotent. Closes what nobody took. */
+  close(): Promise<void>;
+}
 
 /** What a strategy works with. */
 export interface RunContext {
@@ -18,8 +26,10 @@ export interface RunContext {
   readonly begin: () => void;
   /** Where one was asked for. */
   readonly trace?: Trace;
-  /** From 1; each opens a session of its own. */
+  /** From 1; each has a session of its own. */
   readonly attempt: number;
+  /** For the first attempt. */
+  readonly early?: EarlySession;
 }
 
 /** Moves the bytes from one kind of end to another. Everything it opened is closed when it ends, however it ends. */

@@ -4,6 +4,7 @@ import { PbError } from "../model/error.ts";
 import { throwIfAborted } from "./abort.ts";
 import type { RunContext, Strategy } from "./context.ts";
 import { dryRun } from "./dry-run.ts";
+import { openEarly } from "./early.ts";
 import { notMovedYet } from "./moved.ts";
 import { makeReceipt, type Outcome, stateOf } from "./receipt.ts";
 import { Reporter } from "./report.ts";
@@ -46,11 +47,15 @@ export async function* runTransfer(
     yield allMoved(request);
     return;
   }
+  // Everything that takes a round trip goes at once.
+  await using early = openEarly({ ...request, sources }, signal);
+  const asked = isWithinHost({ ...request, sources }, { hostId: tools.hostId, signal });
+  asked.catch(() => undefined);
   const resolved = await resolveRequest({ ...request, sources }, signal);
-  const oneHost = await isWithinHost(resolved, { hostId: tools.hostId, signal });
+  const oneHost = await asked;
   if (oneHost) await refuseSameThing(resolved, signal);
   await tools.onResolved?.(resolved);
-  const context = { request: resolved, tools, oneHost, signal };
+  const context = { request: resolved, tools, oneHost, early, signal };
   if (request.dryRun) yield* plan(context);
   else if (request.traceFile === undefined) yield* carryOut(context);
   else yield* traced(context, await Tracer.open(request.traceFile, request));

@@ -1,5 +1,6 @@
 import type { PeerSession, SessionPeer } from "../../backend/backend.ts";
-import { farKeeping, type RunContext, reportSession, type Strategy, sessionOptions } from "../context.ts";
+import { farKeeping, type RunContext, reportSession, type Strategy } from "../context.ts";
+import { openOptions } from "../early.ts";
 import { concludeFar, type FarCall, watchFar } from "../far.ts";
 import { refuseLost, runSendHalf } from "../halves.ts";
 import type { Outcome } from "../receipt.ts";
@@ -13,8 +14,7 @@ const JOB = 1;
 export const rootToSession: Strategy = async (context) => {
   const { request, signal } = context;
   const peer = peerOf(request.destination);
-  const { transport, chunkBytes } = request.options;
-  const opened = await peer.openSession({ ...sessionOptions(request), transport, chunkBytes, signal });
+  const opened = await (context.early?.take() ?? peer.openSession(openOptions(request, signal)));
   const stop = new AbortController();
   let finished = "";
   try {

@@ -1,6 +1,7 @@
 import type { PeerSession, SessionPeer } from "../../backend/backend.ts";
 import { onAbort } from "../abort.ts";
-import { type RunContext, receiveOptions, reportSession, type Strategy, sessionOptions } from "../context.ts";
+import { type RunContext, receiveOptions, reportSession, type Strategy } from "../context.ts";
+import { openOptions } from "../early.ts";
 import { concludeFar, watchFar } from "../far.ts";
 import { refuseGoneReader, refuseLost, startReceiveHalf } from "../halves.ts";
 import { endKept, openKept } from "../keep.ts";
@@ -18,8 +19,7 @@ export const sessionToRoot: Strategy = async (context) => {
   if (first === undefined) throw new TypeError("a resolved request has sources");
   const peer = peerOf(first);
   await refuseSharedParts(context);
-  const { transport, chunkBytes } = request.options;
-  const opened = await peer.openSession({ ...sessionOptions(request), transport, chunkBytes, signal });
+  const opened = await (context.early?.take() ?? peer.openSession(openOptions(request, signal)));
   const stop = new AbortController();
   try {
     context.reporter.peer(peer.name);
