@@ -214,3 +214,92 @@ impl Jump {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Nanos = 100 * MS;
+    const PACKET: u64 = 1000;
+
+    /// Sends a train of `len` bytes at once at time 0 and lets `arrives` of it be told at `span` after the round trip.
+    fn train(jump: &mut Jump, len: u64, arrives: u64, span: Nanos) -> Option<Step> {
+        for sent in (PACKET..=len).step_by(PACKET as usize) {
+            jump.on_sent(Instant(0), PACKET, sent, sent == len);
+        }
+        let ack = AckInfo {
+            now: Instant(RTT + span),
+            delivered: arrives,
+            total_lost: len - arrives,
+            ..AckInfo::default()
+        };
+        jump.on_ack(&ack, RTT, PACKET)
+    }
+
+    fn begun(remembered: Option<u64>) -> Jump {
+        let mut jump = Jump::new();
+        jump.begin(RTT, remembered);
+        jump
+    }
+
+    #[test]
+    fn a_train_that_is_not_stretched_is_followed_by_a_longer_one() {
+        let step = train(&mut begun(None), 32_000, 32_000, 0).unwrap();
+        let Step::Train { window, rate } = step else {
+            panic!("{step:?}")
+        };
+        assert_eq!(window, GROWTH * 32_000);
+        assert_eq!(rate, 3 * 64_000_000, "32 kB in the granularity");
+    }
+
+    #[test]
+    fn a_stretched_train_is_followed_by_a_flight_that_fits_the_path() {
+        let mut jump = begun(None);
+        let step = train(&mut jump, 32_000, 32_000, 31_500 * US).unwrap();
+        let product = 1_000_000 / 10;
+        assert_eq!(
+            step,
+            Step::Train {
+                window: product * 5 / 4,
+                rate: 1_250_000
+            }
+        );
+        assert!(jump.is_on());
+    }
+
+    #[test]
+    fn a_lossy_train_is_not_outdone() {
+        let step = train(&mut begun(None), 32_000, 16_000, 15_500 * US).unwrap();
+        assert_eq!(
+            step,
+            Step::Train {
+                window: 100_000,
+                rate: 1_000_000
+            }
+        );
+    }
+
+    #[test]
+    fn a_remembered_rate_is_replaced_by_what_its_flight_shows() {
+        let mut jump = Jump::new();
+        let first = jump.begin(RTT, Some(10_000_000));
+        let window = 500_000;
+        assert_eq!(
+            first,
+            Some(Step::Train {
+                window,
+                rate: 10_000_000
+            })
+        );
+        let step = train(&mut jump, window, window, 499_500 * US);
+        assert_eq!(step, Some(Step::Landed { rate: 1_000_000 }));
+        assert!(!jump.is_on() && jump.is_warm());
+    }
+
+    #[test]
+    fn short_paths_do_without() {
+        let mut jump = Jump::new();
+        assert_eq!(jump.begin(MS, Some(1_000_000)), None);
+        assert!(!jump.is_on() && !jump.is_warm());
+    }
+}
