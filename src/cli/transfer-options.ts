@@ -33,7 +33,8 @@ export interface TransferFlags {
   readonly perms?: boolean;
   readonly owner?: boolean;
   readonly follow?: boolean;
-  readonly controller?: "bbr" | "cubic";
+  readonly controller?: "bbr" | "cubic" | "ledbat";
+  readonly background?: boolean;
   readonly dryRun?: boolean;
   readonly manifest?: string;
   readonly receipt?: string;
@@ -57,6 +58,7 @@ const RESUME = { auto: Resume.AUTO, never: Resume.NEVER } as const;
 const TRANSPORT = { auto: Transport.AUTO, udp: Transport.UDP, tcp: Transport.TCP } as const;
 
 const SWITCH = ["on", "off"] as const;
+const CONTROLLERS = ["bbr", "cubic", "ledbat"] as const;
 
 const keys = <T extends object>(of: T) => Object.keys(of) as (keyof T & string)[];
 
@@ -149,8 +151,9 @@ function wireOptions(): Option[] {
     new Option("--chunk <size>", "64K to 1M, a power of two; default: chosen").argParser(parseChunk),
     new Option("--memory <size>", "buffers on each side; default: 256M").argParser(parseMemory),
     new Option("--controller <name>", "congestion control; default: chosen")
-      .choices(["bbr", "cubic"])
-      .argParser((text) => parseChoice(text, "--controller", ["bbr", "cubic"])),
+      .choices(CONTROLLERS)
+      .argParser((text) => parseChoice(text, "--controller", CONTROLLERS)),
+    new Option("--background", "give way to everybody else (--controller ledbat); over UDP only"),
     new Option("--trace <file>", "write what the path and the engine go through, for pb trace FILE"),
     new Option(
       "--progress-interval <time>",
@@ -230,6 +233,18 @@ export function protoOptions(flags: TransferFlags) {
   };
 }
 
+/** LEDBAT++ for what runs in the background. The kernel's TCP does not yield, so TCP lanes are refused there. */
+function controllerFor({ background, controller, transport }: TransferFlags) {
+  if (background !== true) return controller ?? "";
+  if (controller !== undefined && controller !== "ledbat") {
+    throw new PbError("usage", `--background: does not go with --controller ${controller}`);
+  }
+  if (transport === Transport.TCP) {
+    throw new PbError("usage", "--background: TCP lanes do not yield; leave out --transport tcp");
+  }
+  return "ledbat";
+}
+
 function wireFields(flags: TransferFlags) {
   return {
     transport: flags.transport ?? Transport.AUTO,
@@ -239,6 +254,6 @@ function wireFields(flags: TransferFlags) {
     lanes: flags.lanes ?? 0,
     chunkBytes: flags.chunk ?? 0,
     memoryBytes: BigInt(flags.memory ?? 0),
-    controller: flags.controller ?? "",
+    controller: controllerFor(flags),
   };
 }

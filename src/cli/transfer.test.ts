@@ -193,6 +193,21 @@ describe("what is asked", () => {
   });
 });
 
+describe("--background", () => {
+  test("chooses the controller that yields", async () => {
+    expect((await asked("cp", "a", "box:/", "--background")).options).toMatchObject({ controller: "ledbat" });
+  });
+
+  test.each([
+    ["--controller", "bbr"],
+    ["--transport", "tcp"],
+  ])("does not go with %s %s", async (...flags) => {
+    const { code, stderr } = await cli(["cp", "a", "box:/", "--background", ...flags], done());
+    expect(code).toBe(2);
+    expect(stderr).toContain("--background");
+  });
+});
+
 /** What every receipt has, whatever became of the transfer. */
 const FIELDS = [
   ...[

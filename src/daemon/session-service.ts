@@ -16,7 +16,7 @@ import { PbError } from "../model/error.ts";
 import type { Caller } from "../model/identity.ts";
 import { type PathHistory, pathKey } from "../native/path-memory.ts";
 import type { NativeEngine, NativeListener } from "../native/types.ts";
-import { MAX_LANES, optionsFromWire } from "../wire/options.ts";
+import { controllerOf, MAX_LANES } from "../wire/options.ts";
 import { callerOf } from "./caller.ts";
 import { farCopy, farReceive, farSend } from "./far-jobs.ts";
 import type { Keeper } from "./kept/keeper.ts";
@@ -141,15 +141,10 @@ function chooseSuite({ suites }: OpenRequest): number {
 
 /** The bounds of transfer options hold here too. */
 function optionsOf({ controller, limitBytesPerSecond }: OpenRequest) {
-  const wire = optionsFromWire(undefined);
-  if (controller !== "" && controller !== "bbr" && controller !== "cubic") {
-    throw new PbError("invalid_argument", `controller: "${controller}" is neither bbr nor cubic`);
-  }
   if (limitBytesPerSecond > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw new PbError("invalid_argument", `limit: ${limitBytesPerSecond} is too large`);
   }
-  const chosen: typeof wire.controller = controller;
-  return { controller: chosen, limitBytesPerSecond: Number(limitBytesPerSecond) };
+  return { controller: controllerOf(controller), limitBytesPerSecond: Number(limitBytesPerSecond) };
 }
 
 /** Unguessable, so that a datagram for no session costs nothing; never 0. */

@@ -26,7 +26,7 @@ export interface TransferOptions {
   readonly owner: boolean;
   readonly follow: boolean;
   /** "" : chosen. */
-  readonly controller: "" | "bbr" | "cubic";
+  readonly controller: "" | "bbr" | "cubic" | "ledbat";
 }
 
 export interface FilterRule {

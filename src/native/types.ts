@@ -27,7 +27,7 @@ export interface SessionOptions {
   readonly memoryBytes: number;
   /** What this side may send, bytes per second; 0: unlimited. */
   readonly limitBytesPerSecond: number;
-  readonly controller: "" | "bbr" | "cubic";
+  readonly controller: "" | "bbr" | "cubic" | "ledbat";
   /** Keep what the lanes go through, for `NativeSession.takeTrace`. */
   readonly trace?: boolean;
   /** What this side remembers of the path to the peer, for what it sends. */

@@ -124,9 +124,10 @@ function memoryBytes(value: bigint): number {
   return bounded("memory", safe("memory", value), { min: MIN_MEMORY_BYTES, max: Number.MAX_SAFE_INTEGER });
 }
 
-function controllerOf(text: string): TransferOptions["controller"] {
-  if (text === "" || text === "bbr" || text === "cubic") return text;
-  throw new PbError("invalid_argument", `controller: "${text}" is neither bbr nor cubic`, {
+/** The congestion controller by its name on the wire; "": chosen. */
+export function controllerOf(text: string): TransferOptions["controller"] {
+  if (text === "" || text === "bbr" || text === "cubic" || text === "ledbat") return text;
+  throw new PbError("invalid_argument", `controller: "${text}" is none of bbr, cubic, ledbat`, {
     peer: "controller",
   });
 }

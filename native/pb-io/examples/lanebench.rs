@@ -1,6 +1,6 @@
 //! Throughput of the transports alone: units from memory to a host that discards them, over loopback, one process.
 //!
-//! `lanebench [udp|tcp|auto] [sealed|clear|file] [--lanes N] [--seconds S] [--datagram BYTES] [--controller cubic|bbr]`
+//! `lanebench [udp|tcp|auto] [sealed|clear|file] [--lanes N] [--seconds S] [--datagram BYTES] [--controller cubic|bbr|ledbat]`
 //!
 //! Between two machines or network namespaces: `--serve ADDRESS:PORT` on one side (it takes one session and ends after
 //! `--seconds`), `--to ADDRESS:PORT` on the other, with the same other words. The keys are fixed: never for real data.
@@ -197,6 +197,7 @@ fn arguments() -> Arguments {
     let controller = match value("--controller").map(String::as_str) {
         Some("bbr") => ControllerKind::Bbr,
         Some("cubic") => ControllerKind::Cubic,
+        Some("ledbat") => ControllerKind::Ledbat,
         _ => ControllerKind::default(),
     };
     let options = LaneOptions {

@@ -90,9 +90,10 @@ pub fn lanes(options: &NativeSessionOptions) -> Result<LaneOptions, Failure> {
         "" => ControllerKind::default(),
         "bbr" => ControllerKind::Bbr,
         "cubic" => ControllerKind::Cubic,
+        "ledbat" => ControllerKind::Ledbat,
         other => {
             return Err(invalid(format!(
-                "unknown congestion controller \"{other}\": use bbr or cubic"
+                "unknown congestion controller \"{other}\": use bbr, cubic or ledbat"
             )));
         }
     };

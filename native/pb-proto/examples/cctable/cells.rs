@@ -23,6 +23,7 @@ pub fn all(kind: ControllerKind) -> Vec<Cell> {
     for (rate, label) in [(FAST, "100M"), (GIGA, "1G")] {
         for rtt in [10 * MS, 40 * MS, 100 * MS] {
             beside(&mut cells, kind, (rate, rtt), label);
+            visit(&mut cells, kind, (rate, rtt), label);
         }
     }
     cells
@@ -140,5 +141,28 @@ fn beside(cells: &mut Vec<Cell>, kind: ControllerKind, (rate, rtt): (u64, Nanos)
     for of in [0.5, 1.0, 4.0] {
         add("ours same", of, 2, [0, 0], None);
         add("ours later", of, 2, [0, 10], None);
+    }
+}
+
+/// A CUBIC flow that comes after 30 s and goes after 60 s: shares while it is there, but for its first ten seconds, and
+/// from 20 s after it has gone.
+fn visit(cells: &mut Vec<Cell>, kind: ControllerKind, (rate, rtt): (u64, Nanos), label: &str) {
+    for of in [0.5, 1.0, 4.0] {
+        let spans = [("alone", 20, 30), ("visited", 40, 60), ("again", 80, 90)];
+        for (name, from, to) in spans {
+            let mut cell = base(kind, rate, rtt, 100 * SECOND / rtt);
+            let scenario = &mut cell.scenario;
+            scenario.paths[0].queue = (rate as f64 * rtt as f64 / 1e9 * of) as u64;
+            let (begin, end) = (Instant(30 * SECOND), Some(Instant(60 * SECOND)));
+            scenario.rivals = vec![Rival {
+                kind: RivalKind::Cubic,
+                from: begin,
+                to: end,
+            }];
+            cell.from = Instant(from * SECOND);
+            scenario.stop_at = Some(Instant(to * SECOND));
+            cell.name = format!("visit {label} {}ms {name} {of}", rtt / MS);
+            cells.push(cell);
+        }
     }
 }

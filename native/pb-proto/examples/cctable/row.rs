@@ -90,8 +90,11 @@ pub fn over_seeds(cell: &Cell, seeds: u64) -> String {
 }
 
 /// The course of one run, ten lines a second of its first minute.
-pub fn trace(cell: &Cell) {
-    let outcome = play(&cell.scenario);
+pub fn trace(cell: &Cell, seed: u64) {
+    let outcome = play(&Scenario {
+        seed,
+        ..cell.scenario.clone()
+    });
     let rate = cell.scenario.paths[0].rate as f64;
     let mut before: Option<&Mark> = None;
     for mark in &outcome.marks {

@@ -77,6 +77,47 @@ impl Cubic {
         }
     }
 
+    /// After the first loss with a window of `window` bytes.
+    pub(super) fn after_loss(now: Instant, window: u64, datagram: u64) -> Cubic {
+        let mut cubic = Cubic::new(Start {
+            now,
+            datagram,
+            min_rtt: None,
+            rate: None,
+            seed: 0,
+        });
+        cubic.state.window = window;
+        cubic.reduce(now);
+        cubic.before = None;
+        cubic
+    }
+
+    /// Takes a loss; a reduction that follows leaves `part` of the window besides. True when there was one.
+    pub(super) fn reduce_further(&mut self, now: Instant, packet: &LostPacket, part: f64) -> bool {
+        let before = self.state.window;
+        self.on_lost(now, packet);
+        if self.state.window >= before {
+            return false;
+        }
+        self.state.window = ((self.state.window as f64 * part) as u64).max(self.min_window());
+        self.state.ssthresh = self.state.window;
+        self.state.w_max *= part;
+        true
+    }
+
+    /// The window is where it was before the last reduction, or would be if it had been used.
+    pub(super) fn is_past_maximum(&self, now: Instant) -> bool {
+        let epoch = self.state.epoch;
+        epoch.is_some_and(|epoch| now.since(epoch) as f64 / SECOND as f64 > self.state.k)
+    }
+
+    /// Nanoseconds that a reduction of the present window would take to be made up for.
+    pub(super) fn expected_epoch(&self) -> f64 {
+        let given_up = self.segments(self.state.window) * (1.0 - BETA);
+        let cubic = (given_up / C).cbrt() * SECOND as f64;
+        cubic.min(given_up / ALPHA * self.rtt as f64)
+    }
+
     fn min_window(&self) -> u64 {
         2 * self.datagram
     }

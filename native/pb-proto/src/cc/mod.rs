@@ -6,6 +6,7 @@ mod bbr;
 mod cubic;
 mod fixed;
 mod hystart;
+mod ledbat;
 
 /// Which controller a lane uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,6 +16,8 @@ pub enum ControllerKind {
     /// BBRv3 (draft-ietf-ccwg-bbr).
     #[default]
     Bbr,
+    /// LEDBAT++ (draft-irtf-iccrg-ledbat-plus-plus): gives way to everybody else.
+    Ledbat,
     /// A fixed rate in bytes per second, for private links. Loss does not slow it.
     Fixed(u64),
 }
@@ -145,6 +148,7 @@ pub fn start(kind: ControllerKind, start: Start) -> Box<dyn Controller> {
     match kind {
         ControllerKind::Cubic => Box::new(cubic::Cubic::new(start)),
         ControllerKind::Bbr => Box::new(bbr::Bbr::new(start)),
+        ControllerKind::Ledbat => Box::new(ledbat::Ledbat::new(start)),
         ControllerKind::Fixed(rate) => Box::new(fixed::Fixed::new(start, rate)),
     }
 }

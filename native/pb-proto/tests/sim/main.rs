@@ -1,6 +1,7 @@
 //! The lane over virtual networks: every unit arrives once and whole, no budget is exceeded, everything ends before
 //! its deadline. A failing seed can be run alone: `PB_SIM_SEED=123 cargo test --features sim --test sim random`.
 
+mod fair;
 mod goals;
 mod lanes;
 mod limits;

@@ -1,8 +1,8 @@
 //! Loss that the path has whatever one sends: what is lost while no queue stands, and while nothing is probed.
 
 use super::super::AckInfo;
+use super::coexist::{INSISTENT_THRESH, SATED_THRESH};
 use super::{Bbr, LOSS_THRESH, State};
-use crate::time::{MS, Nanos};
 
 /// Packets over which the floor is averaged: a few rounds of a fast path, and a floor of 0.1 % is still seen.
 const MEMORY_PACKETS: u64 = 4000;
@@ -13,9 +13,6 @@ const MOST: f64 = 0.15;
 /// Loss while probing is too much above this many times the floor and the draft's threshold together: losses come in
 /// bursts.
 const SPREAD: f64 = 1.5;
-/// A queue stands when the round trip is longer than the shortest by this part of it, and by this much.
-const QUEUE_PART: Nanos = 8;
-const QUEUE_FLOOR: Nanos = 2 * MS;
 
 /// Fading sums of bytes.
 #[derive(Debug, Default)]
@@ -44,21 +41,23 @@ impl Floor {
 }
 
 impl Bbr {
-    /// Somebody's packets wait at the bottleneck.
-    pub(super) fn is_queue_seen(&self, rtt: Nanos) -> bool {
-        let base = self.min_rtt.get().unwrap_or(rtt);
-        rtt > base + (base / QUEUE_PART).max(QUEUE_FLOOR)
-    }
-
     pub(super) fn update_floor(&mut self, ack: &AckInfo) {
-        if let Some(rtt) = ack.rtt {
-            self.queue_seen = self.is_queue_seen(rtt);
-        }
         let calm = matches!(self.state, State::Down | State::Cruise | State::Refill);
         if calm && !self.queue_seen && !self.model.is_settling() {
             self.floor.add(ack.acked, ack.lost, self.datagram);
-            self.model.loss_thresh = LOSS_THRESH + SPREAD * self.floor.part(self.datagram);
+            self.set_loss_thresh();
         }
+    }
+
+    /// Part of what is in flight whose loss is too much.
+    pub(super) fn set_loss_thresh(&mut self) {
+        self.model.loss_thresh = if !self.coexistence.insists() {
+            LOSS_THRESH + SPREAD * self.floor.part(self.datagram)
+        } else if self.is_above_half() {
+            SATED_THRESH
+        } else {
+            INSISTENT_THRESH
+        };
     }
 }
 

@@ -1,6 +1,7 @@
 //! BBRv3 (draft-ietf-ccwg-bbr-03): a model of the path's bandwidth, round trip and how much it holds without losing
 //! more than 5 %, probed in turns. Names follow the draft.
 
+mod coexist;
 mod control;
 mod filter;
 mod floor;
@@ -12,6 +13,7 @@ mod probe_rtt;
 use super::{AckInfo, Controller, LostPacket, RateSample, Start, initial_train, rate_of};
 use crate::rng::Rng;
 use crate::time::{Instant, MS, Nanos};
+use coexist::Coexistence;
 use control::Control;
 use floor::Floor;
 use jump::{Jump, Step};
@@ -50,6 +52,8 @@ enum State {
     Refill,
     Up,
     ProbeRtt,
+    /// The window is CUBIC's (coexist.rs).
+    Coexist,
 }
 
 impl State {
@@ -71,7 +75,7 @@ impl State {
             State::Drain => DRAIN_GAIN,
             State::Down => DOWN_GAIN,
             State::Up => UP_GAIN,
-            State::Cruise | State::Refill | State::ProbeRtt => 1.0,
+            State::Cruise | State::Refill | State::ProbeRtt | State::Coexist => 1.0,
         }
     }
 
@@ -93,6 +97,7 @@ pub struct Bbr {
     cycle: Cycle,
     min_rtt: MinRtt,
     floor: Floor,
+    coexistence: Coexistence,
     /// The newest round trip shows a queue.
     queue_seen: bool,
     control: Control,
@@ -114,6 +119,7 @@ impl Bbr {
             cycle: Cycle::default(),
             min_rtt: MinRtt::new(start.now),
             floor: Floor::default(),
+            coexistence: Coexistence::default(),
             queue_seen: false,
             control: Control::new(
                 window,
@@ -150,6 +156,7 @@ impl Bbr {
 
     fn update_model(&mut self, ack: &AckInfo, rs: &RateSample) {
         self.model.update_latest(ack, rs);
+        self.update_coexistence(ack);
         let probing = self.state.is_probing();
         self.model
             .update_congestion(rs, probing, self.control.window);
@@ -203,6 +210,9 @@ impl Controller for Bbr {
         self.control.on_sent(in_flight, self.datagram);
         let full = in_flight + self.datagram > self.control.window;
         self.jump.on_sent(now, bytes, in_flight, full);
+        if let Some(cubic) = &mut self.coexistence.cubic {
+            cubic.on_sent(now, bytes, in_flight, app_limited);
+        }
     }
 
     fn on_first_rtt(&mut self, now: Instant, rtt: Nanos) {
@@ -217,6 +227,9 @@ impl Controller for Bbr {
             self.update_model(ack, &rs);
         }
         self.ride_jump(ack);
+        if self.follow_cubic(ack) {
+            return;
+        }
         self.set_pacing_rate();
         if self.collapsed_at != Some(ack.now) {
             self.set_window(ack);
@@ -225,7 +238,7 @@ impl Controller for Bbr {
 
     fn on_lost(&mut self, now: Instant, packet: &LostPacket) {
         self.model.note_loss(packet.number);
-        if !self.cycle.samples {
+        if self.coexist_with_loss(now, packet) || !self.cycle.samples {
             return;
         }
         let lost = packet.lost_since;
@@ -236,8 +249,17 @@ impl Controller for Bbr {
         self.on_inflight_too_high(now, inflight, packet.app_limited);
     }
 
-    fn on_ecn_ce(&mut self, _: Instant, largest_acked: u64, _: u64) {
+    fn on_spurious_loss(&mut self) {
+        if let Some(cubic) = &mut self.coexistence.cubic {
+            cubic.on_spurious_loss();
+        }
+    }
+
+    fn on_ecn_ce(&mut self, now: Instant, largest_acked: u64, next_packet: u64) {
         self.model.note_mark(largest_acked);
+        if let Some(cubic) = &mut self.coexistence.cubic {
+            cubic.on_ecn_ce(now, largest_acked, next_packet);
+        }
     }
 
     /// Nothing came through: start again from a small window. The model is kept, so it grows back within few rounds.
@@ -245,10 +267,16 @@ impl Controller for Bbr {
         self.collapsed_at = Some(now);
         self.jump.stop();
         self.control.window = self.min_pipe();
+        if let Some(cubic) = &mut self.coexistence.cubic {
+            cubic.on_persistent_congestion(now);
+        }
     }
 
     fn set_datagram(&mut self, bytes: u64) {
         self.datagram = bytes;
+        if let Some(cubic) = &mut self.coexistence.cubic {
+            cubic.set_datagram(bytes);
+        }
         self.control.window = self.control.window.max(self.min_pipe());
     }
 
@@ -277,6 +305,7 @@ impl Controller for Bbr {
             State::Refill => "probe_bw_refill",
             State::Up => "probe_bw_up",
             State::ProbeRtt => "probe_rtt",
+            State::Coexist => "coexistence",
         }
     }
 }

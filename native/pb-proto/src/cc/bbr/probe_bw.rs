@@ -6,6 +6,8 @@ use crate::time::{Instant, Nanos, SECOND};
 
 /// Probes come at least as often as Reno would reach the same window, up to this many rounds.
 const RENO_ROUNDS: u64 = 63;
+/// Rounds of a cycle beside somebody who does not answer to loss, about as many as BBR version 1 takes.
+const INSISTENT_ROUNDS: u64 = 10;
 
 /// What the ACKs that come now were sent in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,7 +45,7 @@ impl Cycle {
 impl Bbr {
     /// BBRUpdateProbeBWCyclePhase.
     pub(super) fn update_cycle(&mut self, ack: &AckInfo, rs: &RateSample) {
-        if !self.model.full_bw_reached {
+        if !self.model.full_bw_reached || self.state == State::Coexist {
             return;
         }
         self.adapt_upper_bound(ack, rs);
@@ -57,7 +59,7 @@ impl Bbr {
         } else if state == State::Refill && round_start {
             self.cycle.samples = true;
             self.start_up(ack, rs);
-        } else if state == State::Up && self.is_time_to_go_down(rs) {
+        } else if state == State::Up && self.is_time_to_go_down(ack, rs) {
             self.start_down(ack);
         }
     }
@@ -104,6 +106,13 @@ impl Bbr {
         let waited = ack.now.since(self.cycle.started) > self.cycle.wait;
         let packets = self.bdp(1.0).min(self.control.window) / self.datagram.max(1);
         let rounds = self.model.round.saturating_sub(self.cycle.probed_round);
+        if self.coexistence.insists() {
+            if rounds < INSISTENT_ROUNDS {
+                return false;
+            }
+            self.start_refill();
+            return true;
+        }
         if !waited && rounds < packets.clamp(1, RENO_ROUNDS) {
             return false;
         }
@@ -112,12 +121,18 @@ impl Bbr {
     }
 
     fn is_time_to_cruise(&self, ack: &AckInfo) -> bool {
+        if self.coexistence.insists() && ack.now.since(self.cycle.started) > ack.smoothed_rtt {
+            return true;
+        }
         let bound = self.inflight_with_headroom().unwrap_or(u64::MAX);
         ack.in_flight <= bound && ack.in_flight <= self.inflight(1.0)
     }
 
     /// The probe is over when the rate does not grow any more, unless the window's bound is what holds it.
-    fn is_time_to_go_down(&mut self, rs: &RateSample) -> bool {
+    fn is_time_to_go_down(&mut self, ack: &AckInfo, rs: &RateSample) -> bool {
+        if self.coexistence.insists() && !self.is_below_half() {
+            return ack.now.since(self.cycle.started) > ack.smoothed_rtt;
+        }
         let held = self
             .model
             .inflight_hi

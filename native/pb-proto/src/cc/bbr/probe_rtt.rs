@@ -72,12 +72,9 @@ impl Bbr {
     /// BBRUpdateMinRTT and BBRCheckProbeRTT.
     pub(super) fn check_probe_rtt(&mut self, ack: &AckInfo, rs: &RateSample) {
         self.min_rtt.update(ack.now, ack.rtt);
-        if self.state != State::ProbeRtt && self.min_rtt.expired && !self.idle_restart {
-            self.enter(State::ProbeRtt);
-            self.control.save();
-            self.min_rtt.done_at = None;
-            self.cycle.stop_probing();
-            self.model.start_round();
+        let apart = matches!(self.state, State::ProbeRtt | State::Coexist);
+        if !apart && self.min_rtt.expired && !self.idle_restart {
+            self.enter_probe_rtt();
         }
         if self.state == State::ProbeRtt {
             self.sit_out(ack);
@@ -85,6 +82,14 @@ impl Bbr {
         if rs.delivered > 0 {
             self.idle_restart = false;
         }
+    }
+
+    pub(super) fn enter_probe_rtt(&mut self) {
+        self.enter(State::ProbeRtt);
+        self.control.save();
+        self.min_rtt.done_at = None;
+        self.cycle.stop_probing();
+        self.model.start_round();
     }
 
     fn sit_out(&mut self, ack: &AckInfo) {
@@ -107,7 +112,9 @@ impl Bbr {
         self.min_rtt.probe_at = now;
         self.control.restore();
         self.model.reset_lower_bounds();
-        if self.model.full_bw_reached {
+        if self.coexistence.cubic.is_some() {
+            self.resume_after_drain(now);
+        } else if self.model.full_bw_reached {
             self.resume_cruise(now);
         } else {
             self.enter(State::Startup);
