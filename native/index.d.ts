@@ -103,6 +103,7 @@ export interface NativeCheckpoint {
   done: Uint8Array
   flushBytes: number
   flushMs: number
+  nameTag: number
 }
 
 /** Why a session ended; nothing when it was closed from here. */

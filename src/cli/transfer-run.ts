@@ -102,7 +102,8 @@ function describeSources(sources: readonly Place[], name: (place: Place) => stri
 export function jobFields({ deadline, retries, keepHistory }: TransferFlags) {
   return {
     deadlineMs: BigInt(Math.ceil((deadline ?? 0) * 1_000)),
-    keepHistorySeconds: BigInt(Math.ceil(keepHistory ?? 0)),
+    // 0 would leave it to the service.
+    keepHistorySeconds: keepHistory === undefined ? 0n : BigInt(Math.max(1, Math.ceil(keepHistory))),
     ...(retries !== undefined && { retries }),
   };
 }

@@ -65,12 +65,14 @@ export async function* farReceive(
           perms,
           owner,
         },
-        checkpoint: kept?.checkpoint,
+        kept: kept && { checkpoint: kept.checkpoint, jobId: request.jobId },
         onProgress: () => {},
         signal: both,
       });
       events.ready();
-      return await half.done;
+      const result = await half.done;
+      if (result.state === "done" || result.state === "partial") await kept?.tidy();
+      return result;
     } finally {
       // What ended well is kept until the client says that it knows (Close).
       await kept?.leave({ discard: isOver(both) });
@@ -206,6 +208,7 @@ export async function* farCopy(
   try {
     for await (const event of runTransfer(asked, tools, signal)) {
       if (event.event.case === "receipt") over = ["done", "partial"].includes(event.event.value.state);
+      if (over) await kept?.tidy();
       yield event;
     }
   } catch (error) {

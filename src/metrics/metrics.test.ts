@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { type StartResponse, StartResponseSchema } from "../gen/packetboat/v1/transfer_pb.ts";
+import type { CheckpointStats } from "../model/checkpoint.ts";
 import { Metrics } from "./metrics.ts";
 
 const event = (init: MessageInitShape<typeof StartResponseSchema>["event"]): StartResponse =>
@@ -48,6 +49,17 @@ describe("Metrics", () => {
     });
     const { durations } = metrics.snapshot();
     expect(durations.map(({ jobs }) => jobs)).toEqual([0, 0, 1, 1, 1, 1, 1, 1]);
+  });
+
+  it("shows how the checkpoints of running jobs keep up", () => {
+    const metrics = new Metrics();
+    const stats = { queuedBatches: 2 } as CheckpointStats;
+    const stop = metrics.watchCheckpoint(() => stats);
+    const stopOther = metrics.watchCheckpoint(() => undefined);
+    expect(metrics.snapshot().checkpoints).toEqual([stats]);
+    stop();
+    stopOther();
+    expect(metrics.snapshot().checkpoints).toEqual([]);
   });
 
   it("counts running jobs, and those that end without a receipt as failed", async () => {

@@ -29,7 +29,7 @@ afterEach(async () => {
   await rm(scratch, { recursive: true, force: true });
 });
 
-const NOTHING = { parts: [], done: new Uint8Array(), flushBytes: 65_536, flushMs: 20 };
+const NOTHING = { parts: [], done: new Uint8Array(), flushBytes: 65_536, flushMs: 20, nameTag: 7 };
 
 interface Run {
   readonly known?: Pick<ReceiveCheckpoint, "parts" | "done">;
@@ -114,6 +114,7 @@ test("a pause leaves a part, and the next run goes on with it", async () => {
   const [part] = merged(paused.batches);
   expect(part).toMatchObject({ target: "large", size: SIZE, chunkBytes: 65_536 });
   expect(await readdir(join(scratch, "b"))).toContain(Buffer.from(part?.temporary ?? []).toString());
+  expect(Buffer.from(part?.temporary ?? []).toString()).toMatch(/^\.pb-7-[0-9a-f]+\.part$/);
   const { results, batches } = await run({
     known: { parts: merged(paused.batches), done: new Uint8Array() },
   });

@@ -9,8 +9,9 @@ export function nativeCheckpoint({
   done,
   flushBytes,
   flushMs,
+  nameTag,
 }: ReceiveCheckpoint): Addon.NativeCheckpoint {
-  return { parts: parts.map(nativePart), done, flushBytes, flushMs };
+  return { parts: parts.map(nativePart), done, flushBytes, flushMs, nameTag };
 }
 
 export function nativePart(part: PartRecord): Addon.NativePart {

@@ -176,6 +176,8 @@ export interface ReceiveCheckpoint {
   readonly flushBytes: number;
   /** And time; usually 1,000. */
   readonly flushMs: number;
+  /** 32 bits. In the names of what has no final name yet, `.pb-TAG-N.part` (hex): those of a job are the same in every run. */
+  readonly nameTag: number;
   /**
    * One at a time: the next comes after `ReceiveJob.confirm`. What happens meanwhile is gathered into it. A batch that can't be
    * recorded: `abort`.

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { FarKeeping, PeerSession } from "../backend/backend.ts";
+import type { Overwrite } from "../model/transfer.ts";
 import type { NativeSession, ReceiveJobOptions, SendJobOptions, SessionOptions } from "../native/types.ts";
 import type { Outcome } from "./receipt.ts";
 import type { Reporter } from "./report.ts";
@@ -71,18 +72,28 @@ export function farKeeping({ request, attempt }: Pick<RunContext, "request" | "a
   return resumable ? { jobId, resume: resume || attempt > 1 } : { jobId: "", resume: false };
 }
 
+/**
+ * A move that goes on sends what looks the same and is not known to be durable: a run that was killed may just have placed it, and
+ * a source that is skipped stays.
+ */
+export function overwriteOf({ request, attempt }: Pick<RunContext, "request" | "attempt">): Overwrite {
+  const { overwrite } = request.options;
+  const goesOn = request.resume === true || attempt > 1;
+  return request.move && goesOn && overwrite === "if-different" ? "always" : overwrite;
+}
+
 export function receiveOptions(
-  request: ResolvedRequest,
+  { request, attempt }: Pick<RunContext, "request" | "attempt">,
   options: { readonly job: number; readonly manifest: boolean },
 ): Omit<ReceiveJobOptions, "onProgress"> {
   const { destination, targets, manifestFile } = request;
-  const { overwrite, fsync, perms, owner } = request.options;
+  const { fsync, perms, owner } = request.options;
   return {
     job: options.job,
     root: rootOf(destination),
     base: targets.base,
     exactName: targets.exactName,
-    overwrite,
+    overwrite: overwriteOf({ request, attempt }),
     fsync,
     perms,
     owner,

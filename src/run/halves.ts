@@ -1,4 +1,3 @@
-import type { Checkpoint } from "../model/checkpoint.ts";
 import { PbError } from "../model/error.ts";
 import type {
   JobProgress,
@@ -11,7 +10,7 @@ import type {
 import { abortError, onAbort, throwIfAborted } from "./abort.ts";
 import { pipeOf, sendOptions } from "./context.ts";
 import { type Fed, type FeedReport, feed, pipeEntry } from "./feed.ts";
-import { receiveKept } from "./keep.ts";
+import { type Kept, receiveKept } from "./keep.ts";
 import { pruneFolders } from "./prune.ts";
 import { isLoss } from "./report.ts";
 import { nativeRoots, type ResolvedRequest } from "./request.ts";
@@ -123,13 +122,13 @@ export function startReceiveHalf(options: {
   readonly receive: Omit<ReceiveJobOptions, "onProgress">;
   readonly onProgress: (progress: JobProgress) => void;
   /** What the job is to remember; the caller closes it when `done` is settled. */
-  readonly checkpoint?: Checkpoint | undefined;
+  readonly kept?: Kept | undefined;
   readonly signal: AbortSignal;
 }): ReceiveHalf {
-  const { session, receive, onProgress, checkpoint, signal } = options;
+  const { session, receive, onProgress, kept, signal } = options;
   throwIfAborted(signal);
-  const done = checkpoint
-    ? keptHalf(receiveKept(session, { ...receive, onProgress }, checkpoint), signal)
+  const done = kept
+    ? keptHalf(receiveKept(session, { ...receive, onProgress }, kept), signal)
     : settled(session.receive({ ...receive, onProgress }), signal);
   // Whoever waits for it may come later.
   done.catch(() => undefined);

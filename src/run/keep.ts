@@ -4,6 +4,7 @@ import type { Checkpoint, CheckpointBatch } from "../model/checkpoint.ts";
 import { PbError } from "../model/error.ts";
 import type { JobResult, NativeSession, ReceiveJob, ReceiveJobOptions } from "../native/types.ts";
 import type { RunContext } from "./context.ts";
+import { nameTag } from "./strays.ts";
 
 /**
  * What may be lost by a crash of either side, and is sent again: 64 MiB or a second of a job, whichever is first
@@ -11,6 +12,12 @@ import type { RunContext } from "./context.ts";
  */
 const FLUSH_BYTES = 64 * 1024 * 1024;
 const FLUSH_MS = 1_000;
+
+/** A checkpoint and whose it is. */
+export interface Kept {
+  readonly checkpoint: Checkpoint;
+  readonly jobId: string;
+}
 
 /** What is kept of the transfer where this process receives it; undefined where nothing is. */
 export async function openKept({ tools, request, reporter }: RunContext): Promise<Checkpoint | undefined> {
@@ -33,7 +40,7 @@ export async function endKept(checkpoint: Checkpoint | undefined, { state }: Job
 export function receiveKept(
   session: Pick<NativeSession, "receive">,
   options: ReceiveJobOptions,
-  checkpoint: Checkpoint,
+  { checkpoint, jobId }: Kept,
 ): { readonly job: ReceiveJob; readonly failure: () => PbError | undefined } {
   let failure: PbError | undefined;
   const onBatch = (batch: CheckpointBatch) => {
@@ -51,7 +58,7 @@ export function receiveKept(
   const { parts, done } = checkpoint.recovered;
   const job = session.receive({
     ...options,
-    checkpoint: { parts, done, flushBytes: FLUSH_BYTES, flushMs: FLUSH_MS, onBatch },
+    checkpoint: { parts, done, flushBytes: FLUSH_BYTES, flushMs: FLUSH_MS, nameTag: nameTag(jobId), onBatch },
   });
   return { job, failure: () => failure };
 }

@@ -45,7 +45,6 @@ function counts(receipt: Receipt): Record<string, unknown> {
     resumedBytes: Number(receipt.resumedBytes),
     resumedFiles: Number(receipt.resumedFiles),
     redoneFiles: Number(receipt.redoneFiles),
-    redone: receipt.redone.map(({ path, reason }) => ({ path: pathText(path), reason })),
     attempts: receipt.attempts,
   };
 }

@@ -54,6 +54,34 @@ function running(more: Partial<Progress> = {}): Progress {
 const frame = (columns: number, more: Partial<Progress> = {}, head = heading) =>
   frameLines({ heading: head, progress: running(more), elapsedSeconds: 11.2, columns, colors });
 
+describe("between two attempts", () => {
+  const waiting = { waitingFor: "box\u001b", retry: 3, retryInMs: 3_400n };
+
+  test("the live block says who is waited for, and nothing of a network", () => {
+    const lines = frame(80, waiting);
+    expect(lines.at(-1)).toBe("waiting for box\\x1b: retry 3 in 4 s");
+    expect(lines.join("\n")).not.toContain("network");
+    expect(frame(80, { ...waiting, retryInMs: 0n }).at(-1)).toContain("retry 3 now");
+  });
+
+  test("so does a line of a log", () => {
+    expect(plainLine(heading, running(waiting))).toMatch(/errors; waiting for box\\x1b: retry 3 in 4 s$/);
+  });
+});
+
+test("the summary of a transfer that went on", () => {
+  const receipt = create(ReceiptSchema, {
+    state: "done",
+    resumedBytes: BigInt(GIB),
+    resumedFiles: 3n,
+    redoneFiles: 1n,
+    attempts: 2,
+  });
+  expect(summaryLines(receipt, { columns: 120, colors })).toContain(
+    "resumed   1.00 GiB not sent again, of 3 files   1 file begun anew: changed meanwhile   2 attempts",
+  );
+});
+
 describe("the live block", () => {
   test("at 80 columns", () => {
     expect(frame(80)).toEqual([

@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { PbError } from "../../model/error.ts";
 import { rootOf } from "../../run/request.ts";
+import { removeStrays } from "../../run/strays.ts";
 import { keptIn } from "../kept/checkpoint.ts";
 import type { JobDeps } from "./deps.ts";
 import type { StoredJob } from "./store.ts";
@@ -23,8 +24,16 @@ export async function discardKept(deps: Deps, job: StoredJob, signal: AbortSigna
     const { path: base, exactName } = state.begun.target;
     const root = rootOf({ backend, path: base, label: record.destination });
     if (parts.length > 0) await deps.engine.removeParts({ root, base, exactName, parts });
+    if (mayHaveStrays(job)) {
+      await removeStrays({ backend, target: state.begun.target, jobId: record.id, signal });
+    }
   }
   await rm(checkpointFolder(deps, record.id), { recursive: true, force: true });
+}
+
+/** Was a run killed where it received? */
+export function mayHaveStrays({ status, state }: StoredJob): boolean {
+  return status === "interrupted" || state.strays === true;
 }
 
 export function checkpointFolder({ store }: Pick<Deps, "store">, id: string): string {

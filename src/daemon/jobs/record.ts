@@ -42,6 +42,8 @@ export interface StateRecord {
   readonly changedAt: string;
   /** Set by the first run that began. */
   readonly begun?: Begun;
+  /** A run was killed where it received: it may have left temporary names that no checkpoint knows. */
+  readonly strays?: boolean;
   readonly progress?: Progress;
   readonly error?: ErrorInfo;
 }
@@ -88,7 +90,7 @@ export function writeState({ progress, error, ...rest }: StateRecord): string {
 
 /** @throws PbError `unsupported_version`, `corrupt_checkpoint` naming the file */
 export function readState(content: string, file: string): StateRecord {
-  const { progress, error, state, run, changedAt, begun } = parse(content, file);
+  const { progress, error, state, run, changedAt, begun, strays } = parse(content, file);
   const known = JOB_STATES.find((each) => each === state);
   if (!known || !Number.isSafeInteger(run) || typeof changedAt !== "string") throw damaged(file);
   const lenient = { ignoreUnknownFields: true };
@@ -97,6 +99,7 @@ export function readState(content: string, file: string): StateRecord {
       state: known,
       run: run as number,
       changedAt,
+      ...(strays === true && { strays }),
       ...(begun !== undefined && { begun: readBegun(begun, file) }),
       ...(progress !== undefined && { progress: fromJson(ProgressSchema, progress as JsonValue, lenient) }),
       ...(error !== undefined && { error: fromJson(ErrorInfoSchema, error as JsonValue, lenient) }),

@@ -12,6 +12,7 @@ import {
 } from "../../gen/packetboat/v1/transfer_pb.ts";
 import { PbError } from "../../model/error.ts";
 import { DEFAULT_RETRIES, type RetryPolicy } from "../../run/retry-policy.ts";
+import { removeStrays } from "../../run/strays.ts";
 import { type RunTools, runTransfer, type TransferRequest } from "../../run/transfer.ts";
 import { errorToWire } from "../../wire/error.ts";
 import { optionsFromWire } from "../../wire/options.ts";
@@ -19,7 +20,7 @@ import { createCleanup } from "../cleanup.ts";
 import { hostId } from "../host-id.ts";
 import { bindingOf } from "../kept/checkpoint.ts";
 import type { JobDeps } from "./deps.ts";
-import { checkpointFolder, discardKept } from "./discard.ts";
+import { checkpointFolder, discardKept, mayHaveStrays } from "./discard.ts";
 import { endpointsOf } from "./endpoints.ts";
 import { DEFAULT_KEEP_MS, expireJobs } from "./history.ts";
 import { LiveJob } from "./live.ts";
@@ -52,11 +53,13 @@ class JobRun {
   /** Which run of the job this is. */
   #run = 0;
   #begun: Begun | undefined;
+  #strays: boolean;
 
   constructor(deps: JobDeps, opened: OpenedJob, signal: AbortSignal) {
     this.#deps = deps;
     this.#opened = opened;
     this.#begun = opened.job.state.begun;
+    this.#strays = mayHaveStrays(opened.job);
     this.#live = new LiveJob(opened.job.record.id);
     this.#signal = AbortSignal.any([signal, this.#live.signal]);
   }
@@ -185,6 +188,7 @@ class JobRun {
       receipt.errors = receipt.errors.filter(({ code }) => code !== "aborted");
     }
     if (state === "cancelled") await this.#discard();
+    if (state === "done" || state === "partial") await this.#removeStrays();
     await store.setReceipt(this.#live.id, receipt);
     const [error] = receipt.errors;
     await this.#record(state, state === "failed" && error ? { error } : {});
@@ -201,6 +205,16 @@ class JobRun {
     return this.#live.intent === "cancel" || !resumable ? "cancelled" : "paused";
   }
 
+  /** Those of a destination elsewhere are the server's. */
+  async #removeStrays(): Promise<void> {
+    const { id, request } = this.#opened.job.record;
+    if (!this.#strays || !this.#begun || request.destination?.remote !== "") return;
+    const signal = this.#signal;
+    const backend = await this.#deps.backends.open("", signal);
+    await removeStrays({ backend, target: this.#begun.target, jobId: id, signal });
+    this.#strays = false;
+  }
+
   /** What can't be removed now is told, and can be tried again with `pb jobs forget`. */
   async #discard(): Promise<void> {
     const job = await this.#deps.store.read(this.#live.id);
@@ -214,6 +228,7 @@ class JobRun {
       run: this.#run,
       changedAt: new Date().toISOString(),
       ...(this.#begun && { begun: this.#begun }),
+      ...(this.#strays && { strays: true }),
       ...(progress && { progress }),
       ...more,
     });

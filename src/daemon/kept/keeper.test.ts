@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Checkpoint, PartRecord, RecoveredCheckpoint } from "../../model/checkpoint.ts";
 import type { Caller } from "../../model/identity.ts";
-import { Keeper } from "./keeper.ts";
+import { Keeper, type KeeperOptions } from "./keeper.ts";
 
 let top: string;
 let count = 0;
@@ -29,7 +29,7 @@ function newKeeper(known: readonly Caller[] = [ann, bob]) {
   const folder = join(top, `state${count}`, "checkpoints");
   const removed: string[] = [];
   const clock = { nowMs: Date.now() };
-  const keeper = new Keeper({
+  const options: KeeperOptions = {
     folder,
     checkpoints: {
       async open({ directory, binding }) {
@@ -46,14 +46,19 @@ function newKeeper(known: readonly Caller[] = [ann, bob]) {
     removeParts: async ({ clientId }, { path }, parts) => {
       removed.push(...parts.map((each) => `${clientId} ${path} ${each.target}`));
     },
+    removeStrays: async ({ clientId }, { path }) => {
+      removed.push(`${clientId} ${path} strays`);
+    },
     client: async (id) => {
       const caller = [ann, bob].find(({ clientId }) => clientId === id);
       return caller && { caller, revoked: !known.includes(caller) };
     },
     keepMs: 30 * DAY_MS,
     now: () => clock.nowMs,
-  });
-  return { keeper, folder, removed, clock };
+  };
+  /** Another server's, after the one before was killed. */
+  const again = () => new Keeper(options);
+  return { keeper: again(), folder, removed, clock, again };
 }
 
 const entering = (jobId = JOB, resume = true) => ({ jobId, resume, target });
@@ -97,6 +102,23 @@ describe("what a server keeps of jobs", () => {
     expect((await keeper.list(ann)).map(({ live }) => live)).toEqual([true]);
     await second.leave({ discard: false });
     expect((await keeper.list(ann)).map(({ live }) => live)).toEqual([false]);
+  });
+
+  it("what a killed run left without a record goes when the job ends well, or is discarded", async () => {
+    const { keeper, removed, again } = newKeeper();
+    await (await keeper.enter(ann, entering())).tidy();
+    expect(removed).toEqual([]);
+    const after = again();
+    const second = await after.enter(ann, entering());
+    await second.leave({ discard: false });
+    const third = await after.enter(ann, entering());
+    await third.tidy();
+    expect(removed).toEqual(["ann in strays"]);
+    await third.leave({ discard: true });
+    expect(removed).toEqual(["ann in strays", "ann in big"]);
+    await after.enter(ann, entering(OTHER));
+    expect(await again().discard(ann, OTHER)).toBe(true);
+    expect(removed.slice(2)).toEqual(["ann in big", "ann in strays"]);
   });
 
   it("is discarded before a run that begins afresh, parts first", async () => {

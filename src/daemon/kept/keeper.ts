@@ -28,6 +28,8 @@ export interface KeeperOptions {
   readonly checkpoints: Checkpoints;
   /** Removes the files of parts below a target of this caller's; what is not there is gone already. */
   readonly removeParts: (caller: Caller, target: Target, parts: readonly PartRecord[]) => Promise<void>;
+  /** Removes what a killed run of a job left there without a record. */
+  readonly removeStrays: (caller: Caller, target: Target, jobId: string) => Promise<void>;
   readonly client: (id: string) => Promise<KnownClient | undefined>;
   /** What is not taken up again for so long is removed. */
   readonly keepMs: number;
@@ -55,6 +57,8 @@ export interface Entered {
   readonly checkpoint: Checkpoint;
   /** Aborted when the job is to stop: another run of it came, or its owner cancels it. */
   readonly signal: AbortSignal;
+  /** The job has ended well: what killed runs of it left is removed. */
+  tidy(): Promise<void>;
   /** Idempotent. The checkpoint is closed; with `discard` it goes, and the parts that it knows. */
   leave(options: { readonly discard: boolean }): Promise<void>;
 }
@@ -63,6 +67,15 @@ interface Live {
   readonly stop: AbortController;
   readonly left: Promise<void>;
   checkpoint: Checkpoint | undefined;
+  /** A run was killed with the server: it may have left what no checkpoint knows. */
+  strays: boolean;
+}
+
+/** What is beside a checkpoint. */
+interface Sidecar extends Target {
+  /** A run is at work, or went with the server. */
+  readonly open: boolean;
+  readonly strays: boolean;
 }
 
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -88,7 +101,7 @@ export class Keeper {
     const left = new Promise<void>((resolve) => {
       markLeft = resolve;
     });
-    const live: Live = { stop: new AbortController(), left, checkpoint: undefined };
+    const live: Live = { stop: new AbortController(), left, checkpoint: undefined, strays: false };
     const key = keyOf(caller, jobId);
     this.#live.set(key, live);
     const gone = () => {
@@ -97,17 +110,22 @@ export class Keeper {
     };
     try {
       if (!resume) await this.#discard(caller, jobId);
-      live.checkpoint = await this.#open(caller, entering);
+      live.strays = await this.#hasStrays(caller, jobId);
+      live.checkpoint = await this.#open(caller, entering, live.strays);
     } catch (cause) {
       gone();
       throw cause;
     }
     let leaving: Promise<void> | undefined;
     const leave = ({ discard }: { readonly discard: boolean }) => {
-      leaving ??= this.#leave(caller, { jobId, live, discard }).finally(gone);
+      leaving ??= this.#leave(caller, { entering, live, discard }).finally(gone);
       return leaving;
     };
-    return { checkpoint: live.checkpoint, signal: live.stop.signal, leave };
+    const tidy = async () => {
+      if (live.strays) await this.#options.removeStrays(caller, entering.target, jobId);
+      live.strays = false;
+    };
+    return { checkpoint: live.checkpoint, signal: live.stop.signal, tidy, leave };
   }
 
   /** Newest first. */
@@ -123,7 +141,7 @@ export class Keeper {
       const live = this.#live.get(keyOf(caller, id));
       kept.push({
         id,
-        target: targetIn(text),
+        target: sidecarIn(text),
         live: live !== undefined,
         changedAtMs: found.mtimeMs,
         stats: live?.checkpoint?.stats(),
@@ -167,7 +185,13 @@ export class Keeper {
     }
   }
 
-  async #open(caller: Caller, { jobId, target }: Entering): Promise<Checkpoint> {
+  async #hasStrays(caller: Caller, jobId: string): Promise<boolean> {
+    const text = await readText(this.#file(caller, jobId)).catch(() => undefined);
+    const { open, strays } = sidecarIn(text);
+    return open || strays;
+  }
+
+  async #open(caller: Caller, { jobId, target }: Entering, strays: boolean): Promise<Checkpoint> {
     const { folder, checkpoints } = this.#options;
     await ensurePrivateFolder(join(folder, caller.clientId));
     await this.#makeRoom(caller, jobId);
@@ -180,7 +204,7 @@ export class Keeper {
       return open();
     });
     try {
-      await replaceFile(this.#file(caller, jobId), `${JSON.stringify(target)}\n`);
+      await this.#note(caller, jobId, { ...target, open: true, strays });
     } catch (cause) {
       await checkpoint.close();
       throw cause;
@@ -190,11 +214,17 @@ export class Keeper {
 
   async #leave(
     caller: Caller,
-    { jobId, live, discard }: { jobId: string; live: Live; discard: boolean },
+    { entering, live, discard }: { entering: Entering; live: Live; discard: boolean },
   ): Promise<void> {
+    const { jobId, target } = entering;
     await live.checkpoint?.close();
+    await this.#note(caller, jobId, { ...target, open: false, strays: live.strays });
     if (discard) await this.#discard(caller, jobId);
     else await stamp(this.#file(caller, jobId), new Date((this.#options.now ?? Date.now)()));
+  }
+
+  async #note(caller: Caller, jobId: string, sidecar: Sidecar): Promise<void> {
+    await replaceFile(this.#file(caller, jobId), `${JSON.stringify(sidecar)}\n`);
   }
 
   async #stop(caller: Caller, jobId: string, reason: PbError): Promise<void> {
@@ -207,14 +237,16 @@ export class Keeper {
 
   /** The parts first: as long as one may be there, so is what knows of it. */
   async #discard(caller: Caller, jobId: string): Promise<boolean> {
-    const { folder, checkpoints, removeParts } = this.#options;
+    const { folder, checkpoints, removeParts, removeStrays } = this.#options;
     const file = this.#file(caller, jobId);
     const directory = join(folder, caller.clientId, jobId);
     const text = await readText(file).catch(() => undefined);
     const there = await stat(directory).catch(() => undefined);
     if (there && text !== undefined) {
       const { parts } = (await keptIn(checkpoints, directory)) ?? { parts: [] };
-      if (parts.length > 0) await removeParts(caller, targetIn(text), parts);
+      const { open, strays, ...target } = sidecarIn(text);
+      if (parts.length > 0) await removeParts(caller, target, parts);
+      if (open || strays) await removeStrays(caller, target, jobId);
     }
     try {
       await rm(directory, { recursive: true, force: true });
@@ -256,12 +288,19 @@ function demandId(jobId: string): void {
   if (!ID.test(jobId)) throw new PbError("invalid_argument", "a job's id is a UUID, in lower case");
 }
 
-function targetIn(text: string): Target {
+function sidecarIn(text: string | undefined): Sidecar {
   try {
-    const { path, exactName } = JSON.parse(text) as { path?: unknown; exactName?: unknown };
-    return { path: typeof path === "string" ? path : "", exactName: exactName === true };
+    const { path, exactName, open, strays } = JSON.parse(text ?? "") as Partial<
+      Record<keyof Sidecar, unknown>
+    >;
+    return {
+      path: typeof path === "string" ? path : "",
+      exactName: exactName === true,
+      open: open === true,
+      strays: strays === true,
+    };
   } catch {
-    return { path: "", exactName: false };
+    return { path: "", exactName: false, open: false, strays: false };
   }
 }
 

@@ -18,12 +18,12 @@ export const rootToRoot: Strategy = async (context) => {
     reporter.watchLanes(() => sender.samples());
     const stop = new AbortController();
     const both = AbortSignal.any([signal, stop.signal]);
-    const receive = receiveOptions(request, { job: JOB, manifest: false });
+    const receive = receiveOptions(context, { job: JOB, manifest: false });
     await using checkpoint = await openKept(context);
     const received = startReceiveHalf({
       session: receiver,
       receive,
-      checkpoint,
+      kept: checkpoint && { checkpoint, jobId: request.jobId },
       onProgress: () => {},
       signal: both,
     });

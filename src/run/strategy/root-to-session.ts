@@ -1,5 +1,5 @@
 import type { PeerSession, SessionPeer } from "../../backend/backend.ts";
-import { farKeeping, type RunContext, reportSession, type Strategy } from "../context.ts";
+import { farKeeping, overwriteOf, type RunContext, reportSession, type Strategy } from "../context.ts";
 import { openOptions } from "../early.ts";
 import { concludeFar, type FarCall, watchFar } from "../far.ts";
 import { refuseLost, runSendHalf } from "../halves.ts";
@@ -27,7 +27,7 @@ export const rootToSession: Strategy = async (context) => {
         destination: request.targets.base,
         exactName: request.targets.exactName,
         ...farKeeping(context),
-        options: request.options,
+        options: { ...request.options, overwrite: overwriteOf(context) },
         signal: farSignal,
       }),
       { reporter: context.reporter, trace: context.trace, peer: peer.name, signal: farSignal },

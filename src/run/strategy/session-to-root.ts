@@ -46,8 +46,8 @@ async function receive(context: RunContext, { peer, opened, stop }: Open): Promi
   await using checkpoint = await openKept(context);
   const half = startReceiveHalf({
     session,
-    checkpoint,
-    receive: receiveOptions(request, { job: JOB, manifest: true }),
+    kept: checkpoint && { checkpoint, jobId: request.jobId },
+    receive: receiveOptions(context, { job: JOB, manifest: true }),
     onProgress: reporter.job.bind(reporter, JOB),
     signal: both,
   });

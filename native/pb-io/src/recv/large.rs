@@ -54,7 +54,7 @@ impl RecvJob {
             .parent(self.place(&meta.path))
             .map_err(|e| (e.code, e.to_string()))?;
         let os = |e| self.os_text(meta, "create", e);
-        let (temp, file) = Temp::file(folder, name).map_err(os)?;
+        let (temp, file) = Temp::file(folder, self.name_tag, name).map_err(os)?;
         if size != UNKNOWN_SIZE
             && let Err(e) = rustix::fs::ftruncate(&file, size)
         {

@@ -104,6 +104,8 @@ pub struct RecvJob {
     held_open: Arc<()>,
     gate: gate::Gate,
     checkpoint: Option<durable::Checkpoint>,
+    /// Of the checkpoint; in temporary names.
+    name_tag: Option<u32>,
     /// Finished entries that wait for the committer, each perhaps with a descriptor.
     depth: usize,
 }
@@ -175,6 +177,7 @@ impl RecvJob {
         } = open_base(&options)?;
         let fresh = options.stream.is_some() || policy::is_fresh(&base, &name);
         let dense = options.stream.is_some();
+        let name_tag = checkpoint.as_ref().and_then(|c| c.name_tag);
         let checkpoint = checkpoint
             .filter(|_| options.stream.is_none())
             .map(durable::Checkpoint::new);
@@ -204,6 +207,7 @@ impl RecvJob {
             held_open: Arc::new(()),
             gate: gate::Gate::default(),
             checkpoint,
+            name_tag,
             depth: gate::share_of_descriptors(commit::GROUP),
             options,
         });

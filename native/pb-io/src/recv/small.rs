@@ -57,7 +57,7 @@ impl RecvJob {
         meta: &Meta,
         content: &[u8],
     ) -> Result<Temp, Errno> {
-        let (temp, mut file) = Temp::file(folder, name)?;
+        let (temp, mut file) = Temp::file(folder, self.name_tag, name)?;
         let written = file
             .write_all(content)
             .map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))
@@ -128,7 +128,7 @@ impl RecvJob {
         meta: &Meta,
         target: &[u8],
     ) -> Result<Temp, Errno> {
-        let temp = Temp::link(folder, name, target)?;
+        let temp = Temp::link(folder, self.name_tag, name, target)?;
         let owned = match self.options.owner {
             true => attr::set_owner_at(temp.folder(), temp.temporary(), meta.uid, meta.gid),
             false => Ok(()),

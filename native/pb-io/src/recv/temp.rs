@@ -21,20 +21,26 @@ pub(super) struct Temp {
     name: Vec<u8>,
 }
 
-/// `.pb-`, what the process and its count say, `.part`: never longer than 40 bytes, so no name gets too long by it.
-fn temporary_name() -> Vec<u8> {
+/// `.pb-`, whose it is, a count, `.part`: never longer than 40 bytes, so no name gets too long by it. Names with the tag of a
+/// job are that job's in whatever run: those that a killed one left can be told from another's.
+fn temporary_name(tag: Option<u32>) -> Vec<u8> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let n = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!(".pb-{:x}-{n:x}.part", std::process::id()).into_bytes()
+    let whose = tag.unwrap_or_else(std::process::id);
+    format!(".pb-{whose:x}-{n:x}.part").into_bytes()
 }
 
 impl Temp {
     /// Makes an empty file that only its owner can read until it is published.
-    pub fn file(folder: Arc<OwnedFd>, name: &[u8]) -> Result<(Temp, File), Errno> {
+    pub fn file(
+        folder: Arc<OwnedFd>,
+        tag: Option<u32>,
+        name: &[u8],
+    ) -> Result<(Temp, File), Errno> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         loop {
-            let temporary = temporary_name();
+            let temporary = temporary_name(tag);
             match openat(
                 &folder,
                 temporary.as_slice(),
@@ -69,9 +75,14 @@ impl Temp {
     }
 
     /// Makes a symbolic link.
-    pub fn link(folder: Arc<OwnedFd>, name: &[u8], target: &[u8]) -> Result<Temp, Errno> {
+    pub fn link(
+        folder: Arc<OwnedFd>,
+        tag: Option<u32>,
+        name: &[u8],
+        target: &[u8],
+    ) -> Result<Temp, Errno> {
         loop {
-            let temporary = temporary_name();
+            let temporary = temporary_name(tag);
             match symlinkat(target, &folder, temporary.as_slice()) {
                 Err(Errno::EXIST) => continue,
                 Err(e) => return Err(e),

@@ -124,6 +124,7 @@ impl Peer {
             done: vec![[7; 16]],
             flush_bytes: CHUNK as u64,
             flush: Duration::ZERO,
+            name_tag: None,
             on_batch: Box::new(move |batch| _ = tell.lock().expect("not poisoned").send(batch)),
         };
         Peer::start(scratch(), set, plant, Some((checkpoint, batches)))

@@ -259,6 +259,7 @@ impl Keeper {
             done: records.done.clone(),
             flush_bytes: setup.flush_bytes,
             flush: setup.flush,
+            name_tag: None,
             on_batch: Box::new(move |batch| _ = tell.lock().unwrap().send(batch)),
         };
         let of_job = Arc::clone(&status);

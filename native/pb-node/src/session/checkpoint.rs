@@ -21,6 +21,7 @@ pub struct NativeCheckpoint {
     pub done: Uint8Array,
     pub flush_bytes: f64,
     pub flush_ms: f64,
+    pub name_tag: u32,
 }
 
 /// See `PartRecord`; `target` as bytes.
@@ -95,6 +96,7 @@ pub fn options(
         done: done.to_vec(),
         flush_bytes: checkpoint.flush_bytes as u64,
         flush: Duration::from_millis(checkpoint.flush_ms as u64),
+        name_tag: Some(checkpoint.name_tag),
         on_batch,
     })
 }

@@ -25,6 +25,8 @@ pub struct CheckpointOptions {
     pub flush_bytes: u64,
     /// And so much time passes.
     pub flush: Duration,
+    /// Put into temporary names instead of the process's number, so that the job's are known in every run.
+    pub name_tag: Option<u32>,
     /// Hears of a batch; the next comes after [`super::RecvJob::confirm`].
     pub on_batch: Box<dyn Fn(Batch) + Send + Sync>,
 }

@@ -1,0 +1,46 @@
+/** Temporary names that a killed receiver has left and no checkpoint knows: files that were small, or had just begun. */
+
+import type { Backend } from "../backend/backend.ts";
+import { PbError } from "../model/error.ts";
+import { baseName, dirName, joinPath } from "../model/path.ts";
+import type { Target } from "./target.ts";
+
+/** The random bits at the start of a job's UUID; see ReceiveCheckpoint.nameTag. */
+export function nameTag(jobId: string): number {
+  return Number.parseInt(jobId.slice(0, 8), 16);
+}
+
+export interface RemoveStrays {
+  readonly backend: Backend;
+  readonly target: Target;
+  readonly jobId: string;
+  readonly signal: AbortSignal;
+}
+
+/** Removes whatever has a temporary name of this job, which must be over. What can't be looked at or removed is left. */
+export async function removeStrays({ backend, target, jobId, signal }: RemoveStrays): Promise<void> {
+  const prefix = `.pb-${nameTag(jobId).toString(16)}-`;
+  const top = target.exactName ? dirName(target.path) : target.path;
+  const listing = backend.list(top, { recursive: !target.exactName, follow: false, signal });
+  /** Folders have the times that they are to have by now. */
+  const times = new Map<string, bigint>();
+  try {
+    for await (const { entries } of listing) {
+      for (const { path, kind } of entries) {
+        const name = baseName(path);
+        if (kind === "directory" || !name.startsWith(prefix) || !name.endsWith(".part")) continue;
+        const folder = joinPath(top, dirName(path));
+        if (!times.has(folder)) {
+          times.set(folder, (await backend.stat(folder, { follow: false, signal })).mtimeNs);
+        }
+        await backend.remove(joinPath(top, path), { recursive: false, signal }).catch(() => undefined);
+      }
+    }
+    for (const [folder, mtimeNs] of times) {
+      await backend.touch(folder, { mtimeNs, create: false, signal }).catch(() => undefined);
+    }
+  } catch (cause) {
+    const error = PbError.from(cause);
+    if (error.code === "aborted") throw error;
+  }
+}
