@@ -11,6 +11,7 @@ const COLOURS: Readonly<Record<Row["role"], string>> = {
   ours: "#2563eb",
   peer: "#94a3b8",
   baseline: "#d6c7a1",
+  gauge: "#93c5fd",
 };
 
 interface Bar {

@@ -47,7 +47,8 @@ interface Entrant {
 
 /**
  * Each peer runs once in every round, in turn, so that what else the machine does hits all of them. One run of each
- * goes before and is not counted. Every copy, of every run, is compared with the original byte by byte.
+ * goes before and is not counted. Every copy, of every run, is compared with the original byte by byte; where none is
+ * to be left, nothing may be there.
  */
 export async function measure(peers: readonly Peer[], work: Work, options: MeasureOptions) {
   const entrants: Entrant[] = peers.map((peer) => ({ peer, runs: [], skipped: whyNot(peer, work) }));

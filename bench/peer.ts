@@ -7,8 +7,11 @@ export interface Peer {
   readonly name: string;
   /** What it is and how it is tuned, for the table. */
   readonly title: string;
-  /** `ours` is not compared with itself; `baseline` copies without a network and is no peer. */
-  readonly role: "ours" | "peer" | "baseline";
+  /**
+   * `ours` is not compared with itself; `baseline` copies without a network and is no peer; `gauge` leaves nothing at the
+   * destination, so that it measures a part of the way and is compared with nobody.
+   */
+  readonly role: "ours" | "peer" | "baseline" | "gauge";
   /** Data travels encrypted. */
   readonly sealed: boolean;
   /** What it can move in one go. */

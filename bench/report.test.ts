@@ -57,6 +57,19 @@ test("figures: ratios to the best peer, which is never ours nor cp, and to cp", 
   expect(cp?.figures?.toCp).toBe(1);
 });
 
+test("what leaves nothing behind is compared with nobody", () => {
+  const gauge = runsOf("pb-discard", { role: "gauge", seconds: [1] });
+  const rows = reportOf([
+    gauge,
+    runsOf("scp", { seconds: [2] }),
+    runsOf("cp", { role: "baseline", seconds: [3] }),
+  ]).rows;
+  expect(rows[0]?.figures?.rate).toBeGreaterThan(0);
+  expect(rows[0]?.figures).not.toHaveProperty("toBestPeer");
+  expect(rows[0]?.figures).not.toHaveProperty("toCp");
+  expect(rows[1]?.figures?.toBestPeer).toBe(1);
+});
+
 test("without a peer or cp there is nothing to compare with", () => {
   const [row] = reportOf([runsOf("pb", { role: "ours", seconds: [1] })]).rows;
   expect(row?.figures).not.toHaveProperty("toBestPeer");

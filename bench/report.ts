@@ -146,8 +146,8 @@ function makeRow(all: PeerRuns, { work, best, link }: Compared): Row {
   const figures: Figures = {
     seconds: summary(runs.map(({ seconds }) => seconds)),
     rate,
-    ...(best.peer > 0 ? { toBestPeer: rate / best.peer } : {}),
-    ...(best.cp > 0 ? { toCp: rate / best.cp } : {}),
+    ...(best.peer > 0 && role !== "gauge" ? { toBestPeer: rate / best.peer } : {}),
+    ...(best.cp > 0 && role !== "gauge" ? { toCp: rate / best.cp } : {}),
     fromCpuPerGib: median(({ fromCpuSeconds }) => fromCpuSeconds) / gib,
     toCpuPerGib: median(({ toCpuSeconds }) => toCpuSeconds) / gib,
     cpuPerGib: median(({ fromCpuSeconds, toCpuSeconds }) => fromCpuSeconds + toCpuSeconds) / gib,

@@ -1,4 +1,5 @@
 /** One run of one peer: where, how long, at what cost, and whether the copy is the original. */
+import { readdirSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Host, Side } from "./lib/side.ts";
@@ -85,11 +86,21 @@ export async function timed(what: { open: OpenPeer; place: Place; work: Work }):
 }
 
 /** Its path. @throws Error when it is not the original */
-export function faithfulCopy({ name }: Pick<Peer, "name">, { destination }: Place, work: Work): string {
+export function faithfulCopy(
+  { name, role }: Pick<Peer, "name" | "role">,
+  { destination }: Place,
+  work: Work,
+): string {
   const copy = join(destination, basename(work.path));
-  const difference = firstDifference(work.path, copy);
+  const difference = role === "gauge" ? whatIsIn(destination) : firstDifference(work.path, copy);
   if (difference !== undefined) throw new Error(`${name} did not copy faithfully: ${difference}`);
   return copy;
+}
+
+/** Where nothing is to be left. */
+function whatIsIn(folder: string): string | undefined {
+  const [first] = readdirSync(folder);
+  return first === undefined ? undefined : `${join(folder, first)} is there, and nothing should be`;
 }
 
 export async function empty(folder: string): Promise<void> {

@@ -63,6 +63,8 @@ export declare class NativeSession {
   get note(): string | null
   /** The newest sample of each lane. */
   samples(): Array<NativeSample>
+  /** Payload bytes that were copied since the last call, by step. */
+  takeCopied(): Array<NativeCopied>
   /** What the lanes went through since the last call, in a session that is traced. */
   takeTrace(): NativeTrace
   /** Starts a sending job; `listener` hears of it at most ten times a second, and of its end. */
@@ -112,6 +114,12 @@ export interface NativeClosed {
   message?: string
 }
 
+/** See `Copied` in src/native/types.ts. */
+export interface NativeCopied {
+  step: string
+  bytes: number
+}
+
 export interface NativeFileHash {
   path: Uint8Array
   size: number
@@ -154,6 +162,8 @@ export interface NativeReceiveOptions {
   owner: boolean
   manifestFile?: string
   destinationFd?: number
+  /** Verify everything, write nothing. */
+  discard?: boolean
   checkpoint?: NativeCheckpoint
 }
 
@@ -191,6 +201,7 @@ export interface NativeSample {
   congestionNs: number
   receiverNs: number
   pacingNs: number
+  cpuNs: number
   phase: string
 }
 

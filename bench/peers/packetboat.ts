@@ -20,7 +20,7 @@ async function open(place: Place, args: readonly string[]): Promise<OpenPeer> {
 const variant = (name: string, title: string, ...args: string[]): Peer => ({
   name,
   title: `pb ${title}`,
-  role: "ours",
+  role: args.includes("--discard") ? "gauge" : "ours",
   sealed: !args.includes("off"),
   kinds: ["file", "folder"],
   whyNot: () => undefined,
@@ -37,6 +37,8 @@ export const packetboat: readonly Peer[] = [
   variant("pb-udp", "--transport udp (sealed)", "--transport", "udp"),
   variant("pb-tcp", "--transport tcp (sealed)", "--transport", "tcp"),
   variant("pb-clear", "--seal off", "--seal", "off"),
+  variant("pb-discard", "--discard (sealed, to nowhere)", "--discard"),
+  variant("pb-clear-discard", "--discard --seal off (to nowhere)", "--discard", "--seal", "off"),
   variant("pb-udp-clear", "--transport udp --seal off", "--transport", "udp", "--seal", "off"),
   variant("pb-tcp-clear", "--transport tcp --seal off", "--transport", "tcp", "--seal", "off"),
 ];

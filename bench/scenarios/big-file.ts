@@ -28,7 +28,11 @@ const EVERYONE = ["globus", "rsync", "curl", "aria2", "rclone", "scp", "cp"];
 
 export const lan = bigFile({
   name: "lan",
-  peers: ["pb", "pb-udp", "pb-tcp", "pb-clear", "pb-udp-clear", "pb-tcp-clear", ...EVERYONE],
+  peers: [
+    ...["pb", "pb-udp", "pb-tcp", "pb-clear", "pb-udp-clear", "pb-tcp-clear"],
+    ...["pb-discard", "pb-clear-discard"],
+    ...EVERYONE,
+  ],
   chart: "rate",
 });
 

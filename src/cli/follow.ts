@@ -192,7 +192,9 @@ function sayReceipt({ terminal, log, out }: CliContext, run: Run, receipt: Recei
   // The receipt on standard output says it all, unless a person watches.
   if (out.machine && terminal.stderr.isTTY !== true) return;
   const colors = createColors(wantsColor(terminal.stderr, terminal.env));
-  const lines = summaryLines(receipt, { columns: columnsOf(terminal.stderr), colors, notes: run.notes });
+  const copies = log.isEnabled("info");
+  const columns = columnsOf(terminal.stderr);
+  const lines = summaryLines(receipt, { columns, colors, copies, notes: run.notes });
   terminal.stderr.write(lines.map((line) => `${line}\n`).join(""));
   if (run.job?.resumable && CAN_GO_ON.has(receipt.state)) {
     terminal.stderr.write(`go on with: pb jobs resume ${shortJobId(run.job.id)}\n`);
@@ -215,7 +217,11 @@ export function exitCodeOfReceipt({ state, errors }: Receipt) {
 }
 
 /** A transfer that gave no receipt still has one for programs: what was last known, and the error. */
-function failedRecord(run: Run, { ends, heading }: Following, error: PbError): Record<string, unknown> {
+function failedRecord(
+  run: Run,
+  { ends, heading, flags }: Following,
+  error: PbError,
+): Record<string, unknown> {
   const { progress } = run;
   return {
     jobId: run.job?.id ?? "",
@@ -228,6 +234,7 @@ function failedRecord(run: Run, { ends, heading }: Following, error: PbError): R
     bytesPerSecond: Number(progress?.bytesPerSecond ?? 0n),
     transport: progress?.transport ?? "",
     sealed: heading.sealed,
+    discarded: flags.discard === true,
     verified: "",
     lanes: progress?.lanes.length ?? 0,
     rttMs: Number(progress?.rttNs ?? 0n) / 1e6,

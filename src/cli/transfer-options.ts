@@ -46,6 +46,7 @@ export interface TransferFlags {
   readonly deadline?: number;
   readonly retries?: number;
   readonly keepHistory?: number;
+  readonly discard?: boolean;
 }
 
 const OVERWRITE = {
@@ -75,6 +76,14 @@ export function addTransferOptions(command: Command): Command {
     "after",
     `\n${SIZE_HELP}.\nRATE: as SIZE, a second (100M, 100MB/s), or bits, powers of 1000 (1Gbit, 100Mbps); off: no limit.\nAGE: 90s, 10m, 1h30m, 2d, 1w, 1M, 1y, or a date (2026-01-31).\nGLOB: without a slash it matches names at any depth, with one the path below the source; ** crosses folders.`,
   );
+}
+
+/** Of transfer alone: a move removes what it sent. */
+export function discardOption(): Option {
+  return new Option(
+    "--discard",
+    "verify everything at the destination and write nothing: measures the way without its disk",
+  ).helpGroup("How it is written:");
 }
 
 /** --include and --exclude fill one list: the order on the line decides. */
@@ -229,6 +238,7 @@ export function protoOptions(flags: TransferFlags) {
     permsOff: flags.perms === false,
     owner: flags.owner === true,
     fsyncOff: flags.fsync === false,
+    discard: flags.discard === true,
     ...wireFields(flags),
   };
 }

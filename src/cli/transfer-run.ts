@@ -38,6 +38,9 @@ export async function runTransfer(context: CliContext, wanted: Wanted): Promise<
     );
   }
   refuseStreams(wanted);
+  if (flags.discard && flags.resume === Resume.AUTO) {
+    throw new PbError("usage", "--resume: nothing is left of what was discarded", { peer: "--resume" });
+  }
   const request = startRequest(wanted, context.cwd);
   if (flags.detach) return detach(context, request);
   const ends = describeEnds(wanted, (place) => displayPath(shortPlace(place, context.cwd)));
@@ -55,6 +58,9 @@ export async function runTransfer(context: CliContext, wanted: Wanted): Promise<
 /** What goes through a pipe is gone: nothing can be taken up again, and no process but this one has the pipe. */
 function refuseStreams({ sources, destination, flags }: Wanted): void {
   if (sources !== "-" && destination !== "-") return;
+  if (destination === "-" && flags.discard) {
+    throw new PbError("usage", "--discard needs a place as the destination, not standard output");
+  }
   const stream = sources === "-" ? "standard input" : "standard output";
   if (flags.resume === Resume.AUTO) {
     throw new PbError("usage", `--resume: ${stream} can't be taken up in the middle`, { peer: "--resume" });

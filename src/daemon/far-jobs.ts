@@ -10,7 +10,7 @@ import type { Caller } from "../model/identity.ts";
 import type { TransferOptions } from "../model/transfer.ts";
 import type { JobResult, NativeEngine } from "../native/types.ts";
 import { runSendHalf, startReceiveHalf } from "../run/halves.ts";
-import { type ResolvedSource, rootOf } from "../run/request.ts";
+import { type ResolvedSource, refuseDiscardingMove, rootOf } from "../run/request.ts";
 import { resolveSources } from "../run/resolve.ts";
 import { type Endpoint, type RunTools, runTransfer } from "../run/transfer.ts";
 import { optionsFromWire } from "../wire/options.ts";
@@ -48,7 +48,7 @@ export async function* farReceive(
   const { spot, endpoint } = await writable(jobs, caller, request.destination);
   const target = { path: endpoint.name ?? "", exactName: request.exactName };
   yield* runJob(jobs, { request, context, above: spot }, async ({ open, events, signal }) => {
-    const { overwrite, fsync, perms, owner } = options;
+    const { overwrite, fsync, perms, owner, discard } = options;
     const kept = await enterKept(jobs, caller, { ...request, target });
     for (const note of kept?.checkpoint.recovered.notes ?? []) tellNote(events, note);
     const both = kept ? AbortSignal.any([signal, kept.signal]) : signal;
@@ -64,6 +64,7 @@ export async function* farReceive(
           fsync,
           perms,
           owner,
+          discard,
         },
         kept: kept && { checkpoint: kept.checkpoint, jobId: request.jobId },
         onProgress: () => {},
@@ -105,8 +106,9 @@ export async function* farSend(
   context: HandlerContext,
 ): AsyncGenerator<JobEvent> {
   const options = optionsFromWire(request.options);
-  const sources = await sourcesOf(jobs, callerOf(context), request);
   const { several, intoExisting, move } = request;
+  refuseDiscardingMove({ move, options });
+  const sources = await sourcesOf(jobs, callerOf(context), request);
   const resolved = await resolvedFor({ sources, options, several }, context.signal);
   const asked = { options, resolved, intoExisting, move };
   const above = sources[0]?.spot;

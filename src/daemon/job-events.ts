@@ -55,6 +55,7 @@ export function jobEvents(session: NativeSession, told: (error: PbError) => PbEr
           bytes: BigInt(result.bytes),
           failed: BigInt(result.failedFiles),
           removedSources: BigInt(result.removedSources),
+          copied: session.takeCopied().map(({ step, bytes }) => ({ step, bytes: BigInt(bytes) })),
         }),
       );
       end();

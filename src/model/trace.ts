@@ -30,6 +30,7 @@ export type VantagePoint = "client" | "server";
 /** Milliseconds that a lane was held up since it began, by cause. */
 export interface LimitedMs {
   readonly application: number;
+  readonly cpu: number;
   readonly congestion: number;
   readonly receiver: number;
   readonly pacing: number;

@@ -27,6 +27,8 @@ export interface TransferOptions {
   readonly follow: boolean;
   /** "" : chosen. */
   readonly controller: "" | "bbr" | "cubic" | "ledbat";
+  /** Verify at the destination, write nothing there. */
+  readonly discard: boolean;
 }
 
 export interface FilterRule {
@@ -60,6 +62,7 @@ const DEFAULTS: TransferOptions = {
   owner: false,
   follow: false,
   controller: "",
+  discard: false,
 };
 
 /** Fills in the defaults; the caller's object stays untouched. */

@@ -12,6 +12,7 @@ import { packEntries } from "./pack.ts";
 import { rootHandle } from "./root.ts";
 import type {
   ConnectOptions,
+  Copied,
   LaneSample,
   ListenOptions,
   NativeEngine,
@@ -169,7 +170,8 @@ class Session implements NativeSession {
     const base = pathBytes(options.base.replace(/^\/+/, ""));
     const { checkpoint } = options;
     const kept = checkpoint === undefined ? {} : { checkpoint: nativeCheckpoint(checkpoint) };
-    const native = { job, base, exactName, overwrite, fsync, perms, owner, ...fd, ...kept };
+    const discard = options.discard === true;
+    const native = { job, base, exactName, overwrite, fsync, perms, owner, discard, ...fd, ...kept };
     const common = new Job(options.onProgress);
     const onBatch = (batch: Addon.NativeBatch) => checkpoint?.onBatch(checkpointBatch(batch));
     const handle = mapped(() =>
@@ -189,6 +191,10 @@ class Session implements NativeSession {
 
   samples(): LaneSample[] {
     return this.#handle.samples() as LaneSample[];
+  }
+
+  takeCopied(): Copied[] {
+    return this.#handle.takeCopied();
   }
 
   takeTrace(): SessionTrace {

@@ -82,6 +82,8 @@ export interface NativeSession extends AsyncDisposable {
   receive(options: ReceiveJobOptions): ReceiveJob;
   /** The newest samples of all lanes. */
   samples(): LaneSample[];
+  /** Payload bytes that processors of this side copied since the last call, by step (native/pb-io/src/copies.rs). */
+  takeCopied(): Copied[];
   /** In a session that was opened with `trace`; else empty. */
   takeTrace(): SessionTrace;
   /** Resolves when the session has ended, with the reason unless it was `close()`. */
@@ -151,6 +153,8 @@ export interface ReceiveJobOptions {
   readonly manifestFile?: string;
   /** Write the one file's bytes, in order, to this descriptor (stdout). */
   readonly destinationFd?: number;
+  /** Verify everything, write nothing. */
+  readonly discard?: boolean;
   readonly onProgress: (progress: JobProgress) => void;
   /** Absent: nothing is recorded, and unfinished files go when the job ends. Not used with `destinationFd`. */
   readonly checkpoint?: ReceiveCheckpoint;
@@ -244,13 +248,21 @@ export interface LaneSample {
   readonly peerSocketDrops: number;
   readonly ecnCe: number;
   readonly datagramSize: number;
-  readonly limitedBy: "application" | "congestion" | "receiver" | "pacing";
+  readonly limitedBy: "application" | "cpu" | "congestion" | "receiver" | "pacing";
   readonly applicationNs: number;
+  /** Held up by this side's processors: in what it sends, and in what it receives. */
+  readonly cpuNs: number;
   readonly congestionNs: number;
   readonly receiverNs: number;
   readonly pacingNs: number;
   /** The congestion controller's: "slow_start", "probe_bw_up", ...; "": not known. */
   readonly phase: string;
+}
+
+export interface Copied {
+  /** "read", "bundle", "seal", "packet", "send"; "receive", "shift", "open", "place", "write" */
+  readonly step: string;
+  readonly bytes: number;
 }
 
 /** What a session's lanes went through since the last call. */

@@ -87,7 +87,7 @@ export function receiveOptions(
   options: { readonly job: number; readonly manifest: boolean },
 ): Omit<ReceiveJobOptions, "onProgress"> {
   const { destination, targets, manifestFile } = request;
-  const { fsync, perms, owner } = request.options;
+  const { fsync, perms, owner, discard } = request.options;
   return {
     job: options.job,
     root: rootOf(destination),
@@ -97,6 +97,7 @@ export function receiveOptions(
     fsync,
     perms,
     owner,
+    discard,
     ...(options.manifest && manifestFile !== undefined ? { manifestFile } : {}),
     ...(destination.fd === undefined ? {} : { destinationFd: destination.fd }),
   };

@@ -9,7 +9,7 @@ import { summarizeLanes } from "./lanes.ts";
 import type { Reporter } from "./report.ts";
 import type { TransferRequest } from "./request.ts";
 import type { Counts } from "./tally.ts";
-import { isAtLimit, limitTimes, longest } from "./window.ts";
+import { isAtLimit, longest } from "./window.ts";
 
 export type State = JobResult["state"];
 
@@ -42,12 +42,14 @@ export function makeReceipt(
     seconds,
     bytesPerSecond,
     ...networkFields(reporter, { bytesPerSecond, limitBytesPerSecond: request.options.limitBytesPerSecond }),
+    ...reporter.copies.fields(),
     sealed: outcome.sealed,
     verified: "blake3",
     lanes: outcome.lanes,
     errors: reporter.errors.listed.map(errorToWire),
     moreErrors: BigInt(reporter.errors.notListed),
-    fsync: request.options.fsync && request.destination.fd === undefined,
+    fsync: request.options.fsync && request.destination.fd === undefined && !request.options.discard,
+    discarded: request.options.discard,
     hashes: outcome.hashes
       .slice(0, MAX_HASHES)
       .map(({ path, size, blake3 }) =>
@@ -93,7 +95,7 @@ function networkFields(reporter: Reporter, rate: { bytesPerSecond: number; limit
     // Within one machine there is no wire: what was copied.
     bytesSent: BigInt(Math.round(lanes.length > 0 ? reporter.bytesSent : reporter.broughtBytes)),
     retransmittedBytes: BigInt(Math.round(path.bytesRetransmitted)),
-    limitedBy: atLimit ? "limit" : longest(limitTimes(lanes)),
+    limitedBy: atLimit ? "limit" : longest(reporter.limitTimes),
     paths: lanes.map(sampleToWire),
   };
 }

@@ -10,11 +10,12 @@ import { type ErrorCode, PbError, type PbErrorOptions } from "../model/error.ts"
 import type { JobProgress, JobResult, LaneSample } from "../native/types.ts";
 import { errorToWire } from "../wire/error.ts";
 import { sampleToWire } from "../wire/sample.ts";
+import { Copies } from "./copies.ts";
 import { ErrorLog } from "./error-log.ts";
 import { EventQueue } from "./event-queue.ts";
 import { summarizeLanes } from "./lanes.ts";
 import { type Counts, countsOf, Tally } from "./tally.ts";
-import { Window } from "./window.ts";
+import { type LimitTimes, limitTimes, Window } from "./window.ts";
 
 /** At most ten progress events a second. */
 const MIN_INTERVAL_MS = 100;
@@ -62,6 +63,7 @@ export class Reporter {
   );
   readonly errors = new ErrorLog();
   readonly notices: Notice[] = [];
+  readonly copies = new Copies();
   readonly #tally: Tally;
   #window: Window;
   readonly #limitBytesPerSecond: number;
@@ -70,6 +72,7 @@ export class Reporter {
   readonly #timer: NodeJS.Timeout;
   #found: Found = { files: 0, bytes: 0, done: false };
   #lanes: () => readonly LaneSample[] = () => [];
+  #receiving: () => readonly LaneSample[] = () => [];
   #transport = "";
   #peer = "";
   #place = (path: string) => path;
@@ -90,7 +93,7 @@ export class Reporter {
     this.#window = new Window(options.limitBytesPerSecond);
     this.#now = options.now;
     this.#startedMs = options.now();
-    this.#window.add(this.#startedMs, 0, []);
+    this.#window.add(this.#startedMs, 0, limitTimes([]));
     this.#timer = setInterval(() => this.#tick(), MAX_INTERVAL_MS);
     this.#timer.unref();
   }
@@ -120,6 +123,8 @@ export class Reporter {
     this.#sentBefore += sentBytes(this.#lanes());
     const last = this.#lanes();
     this.#lanes = () => last;
+    const lastReceiving = this.#receiving();
+    this.#receiving = () => lastReceiving;
     this.#sentCounted = true;
   }
 
@@ -183,9 +188,10 @@ export class Reporter {
     this.#push({ case: "notice", value: notice });
   }
 
-  /** Where the lanes of the sending side are seen. */
-  watchLanes(lanes: () => readonly LaneSample[]): void {
+  /** Where the lanes of the sending side are seen, and those of the receiving side. */
+  watchLanes(lanes: () => readonly LaneSample[], receiving: () => readonly LaneSample[] = () => []): void {
     this.#lanes = lanes;
+    this.#receiving = receiving;
     this.#sentCounted = false;
   }
 
@@ -223,6 +229,11 @@ export class Reporter {
       totalFiles: Math.max(counts.totalFiles, this.#found.files),
       removedSources: Math.max(counts.removedSources, this.#removedFar),
     };
+  }
+
+  /** What has held the lanes up so far. */
+  get limitTimes(): LimitTimes {
+    return limitTimes(this.#lanes(), this.#receiving());
   }
 
   get lanes(): readonly LaneSample[] {
@@ -274,7 +285,7 @@ export class Reporter {
   progress(): void {
     const lanes = this.#lanes();
     const counts = this.#shown();
-    this.#window.add(this.#now(), counts.bytes - counts.resumedBytes, lanes);
+    this.#window.add(this.#now(), counts.bytes - counts.resumedBytes, this.limitTimes);
     const path = summarizeLanes(lanes);
     const value = create(ProgressSchema, {
       bytes: BigInt(counts.bytes),

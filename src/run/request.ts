@@ -80,6 +80,18 @@ export interface ResolvedRequest extends TransferRequest {
   readonly intoExisting: boolean;
 }
 
+/**
+ * What was discarded is nowhere: its source must stay.
+ *
+ * @throws PbError `invalid_argument`
+ */
+export function refuseDiscardingMove({ move, options }: Pick<TransferRequest, "move" | "options">): void {
+  if (!move || !options.discard) return;
+  throw new PbError("invalid_argument", "a move can't discard what it moves", {
+    hint: "transfer with --discard, or move without it",
+  });
+}
+
 /** The roots of sources in this process, each once, and which of them a source is below. */
 export function nativeRoots(sources: readonly ResolvedSource[]): {
   readonly roots: readonly NativeRoot[];

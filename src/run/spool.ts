@@ -6,6 +6,7 @@ import type { JobResult, SendEntry } from "../native/types.ts";
 import { onAbort } from "./abort.ts";
 import type { Compared } from "./compare.ts";
 import { type RunContext, sendOptions } from "./context.ts";
+import { bytesMoved, copiedFar } from "./copies.ts";
 import { concludeFar, type FarCall, watchFar } from "./far.ts";
 import { refuseLost, settled, startReceiveHalf } from "./halves.ts";
 import { changed } from "./report.ts";
@@ -61,8 +62,11 @@ export async function downloadLeg(context: RunContext, source: SpoolEnd, round: 
   const release = onAbort(far.failed, () => stop.abort(far.failed.reason));
   try {
     const result = await half.done;
-    await concludeFar(far, source.name, result);
+    const done = await concludeFar(far, source.name, result);
     refuseLost(result);
+    const receiver = source.opened.session.takeCopied();
+    // Its bytes count when they have left here again.
+    reporter.copies.add({ sender: copiedFar(done), receiver, bytes: 0 });
     for (const error of result.allErrors) {
       const path = joinPath(first.source.endpoint.label, error.path ?? "");
       reporter.error(changed(error, { path }));
@@ -164,8 +168,11 @@ export async function uploadLeg(context: RunContext, target: SpoolEnd, round: Ro
     const result = await sendRound(context, { target, round, far });
     if (round.counted) reporter.jobEnded(round.job, result);
     else for (const error of result.allErrors) reporter.error(error);
-    await concludeFar(far, target.name, result);
-    return refuseLost(result);
+    const done = await concludeFar(far, target.name, result);
+    refuseLost(result);
+    const sender = target.opened.session.takeCopied();
+    reporter.copies.add({ sender, receiver: copiedFar(done), bytes: bytesMoved(result) });
+    return result;
   } finally {
     stop.abort();
   }

@@ -8,7 +8,7 @@ import { openEarly } from "./early.ts";
 import { notMovedYet } from "./moved.ts";
 import { makeReceipt, type Outcome, stateOf } from "./receipt.ts";
 import { Reporter } from "./report.ts";
-import type { RunTools, TransferRequest } from "./request.ts";
+import { type RunTools, refuseDiscardingMove, type TransferRequest } from "./request.ts";
 import { resolveRequest } from "./resolve.ts";
 import { withRetries } from "./retry.ts";
 import { refuseSameThing } from "./same-file.ts";
@@ -42,6 +42,7 @@ export async function* runTransfer(
 ): AsyncGenerator<StartResponse> {
   throwIfAborted(signal);
   demandOnePlace(request);
+  refuseDiscardingMove(request);
   const sources = request.resume ? await notMovedYet(request, signal) : request.sources;
   if (sources.length === 0) {
     yield allMoved(request);

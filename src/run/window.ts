@@ -7,7 +7,7 @@ const AT_LIMIT = 0.85;
 
 export type LimitedBy = LaneSample["limitedBy"] | "limit";
 
-type LimitTimes = Record<LaneSample["limitedBy"], number>;
+export type LimitTimes = Record<LaneSample["limitedBy"], number>;
 
 interface Point {
   readonly atMs: number;
@@ -15,26 +15,37 @@ interface Point {
   readonly times: LimitTimes;
 }
 
-/** Nanoseconds that the lanes together were held up, by what. */
-export function limitTimes(lanes: readonly LaneSample[]): LimitTimes {
-  const times: LimitTimes = { congestion: 0, receiver: 0, pacing: 0, application: 0 };
+/**
+ * Nanoseconds that the lanes together were held up, by what. What the receiver's processors held up looks to the sender like the
+ * receiver's disk, or like a path that drops; `receiving` are the lanes as the receiver sees them.
+ */
+export function limitTimes(lanes: readonly LaneSample[], receiving: readonly LaneSample[] = []): LimitTimes {
+  const times: LimitTimes = { congestion: 0, receiver: 0, pacing: 0, application: 0, cpu: 0 };
   for (const lane of lanes) {
     times.congestion += lane.congestionNs;
     times.receiver += lane.receiverNs;
     times.pacing += lane.pacingNs;
     times.application += lane.applicationNs;
+    times.cpu += lane.cpuNs;
+  }
+  let behind = receiving.reduce((sum, { cpuNs }) => sum + cpuNs, 0);
+  for (const seen of ["receiver", "congestion"] as const) {
+    const moved = Math.min(times[seen], behind);
+    times[seen] -= moved;
+    times.cpu += moved;
+    behind -= moved;
   }
   return times;
 }
 
 /**
  * What held the lanes up longest between two sums. A lane that has nothing to send because the receiver has granted no more
- * counts as "receiver", so "application" says that the source, or the work of this side, was the slower end.
+ * counts as "receiver", so "application" says that the source was the slower end.
  */
 export function longest(now: LimitTimes, before?: LimitTimes): LaneSample["limitedBy"] {
   let most: LaneSample["limitedBy"] = "application";
   let mostNs = 0;
-  for (const key of ["congestion", "receiver", "pacing", "application"] as const) {
+  for (const key of ["congestion", "receiver", "pacing", "application", "cpu"] as const) {
     const ns = now[key] - (before?.[key] ?? 0);
     if (ns > mostNs) [most, mostNs] = [key, ns];
   }
@@ -51,8 +62,9 @@ export class Window {
     this.#limitBytesPerSecond = limitBytesPerSecond;
   }
 
-  add(atMs: number, bytes: number, lanes: readonly LaneSample[]): void {
-    this.#points.push({ atMs, bytes, times: limitTimes(lanes) });
+  /** @param times as `limitTimes` gives them */
+  add(atMs: number, bytes: number, times: LimitTimes): void {
+    this.#points.push({ atMs, bytes, times });
     // One point at or before the window's begin stays, to measure from.
     while ((this.#points[1]?.atMs ?? atMs) <= atMs - WINDOW_MS) this.#points.shift();
   }

@@ -55,6 +55,7 @@ export function optionsToWire(options: TransferOptions): WireOptions {
     owner: options.owner,
     follow: options.follow,
     controller: options.controller,
+    discard: options.discard,
   });
 }
 
@@ -88,6 +89,7 @@ export function optionsFromWire(options: WireOptions | undefined): TransferOptio
     owner: wire.owner,
     follow: wire.follow,
     controller: controllerOf(wire.controller),
+    discard: wire.discard,
   };
 }
 

@@ -31,6 +31,7 @@ export function sampleToWire(sample: LaneSample): PathSample {
     congestionNs: whole(sample.congestionNs),
     receiverNs: whole(sample.receiverNs),
     pacingNs: whole(sample.pacingNs),
+    cpuNs: whole(sample.cpuNs),
     phase: sample.phase,
   });
 }
@@ -41,7 +42,7 @@ function whole(value: number): bigint {
     : 0n;
 }
 
-const LIMITS = ["application", "congestion", "receiver", "pacing"] as const;
+const LIMITS = ["application", "cpu", "congestion", "receiver", "pacing"] as const;
 
 export function sampleFromWire(sample: PathSample): LaneSample {
   return {
@@ -71,6 +72,7 @@ export function sampleFromWire(sample: PathSample): LaneSample {
     congestionNs: Number(sample.congestionNs),
     receiverNs: Number(sample.receiverNs),
     pacingNs: Number(sample.pacingNs),
+    cpuNs: Number(sample.cpuNs),
     phase: sample.phase,
   };
 }

@@ -49,6 +49,7 @@ fn copy(from: &Path, to: &Path) {
         perms: true,
         owner: false,
         stream: None,
+        discard: false,
     };
     let quiet = Status::new(None, Box::new(|_, _| {}));
     RecvJob::start(&b, recv, quiet, None).expect("a job");

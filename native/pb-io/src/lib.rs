@@ -3,6 +3,7 @@
 //! See `docs/design/0001-units-lanes-sessions.md` for the shape and `docs/PROTOCOL.md` for the bytes.
 
 pub mod buffer;
+pub mod copies;
 pub mod error;
 pub mod fs;
 pub mod hash;

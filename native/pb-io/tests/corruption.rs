@@ -107,6 +107,7 @@ fn send_from(name: &str, size: usize, pipe: Option<fs::File>, damage: Damage) ->
         perms: true,
         owner: false,
         stream: None,
+        discard: false,
     };
     RecvJob::start(&b, recv, received, None).expect("a job");
     let (sent, sent_end) = status();

@@ -136,6 +136,7 @@ fn recv_options(root: Root, base: Vec<u8>) -> RecvOptions {
         perms: true,
         owner: false,
         stream: None,
+        discard: false,
     }
 }
 

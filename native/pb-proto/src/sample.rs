@@ -3,9 +3,11 @@
 /// What has held a sender back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LimitedBy {
-    /// Nothing was there to send, or this side's CPU took longer than the path.
+    /// Nothing was there to send.
     #[default]
     Application,
+    /// This side's processors took longer than the path.
+    Cpu,
     /// What the congestion controller believes the path carries: its window was full, or its rate reached.
     Congestion,
     /// The peer's grant was used up.
@@ -18,6 +20,7 @@ pub enum LimitedBy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LimitedTimes {
     pub application_ns: u64,
+    pub cpu_ns: u64,
     pub congestion_ns: u64,
     pub receiver_ns: u64,
     pub pacing_ns: u64,
@@ -69,6 +72,7 @@ impl LimitedTimes {
     pub fn add(&mut self, by: LimitedBy, ns: u64) {
         let time = match by {
             LimitedBy::Application => &mut self.application_ns,
+            LimitedBy::Cpu => &mut self.cpu_ns,
             LimitedBy::Congestion => &mut self.congestion_ns,
             LimitedBy::Receiver => &mut self.receiver_ns,
             LimitedBy::Pacing => &mut self.pacing_ns,

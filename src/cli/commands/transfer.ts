@@ -3,7 +3,7 @@ import { PbError } from "../../model/error.ts";
 import { displayPath } from "../../model/path.ts";
 import { readBatch, runBatch } from "../batch.ts";
 import type { CliContext, CommandHost } from "../context.ts";
-import { addTransferOptions, JOB_GROUP, type TransferFlags } from "../transfer-options.ts";
+import { addTransferOptions, discardOption, JOB_GROUP, type TransferFlags } from "../transfer-options.ts";
 import { runTransfer, type Wanted } from "../transfer-run.ts";
 import { expandGlobs } from "../words/glob.ts";
 import { formatPlace, type Place, parsePlace, parsePlaceOrStream, placeName } from "../words/place.ts";
@@ -43,6 +43,7 @@ export function transferCommand(host: CommandHost): Command {
         "a transfer a line, quoted as in a shell, # for notes; -: standard input",
       ).helpGroup(JOB_GROUP),
     )
+    .addOption(discardOption())
     .addHelpText("after", `${DESTINATION_HELP}\n${EXAMPLES}`)
     .action(async (words: string[], flags: TransferCommandFlags, self: Command) => {
       if (flags.batch !== undefined) return transferBatch(host, self, { words, flags, file: flags.batch });

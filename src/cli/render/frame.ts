@@ -180,6 +180,7 @@ function limitPart({ limitedBy }: Progress, colors: Colors): string[] {
 export function limiter(limitedBy: string): string {
   const words: Readonly<Record<string, string>> = {
     application: "the source",
+    cpu: "processors",
     congestion: "the network",
     receiver: "the receiver",
     pacing: "pacing",

@@ -23,6 +23,7 @@ export function receiptRecord(receipt: Receipt): Record<string, unknown> {
     ...network(receipt),
     verified: receipt.verified,
     fsync: receipt.fsync,
+    discarded: receipt.discarded,
     manifestFile: receipt.manifestFile === "" ? null : receipt.manifestFile,
     hashes: receipt.hashes.map(hashRecord),
     notices: receipt.notices.map(noticeRecord),
@@ -60,6 +61,8 @@ function network(receipt: Receipt): Record<string, unknown> {
     bytesSent: Number(receipt.bytesSent),
     retransmittedBytes: Number(receipt.retransmittedBytes),
     limitedBy: receipt.limitedBy,
+    copiesPerByte: receipt.copiesPerByte,
+    copies: receipt.copies.map(({ side, step, perByte }) => ({ side, step, perByte })),
     paths: receipt.paths.map(pathRecord),
   };
 }

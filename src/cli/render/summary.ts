@@ -11,10 +11,15 @@ export interface SummaryOptions {
   readonly colors: Colors;
   /** What was asked for that has a price. */
   readonly notes?: readonly string[];
+  /** Say, too, how often processors copied a byte. */
+  readonly copies?: boolean;
 }
 
 /** A receipt for people: a few lines, each of at most `columns` columns where its parts allow. */
-export function summaryLines(receipt: Receipt, { notes = [], columns, colors }: SummaryOptions): string[] {
+export function summaryLines(
+  receipt: Receipt,
+  { notes = [], columns, colors, copies = false }: SummaryOptions,
+): string[] {
   const line = (label: string, parts: readonly string[]) =>
     parts.length === 0 ? [] : wrapParts(label.padEnd(LABEL_WIDTH), parts, columns);
   const painted = (lines: string[], paint: (text: string) => string) =>
@@ -24,6 +29,7 @@ export function summaryLines(receipt: Receipt, { notes = [], columns, colors }: 
     ...painted(line(receipt.state, resultParts(receipt)), paint),
     ...painted(line("network", networkSummary(receipt, colors)), colors.dim),
     ...painted(line("resumed", resumedParts(receipt)), colors.dim),
+    ...painted(line("copies", copies ? copyParts(receipt) : []), colors.dim),
     ...painted(line("kept", skippedParts(receipt)), colors.dim),
     ...painted(line("moved", movedParts(receipt)), colors.dim),
     ...painted(line("note", notes), colors.yellow),
@@ -39,6 +45,7 @@ function resultParts(receipt: Receipt): string[] {
     formatRate(receipt.bytesPerSecond),
   ];
   if (receipt.verified !== "") parts.push(`verified ${receipt.verified}`);
+  if (receipt.discarded) parts.push("discarded: nothing was written");
   if (receipt.chunksRefetched > 0n)
     parts.push(`${plural(Number(receipt.chunksRefetched), "chunk")} fetched again`);
   return parts;
@@ -67,6 +74,14 @@ function resumedParts({ resumedBytes, resumedFiles, redoneFiles, attempts }: Rec
   if (redoneFiles > 0n) parts.push(`${plural(Number(redoneFiles), "file")} begun anew: changed meanwhile`);
   if (attempts > 1) parts.push(plural(attempts, "attempt"));
   return parts;
+}
+
+function copyParts({ copiesPerByte, copies }: Receipt): string[] {
+  if (copies.length === 0) return [];
+  const of = (wanted: string) =>
+    copies.flatMap(({ side, step, perByte }) => (side === wanted ? [`${step} ${perByte.toFixed(2)}`] : []));
+  const sides = ["sender", "receiver"].map((side) => `${side}: ${of(side).join(", ")}`);
+  return [`${copiesPerByte.toFixed(2)} a byte`, ...sides];
 }
 
 function skippedParts({ skippedFiles, skippedBytes }: Receipt): string[] {

@@ -57,6 +57,7 @@ function limitedOf(value: unknown): LimitedMs | undefined {
   const ms = (key: keyof LimitedMs) => (typeof given[key] === "number" ? given[key] : 0);
   return {
     application: ms("application"),
+    cpu: ms("cpu"),
     congestion: ms("congestion"),
     receiver: ms("receiver"),
     pacing: ms("pacing"),

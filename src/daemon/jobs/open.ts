@@ -91,9 +91,9 @@ export async function forgetExpired(deps: JobDeps, job: StoredJob, signal: Abort
   else await forgetJob(deps, job, signal);
 }
 
-/** A standard stream can't be read, or written, again from the middle. */
-export function isResumable({ sourceFd, destinationFd }: StartRequest): boolean {
-  return sourceFd === undefined && destinationFd === undefined;
+/** A standard stream can't be read, or written, again from the middle, and of what is discarded nothing is left. */
+export function isResumable({ sourceFd, destinationFd, options }: StartRequest): boolean {
+  return sourceFd === undefined && destinationFd === undefined && options?.discard !== true;
 }
 
 export function labelOf({ remote, path: bytes }: Location): string {

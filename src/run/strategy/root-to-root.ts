@@ -1,5 +1,6 @@
 import type { Strategy } from "../context.ts";
 import { receiveOptions, reportSession } from "../context.ts";
+import { bytesMoved } from "../copies.ts";
 import { refuseGoneReader, runSendHalf, startReceiveHalf } from "../halves.ts";
 import { endKept, openKept } from "../keep.ts";
 import { sourcePath } from "../request.ts";
@@ -41,6 +42,8 @@ export const rootToRoot: Strategy = async (context) => {
         signal,
       });
       const result = await received.done;
+      const copied = { sender: sender.takeCopied(), receiver: receiver.takeCopied() };
+      reporter.copies.add({ ...copied, bytes: bytesMoved(sent) });
       reporter.jobEnded(JOB, { ...sent, allErrors: [...sent.allErrors, ...result.allErrors] });
       refuseGoneReader(request, result);
       await endKept(checkpoint, result);

@@ -1,5 +1,6 @@
 import type { PeerSession, SessionPeer } from "../../backend/backend.ts";
 import { farKeeping, overwriteOf, type RunContext, reportSession, type Strategy } from "../context.ts";
+import { bytesMoved, copiedFar } from "../copies.ts";
 import { openOptions } from "../early.ts";
 import { concludeFar, type FarCall, watchFar } from "../far.ts";
 import { refuseLost, runSendHalf } from "../halves.ts";
@@ -51,7 +52,7 @@ async function send(
   const { peer, far, opened } = open;
   const { session } = opened;
   reporter.jobPaths((path) => sourcePath(request, path));
-  reporter.watchLanes(() => session.samples());
+  reporter.watchLanes(() => session.samples(), far.lanes);
   const guard = oneHost ? await folderGuard(request, signal) : undefined;
   const sent = await runSendHalf({
     session,
@@ -63,7 +64,9 @@ async function send(
     signal: AbortSignal.any([signal, far.failed]),
   });
   reporter.jobEnded(JOB, sent);
-  await concludeFar(far, peer.name, sent);
+  const done = await concludeFar(far, peer.name, sent);
   refuseLost(sent);
+  const copied = { sender: session.takeCopied(), receiver: copiedFar(done) };
+  reporter.copies.add({ ...copied, bytes: bytesMoved(sent) });
   return { state: sent.state, hashes: sent.hashes, lanes: opened.lanes, sealed: request.options.seal };
 }

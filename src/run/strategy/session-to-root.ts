@@ -1,6 +1,7 @@
 import type { PeerSession, SessionPeer } from "../../backend/backend.ts";
 import { onAbort } from "../abort.ts";
 import { type RunContext, receiveOptions, reportSession, type Strategy } from "../context.ts";
+import { bytesMoved, copiedFar } from "../copies.ts";
 import { openOptions } from "../early.ts";
 import { concludeFar, watchFar } from "../far.ts";
 import { refuseGoneReader, refuseLost, startReceiveHalf } from "../halves.ts";
@@ -64,7 +65,11 @@ async function receive(context: RunContext, { peer, opened, stop }: Open): Promi
     { reporter, trace: context.trace, peer: peer.name, signal: both },
   );
   // The far side's lanes carry the data; until it tells of them, ours show at least the path.
-  reporter.watchLanes(() => (far.lanes().length > 0 ? far.lanes() : session.samples()));
+  const known = () => far.lanes().length > 0;
+  reporter.watchLanes(
+    () => (known() ? far.lanes() : session.samples()),
+    () => (known() ? session.samples() : []),
+  );
   const release = onAbort(far.failed, () => stop.abort(far.failed.reason));
   try {
     await far.ready;
@@ -74,6 +79,8 @@ async function receive(context: RunContext, { peer, opened, stop }: Open): Promi
     refuseGoneReader(request, result);
     const done = await concludeFar(far, peer.name, result);
     await endKept(checkpoint, refuseLost(result));
+    const copied = { sender: copiedFar(done), receiver: session.takeCopied() };
+    reporter.copies.add({ ...copied, bytes: bytesMoved(result) });
     reporter.removedSources(Number(done?.removedSources ?? 0n));
     return { state: result.state, hashes: result.hashes, lanes: opened.lanes, sealed: request.options.seal };
   } finally {

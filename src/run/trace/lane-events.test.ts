@@ -28,6 +28,7 @@ function sample(change: Partial<LaneSample>): LaneSample {
     ecnCe: 0,
     datagramSize: 1_472,
     limitedBy: "congestion",
+    cpuNs: 0,
     applicationNs: 0,
     congestionNs: 5e6,
     receiverNs: 0,

@@ -102,6 +102,7 @@ function metricsOf(sample: LaneSample): Metrics {
     limited_by: sample.limitedBy,
     limited: {
       application: sample.applicationNs / NS_PER_MS,
+      cpu: sample.cpuNs / NS_PER_MS,
       congestion: sample.congestionNs / NS_PER_MS,
       receiver: sample.receiverNs / NS_PER_MS,
       pacing: sample.pacingNs / NS_PER_MS,

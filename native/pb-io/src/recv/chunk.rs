@@ -8,6 +8,7 @@ use pb_proto::message::note::Note;
 use super::early::Early;
 use super::file::{LargeFile, write_at};
 use super::{RecvJob, shown};
+use crate::copies::Step;
 use crate::error::Code;
 use crate::hash;
 use crate::job::add;
@@ -49,7 +50,7 @@ impl RecvJob {
         let value = chunk.trailer.chaining_value;
         let written = match self.stream.is_some() {
             true => self.to_stream(chunk),
-            false => self.to_file(file, &chunk),
+            false => self.discards() || self.to_file(file, &chunk),
         };
         if written {
             self.to_record(file, offset, len, value);
@@ -67,13 +68,22 @@ impl RecvJob {
             return false;
         };
         let sparse = file.leaves_out_zeros(chunk.trailer.sparse);
-        let Err(e) = write_at(&target, chunk.bytes(), chunk.trailer.offset, sparse) else {
+        let wrote = write_at(&target, chunk.bytes(), chunk.trailer.offset, sparse);
+        self.copied(*wrote.as_ref().unwrap_or(&0));
+        let Err(e) = wrote else {
             return true;
         };
         let code = rustix::io::Errno::from_io_error(&e).map_or(Code::IoError, Code::from_errno);
         let text = format!("write {}: {e}", shown(self.place(&file.meta.path)));
         self.drop_large(file, code, &text);
         false
+    }
+
+    /// Counts bytes that were copied to where they go.
+    pub(super) fn copied(&self, bytes: usize) {
+        if let Some(session) = self.session.upgrade() {
+            session.copies.add(Step::Write, bytes);
+        }
     }
 
     /// Counts verified bytes.

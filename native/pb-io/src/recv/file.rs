@@ -344,12 +344,17 @@ impl FileState {
     }
 }
 
-/// Writes a chunk at its offset; in a sparse file blocks of zeros are left out.
-pub(super) fn write_at(file: &File, data: &[u8], offset: u64, sparse: bool) -> std::io::Result<()> {
+/// Writes a chunk at its offset; in a sparse file blocks of zeros are left out. Returns how many bytes it wrote.
+pub(super) fn write_at(
+    file: &File,
+    data: &[u8],
+    offset: u64,
+    sparse: bool,
+) -> std::io::Result<usize> {
     if !sparse {
-        return file.write_all_at(data, offset);
+        return file.write_all_at(data, offset).map(|()| data.len());
     }
-    let mut at = 0;
+    let (mut at, mut written) = (0, 0);
     while at < data.len() {
         let zero = is_zero(block(data, at));
         let mut end = at;
@@ -358,10 +363,11 @@ pub(super) fn write_at(file: &File, data: &[u8], offset: u64, sparse: bool) -> s
         }
         if !zero {
             file.write_all_at(&data[at..end], offset + at as u64)?;
+            written += end - at;
         }
         at = end;
     }
-    Ok(())
+    Ok(written)
 }
 
 fn block(data: &[u8], at: usize) -> &[u8] {

@@ -22,6 +22,9 @@ impl RecvJob {
                 "a folder can't go to a stream",
             );
         }
+        if self.discards() {
+            return self.discard_folder(meta);
+        }
         if meta.path.is_empty() {
             return self.made(meta);
         }

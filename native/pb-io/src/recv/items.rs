@@ -174,7 +174,8 @@ impl RecvJob {
 
     fn wants(&self, meta: &Meta, size: u64) -> Result<bool, (Code, String)> {
         self.check_path(meta, false)?;
-        if self.stream.is_some() {
+        // With nothing there, what is discarded has not even a folder to be looked for in.
+        if self.stream.is_some() || (self.discards() && self.fresh) {
             return Ok(true);
         }
         match self.base.stat(self.place(&meta.path), false) {

@@ -25,6 +25,7 @@ impl RecvJob {
         self.pace();
         let place = match self.stream.is_some() {
             true => self.claim_stream(meta.id).then_some(None),
+            false if self.discards() => Some(None),
             false => match self.make_place(meta, size) {
                 Ok(place) => Some(Some(place)),
                 Err((code, text)) => return self.fail_undecided(meta, code, &text),
@@ -150,11 +151,14 @@ impl RecvJob {
         if self.stream.is_some() {
             return self.stream_done(file, size, hash);
         }
+        // Its holes are verified, too.
+        self.count(size.saturating_sub(file.written()));
+        if self.discards() {
+            return self.discarded(&file.meta, size, hash);
+        }
         let Some((temp, handle)) = file.take_place() else {
             return;
         };
-        // Its holes are verified, too.
-        self.count(size.saturating_sub(file.written()));
         let finished = rustix::fs::ftruncate(&handle, size)
             .and_then(|()| apply(&handle, &file.meta, &self.options));
         if let Err(e) = finished {

@@ -6,6 +6,7 @@
 pub mod checkpoint;
 mod chunk;
 mod commit;
+mod discard;
 mod durable;
 mod early;
 mod file;
@@ -61,6 +62,8 @@ pub struct RecvOptions {
     pub owner: bool,
     /// The bytes of the one file go here in order, and nothing is made on disk.
     pub stream: Option<File>,
+    /// Everything is verified, and nothing is made on disk.
+    pub discard: bool,
 }
 
 /// Whether what was received of unfinished files stays for a later run.
@@ -175,11 +178,11 @@ impl RecvJob {
             name,
             made,
         } = open_base(&options)?;
-        let fresh = options.stream.is_some() || policy::is_fresh(&base, &name);
+        let fresh = options.stream.is_some() || made || policy::is_fresh(&base, &name);
         let dense = options.stream.is_some();
         let name_tag = checkpoint.as_ref().and_then(|c| c.name_tag);
         let checkpoint = checkpoint
-            .filter(|_| options.stream.is_none())
+            .filter(|_| options.stream.is_none() && !options.discard)
             .map(durable::Checkpoint::new);
         let known = checkpoint.as_ref().is_some_and(|c| !c.past.is_empty());
         let push = !known && (fresh || options.overwrite == Overwrite::Always);
@@ -464,7 +467,7 @@ struct Base {
     root: Root,
     /// Of the one file, where it has one.
     name: Vec<u8>,
-    /// The folder was not there before.
+    /// The folder was not there before; with `discard` it still is not, and `root` is one above it.
     made: bool,
 }
 
@@ -494,6 +497,11 @@ fn open_base(options: &RecvOptions) -> Result<Base, JobError> {
             path: join(&folder, b""),
             message: "no file name".into(),
         });
+    }
+    if options.discard {
+        let (root, there) = discard::open_base(&options.root, &folder).map_err(at)?;
+        let made = !there;
+        return Ok(Base { root, name, made });
     }
     let mut made = false;
     if !folder.is_empty() {

@@ -26,6 +26,10 @@ impl RecvJob {
             let text = "the content does not match the sender's hash";
             return self.fail_entry(meta.id, &meta.path, Code::VerificationFailed, text);
         }
+        if self.discards() {
+            self.count(content.len() as u64);
+            return self.discarded(&meta, content.len() as u64, *expected);
+        }
         self.pace();
         let path = self.place(&meta.path);
         let (folder, name) = match self.parent(path) {
@@ -34,6 +38,7 @@ impl RecvJob {
         };
         match self.write_small(folder, name, &meta, content) {
             Ok(temp) => {
+                self.copied(content.len());
                 self.count(content.len() as u64);
                 let size = content.len() as u64;
                 let key = self.key(&meta, token);
@@ -95,6 +100,9 @@ impl RecvJob {
                 }
                 _ => {}
             }
+        }
+        if self.discards() {
+            return self.discard_link(meta);
         }
         self.pace();
         let (folder, name) = match self.parent(path) {

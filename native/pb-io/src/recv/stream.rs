@@ -87,6 +87,7 @@ impl RecvJob {
             return self.fail_entry(meta.id, &meta.path, Code::VerificationFailed, text);
         }
         if self.claim_stream(meta.id) && self.out(|stream| stream.put(content)) {
+            self.copied(content.len());
             self.count(content.len() as u64);
             self.commit(Commit::Streamed {
                 meta: meta.clone(),
@@ -97,7 +98,10 @@ impl RecvJob {
     }
 
     pub(super) fn to_stream(&self, chunk: Chunk) -> bool {
-        self.out(|stream| stream.write(chunk))
+        let len = chunk.bytes().len();
+        let taken = self.out(|stream| stream.write(chunk));
+        self.copied(if taken { len } else { 0 });
+        taken
     }
 
     pub(super) fn stream_done(&self, file: &Arc<LargeFile>, size: u64, hash: Hash) {

@@ -7,6 +7,7 @@ use pb_proto::message::{LIST_TRAILER, bundle_trailer};
 use pb_proto::units::MAX_UNIT;
 
 use super::SendJob;
+use crate::copies::Step;
 use crate::session::Session;
 use crate::transport::OutBody;
 
@@ -37,6 +38,10 @@ impl<'a> Bundle<'a> {
             self.send();
         }
         item.encode(&mut self.items);
+        if let Item::Content { content, .. } | Item::Inline { content, .. } = item {
+            self.session.copies.add(Step::Read, content.len());
+            self.session.copies.add(Step::Bundle, content.len());
+        }
     }
 
     /// Queues the unit.
@@ -49,6 +54,7 @@ impl<'a> Bundle<'a> {
         if let Some(mut buffer) = self.session.send_budget.take(len, &stop) {
             let (items, trailer) = buffer.as_mut_slice().split_at_mut(self.items.len());
             items.copy_from_slice(&self.items);
+            self.session.copies.add(Step::Bundle, self.items.len());
             trailer.copy_from_slice(&bundle_trailer(self.job.options.job));
             self.session
                 .outbox

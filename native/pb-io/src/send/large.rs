@@ -14,6 +14,7 @@ use super::bundle::Bundle;
 use super::resume::Resume;
 use super::small::{item_meta, withdraw};
 use super::{Numbered, SendJob};
+use crate::copies::Step;
 use crate::error::Code;
 use crate::fs::{Meta, sparse, stat_fd};
 use crate::hash::{self, ChunkHash, Tree, chunk_count};
@@ -358,6 +359,7 @@ impl SendJob {
         if n == 0 {
             return Ok(None);
         }
+        session.copies.add(Step::Read, n);
         let offset = index * file.chunk_bytes;
         let hash = hash::chunk(offset, &buffer.as_slice()[..n]);
         let trailer = ChunkTrailer {

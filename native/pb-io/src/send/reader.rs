@@ -7,8 +7,12 @@ use pb_proto::message::item::Item;
 use super::SendJob;
 use super::bundle::Bundle;
 use super::plan::Task;
+use crate::session::Stage;
 
 pub(super) fn run(job: &Arc<SendJob>) {
+    if let Some(session) = job.session.upgrade() {
+        session.cpu.enter(Stage::Reader);
+    }
     let mut scratch = Vec::new();
     while let Some(task) = job.next_task() {
         match task {

@@ -7,6 +7,7 @@ use pb_proto::sample::PathSample;
 
 use super::trace::Traced;
 use super::{Session, error};
+use crate::copies::Step;
 use crate::error::Code;
 use crate::transport::{
     InUnit, LaneHost, LaneId, Next, OutUnit, Place, TransportError, TransportKind, Waker,
@@ -52,9 +53,14 @@ impl LaneHost for Session {
         self.outbox.raise_grant(bytes);
     }
 
-    fn sample(&self, lane: LaneId, sample: PathSample) {
+    fn sample(&self, lane: LaneId, mut sample: PathSample) {
+        self.cpu.attribute(&mut sample);
         self.traced(lane, || Traced::Sample(sample));
         self.lanes.lock().samples.insert(lane, sample);
+    }
+
+    fn copied(&self, step: Step, bytes: usize) {
+        self.copies.add(step, bytes);
     }
 
     fn wants_fine_samples(&self) -> bool {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::Session;
+use crate::copies::Step;
 use crate::transport::{InUnit, LaneHost, Next, OutBody, OutUnit, Place, TransportKind, Waker};
 
 /// The only lane.
@@ -60,11 +61,12 @@ fn deliver(to: &Arc<Session>, unit: Arc<OutUnit>) {
     let Ok(Place::Into(place)) = to.place(unit.id, unit.len) else {
         return;
     };
-    fill(&place, unit);
+    to.copies.add(Step::Place, fill(&place, unit));
     to.unit_complete(LANE, place);
 }
 
-fn fill(place: &InUnit, unit: Arc<OutUnit>) {
+/// Returns how many bytes were copied: none, where nobody else has the unit.
+fn fill(place: &InUnit, unit: Arc<OutUnit>) -> usize {
     let mut state = place.state.lock();
     match Arc::try_unwrap(unit) {
         Ok(OutUnit {
@@ -75,7 +77,9 @@ fn fill(place: &InUnit, unit: Arc<OutUnit>) {
         Err(unit) => {
             if let (OutBody::Memory(from), Some(to)) = (&unit.body, state.buffer.as_mut()) {
                 to.as_mut_slice().copy_from_slice(from.as_slice());
+                return from.len();
             }
         }
     }
+    0
 }

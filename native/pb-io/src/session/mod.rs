@@ -1,5 +1,6 @@
 //! One end of a session: units in and out, credit, and the jobs they belong to.
 
+mod cpu;
 mod host;
 mod inbox;
 mod job;
@@ -21,8 +22,11 @@ use pb_proto::sample::PathSample;
 use pb_proto::units::MAX_UNIT;
 
 use crate::buffer::Budget;
+use crate::copies::{Copies, Step};
 use crate::error::Code;
 use crate::transport::{InUnit, LaneId, OutBody, TransportError};
+use cpu::CpuWatch;
+pub(crate) use cpu::Stage;
 use inbox::Inbox;
 pub use inbox::MIN_WINDOW;
 pub use job::{AnyJob, Chunk, Job};
@@ -65,6 +69,8 @@ pub struct Session {
     zero_copy: AtomicBool,
     on_close: Mutex<Option<OnClose>>,
     trace: OnceLock<Trace>,
+    pub(crate) copies: Copies,
+    pub(crate) cpu: CpuWatch,
 }
 
 /// Hears why a session ended; `None`: it was closed.
@@ -100,6 +106,8 @@ impl Session {
             zero_copy: AtomicBool::new(false),
             on_close: Mutex::new(None),
             trace: OnceLock::new(),
+            copies: Copies::default(),
+            cpu: CpuWatch::default(),
         });
         work::spawn_writers(&session, &work)?;
         Ok(session)
@@ -112,6 +120,11 @@ impl Session {
 
     pub fn trace(&self) -> Option<&Trace> {
         self.trace.get()
+    }
+
+    /// What was copied since the last call.
+    pub fn take_copies(&self) -> Vec<(Step, u64)> {
+        self.copies.take()
     }
 
     pub fn options(&self) -> &SessionOptions {

@@ -8,7 +8,7 @@ use pb_proto::message::note::{Note, Notes};
 use pb_proto::message::{self, Parsed};
 
 use super::job::Chunk;
-use super::{Session, error};
+use super::{Session, Stage, error};
 use crate::error::Code;
 use crate::transport::{InUnit, TransportError};
 
@@ -30,6 +30,9 @@ pub(super) fn spawn_writers(
 }
 
 fn run(session: &Weak<Session>, work: &Receiver<Arc<InUnit>>) {
+    if let Some(session) = session.upgrade() {
+        session.cpu.enter(Stage::Writer);
+    }
     while let Ok(unit) = work.recv() {
         let Some(session) = session.upgrade() else {
             return;

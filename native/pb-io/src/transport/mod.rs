@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use pb_proto::units::Assembly;
 
 use crate::buffer::Buffer;
+use crate::copies::Step;
 use crate::error::Code;
 
 /// Which of a session's lanes; equals the lane byte of the packet header.
@@ -118,6 +119,10 @@ pub trait LaneHost: Send + Sync {
     fn peer_grant(&self, bytes: u64);
     /// A fresh sample of a lane, at most 20 a second, or 100 where the host wants fine ones.
     fn sample(&self, lane: LaneId, sample: pb_proto::sample::PathSample);
+    /// Payload was copied on its way.
+    fn copied(&self, step: Step, bytes: usize) {
+        let _ = (step, bytes);
+    }
     /// For a trace.
     fn wants_fine_samples(&self) -> bool {
         false

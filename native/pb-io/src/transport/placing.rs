@@ -9,6 +9,8 @@ use std::sync::Arc;
 use aws_lc_rs::error::Unspecified;
 use pb_proto::units::Assembly;
 
+use crate::copies::{LaneCopies, Step};
+
 use super::{InState, InUnit, LaneHost, Place, TransportError};
 
 /// Units a lane remembers. Senders work on one to three units a lane at a time; losses add some.
@@ -36,6 +38,7 @@ pub(crate) enum Landed {
 pub(crate) struct Placer {
     known: Vec<Arc<InUnit>>,
     scratch: Vec<u8>,
+    pub(crate) copies: LaneCopies,
 }
 
 impl Placer {
@@ -71,6 +74,7 @@ impl Placer {
                 .and_then(|b| slice(b.as_mut_slice(), range))
             {
                 open(place).map_err(|_| Refused::Tag)?;
+                self.copies.add(Step::Open, range.len as usize);
                 assembly.insert(range.offset, range.len);
                 let complete = assembly.is_complete();
                 drop(state);
@@ -86,9 +90,10 @@ impl Placer {
             scratch.resize(range.len as usize, 0);
         }
         let bytes = &mut scratch[..range.len as usize];
-        let landed = open(bytes)
-            .map_err(|_| Refused::Tag)
-            .and_then(|()| self.copy(host, range, bytes));
+        let landed = open(bytes).map_err(|_| Refused::Tag).and_then(|()| {
+            self.copies.add(Step::Open, bytes.len());
+            self.copy(host, range, bytes)
+        });
         self.scratch = scratch;
         landed
     }
@@ -108,6 +113,7 @@ impl Placer {
         let Some(buffer) = buffer.as_mut().filter(|_| !assembly.is_complete()) else {
             return Ok(Landed::Partial);
         };
+        self.copies.add(Step::Place, bytes.len());
         fill(assembly, range.offset, buffer.as_mut_slice(), bytes);
         assembly.insert(range.offset, range.len);
         let complete = assembly.is_complete();

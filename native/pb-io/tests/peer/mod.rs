@@ -71,6 +71,7 @@ pub fn options(dir: &Path) -> RecvOptions {
         perms: true,
         owner: false,
         stream: None,
+        discard: false,
     }
 }
 

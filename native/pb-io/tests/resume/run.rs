@@ -203,6 +203,7 @@ pub fn recv_options(to: &Path, setup: &Setup) -> RecvOptions {
         perms: true,
         owner: false,
         stream: None,
+        discard: false,
     }
 }
 

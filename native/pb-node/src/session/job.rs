@@ -125,6 +125,7 @@ pub fn start_receive(
         perms: options.perms,
         owner: options.owner,
         stream: options.destination_fd.map(pack::duplicate).transpose()?,
+        discard: options.discard.unwrap_or(false),
     };
     let status = Status::new(manifest(options.manifest_file.as_ref())?, listener);
     Ok(NativeReceiveJob {

@@ -31,7 +31,7 @@ pub use job::{NativeReceiveJob, NativeSendJob};
 pub use listen::NativeListener;
 use options::{NativeReceiveOptions, NativeSendOptions, NativeSessionOptions};
 use trace::{NativeTrace, trace};
-use update::{NativeClosed, NativeSample, NativeUpdate, sample};
+use update::{NativeClosed, NativeCopied, NativeSample, NativeUpdate, sample};
 
 /// Time for what is queued to leave when a session is closed.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -153,6 +153,12 @@ impl NativeSession {
     #[napi]
     pub fn samples(&self) -> Vec<NativeSample> {
         self.session.samples().iter().map(sample).collect()
+    }
+
+    /// Payload bytes that were copied since the last call, by step.
+    #[napi]
+    pub fn take_copied(&self) -> Vec<NativeCopied> {
+        update::copied(self.session.take_copies())
     }
 
     /// What the lanes went through since the last call, in a session that is traced.

@@ -61,6 +61,8 @@ pub struct NativeReceiveOptions {
     pub owner: bool,
     pub manifest_file: Option<String>,
     pub destination_fd: Option<i32>,
+    /// Verify everything, write nothing.
+    pub discard: Option<bool>,
     pub checkpoint: Option<NativeCheckpoint>,
 }
 

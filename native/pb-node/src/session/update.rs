@@ -4,6 +4,7 @@ use napi::Status;
 use napi::bindgen_prelude::{Function, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
+use pb_io::copies::Step;
 use pb_io::job::{self, Counters, FileHash, JobError, State, Update, get};
 use pb_io::transport::TransportError;
 use pb_proto::sample::{LimitedBy, PathSample};
@@ -186,6 +187,21 @@ fn state(s: State) -> &'static str {
     }
 }
 
+/// See `Copied` in src/native/types.ts.
+#[napi(object)]
+pub struct NativeCopied {
+    pub step: String,
+    pub bytes: f64,
+}
+
+pub fn copied(copies: Vec<(Step, u64)>) -> Vec<NativeCopied> {
+    let native = |(step, bytes): (Step, u64)| NativeCopied {
+        step: step.as_str().to_string(),
+        bytes: bytes as f64,
+    };
+    copies.into_iter().map(native).collect()
+}
+
 /// See `LaneSample` in src/native/types.ts.
 #[napi(object)]
 pub struct NativeSample {
@@ -215,6 +231,7 @@ pub struct NativeSample {
     pub congestion_ns: f64,
     pub receiver_ns: f64,
     pub pacing_ns: f64,
+    pub cpu_ns: f64,
     pub phase: String,
 }
 
@@ -246,6 +263,7 @@ pub fn sample(s: &PathSample) -> NativeSample {
         congestion_ns: s.limited.congestion_ns as f64,
         receiver_ns: s.limited.receiver_ns as f64,
         pacing_ns: s.limited.pacing_ns as f64,
+        cpu_ns: s.limited.cpu_ns as f64,
         phase: s.phase.to_string(),
     }
 }
@@ -256,5 +274,6 @@ fn limited_by(l: LimitedBy) -> &'static str {
         LimitedBy::Congestion => "congestion",
         LimitedBy::Receiver => "receiver",
         LimitedBy::Pacing => "pacing",
+        LimitedBy::Cpu => "cpu",
     }
 }

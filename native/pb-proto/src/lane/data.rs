@@ -49,7 +49,7 @@ impl Lane {
         }
         if room + beyond >= full && !out.is_empty() {
             // More might leave: what takes time now is the driver's sealing and sending.
-            self.set_limited(now, LimitedBy::Application);
+            self.set_limited(now, LimitedBy::Cpu);
         }
     }
 

@@ -20,7 +20,8 @@ fn upload(kind: ControllerKind) -> Scenario {
 /// Share of the time that was blamed on `cause`.
 fn share(scenario: &Scenario, cause: fn(&LimitedTimes) -> u64) -> f64 {
     let times = finish(scenario).samples[0].limited;
-    let all = times.application_ns + times.congestion_ns + times.receiver_ns + times.pacing_ns;
+    let busy = times.application_ns + times.cpu_ns;
+    let all = busy + times.congestion_ns + times.receiver_ns + times.pacing_ns;
     cause(&times) as f64 / all as f64
 }
 

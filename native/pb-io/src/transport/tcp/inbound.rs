@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, recv, recvmsg};
 
 use super::record::{PREFIX, Prefix, RECORD};
+use crate::copies::Step;
 use crate::transport::crypto::{OpenKeys, Sealed};
 use crate::transport::fault::Fault;
 use crate::transport::placing::{Landed, Placer, Range, Refused};
@@ -33,7 +34,7 @@ pub struct Inbound {
     from: usize,
     to: usize,
     direct: Option<Direct>,
-    placer: Placer,
+    pub placer: Placer,
 }
 
 /// A clear record whose payload is being read into its unit.
@@ -126,6 +127,9 @@ impl Inbound {
         };
         if self.from == self.to || self.to + ahead > self.buffer.len() {
             self.buffer.copy_within(self.from..self.to, 0);
+            self.placer
+                .copies
+                .add(Step::Shift, if self.from > 0 { have } else { 0 });
             (self.from, self.to) = (0, have);
             if self.buffer.len() < have + ahead + PREFIX + TAG {
                 self.buffer.resize(have + ahead + PREFIX + TAG, 0);
@@ -201,6 +205,7 @@ impl Inbound {
                 ));
             }
             let range = data_range(prefix)?;
+            self.placer.copies.add(Step::Receive, range.len as usize);
             return landed(
                 &range,
                 self.placer.copy(host, &range, &self.buffer[payload]),
@@ -217,6 +222,7 @@ impl Inbound {
             });
         };
         let bytes = &self.buffer[payload.start..tag.end];
+        self.placer.copies.add(Step::Receive, range.len as usize);
         landed(
             &range,
             self.placer.open(host, &range, |place| {
@@ -243,6 +249,7 @@ impl Inbound {
         let start = self.from + PREFIX;
         let there = (self.to - start).min(range.len as usize);
         direct.put(&self.buffer[start..start + there]);
+        self.placer.copies.add(Step::Place, there);
         // Fewer than a tag's bytes can follow: else the record would be whole.
         self.buffer.copy_within(start + there..self.to, 0);
         (self.from, self.to) = (0, self.to - start - there);
@@ -270,6 +277,12 @@ impl Inbound {
             .map_err(|_| Fault::stream())?;
         self.from += TAG;
         self.expect = number + 1;
+        let copies = &mut self.placer.copies;
+        copies.add(Step::Receive, range.len as usize);
+        copies.add(
+            Step::Place,
+            direct.diverted.iter().map(|(_, bytes)| bytes.len()).sum(),
+        );
         let complete = direct.land().then(|| self.placer.forget(&direct.unit));
         Ok(Some(Incoming::Data {
             bytes: range.len,

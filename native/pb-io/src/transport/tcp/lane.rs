@@ -95,6 +95,7 @@ impl TcpLane {
         if let Some(Fault::Violation(e)) = &why {
             self.say_close(close::PROTOCOL, &e.message);
         }
+        self.tell_copies();
         if let Some(sample) = self.state.sampler.take(self.stream.as_fd(), clock::now()) {
             self.host.sample(self.lane, sample);
         }
@@ -320,6 +321,7 @@ impl TcpLane {
         }
         self.state.ping_due |=
             now.since(self.state.spoke.max(self.state.heard)) >= KEEPALIVE && self.out.is_empty();
+        self.tell_copies();
         if let Some(sample) = self
             .state
             .sampler
@@ -328,6 +330,13 @@ impl TcpLane {
             self.host.sample(self.lane, sample);
         }
         Ok(())
+    }
+
+    fn tell_copies(&mut self) {
+        let host = &*self.host;
+        let mut tell = |step, bytes| host.copied(step, bytes);
+        self.out.copies.flush(&mut tell);
+        self.inbound.placer.copies.flush(&mut tell);
     }
 
     /// Sleeps until something can be done. True when the socket is readable.

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 
 use super::record::{FIRST_RECORD, PREFIX, RECORD, encode_prefix};
+use crate::copies::{LaneCopies, Step};
 use crate::transport::crypto::SealKeys;
 use crate::transport::fault::Fault;
 use crate::transport::{OutBody, OutUnit};
@@ -39,6 +40,7 @@ pub struct Outbound {
     body: Body,
     tail: Vec<u8>,
     tail_from: usize,
+    pub copies: LaneCopies,
 }
 
 /// The clear payload between head and tail.
@@ -76,6 +78,7 @@ impl Outbound {
             body,
             tail,
             tail_from,
+            copies: LaneCopies::default(),
         }
     }
 
@@ -145,6 +148,9 @@ impl Outbound {
         let len = (unit.len - offset).min(if offset == 0 { FIRST_RECORD } else { RECORD });
         let mut header = self.header(Kind::Data);
         (header.unit, header.offset, header.unit_len) = (unit.id, offset, unit.len);
+        if !unit.always_sealed {
+            self.count(&unit.body, len as usize, sealed);
+        }
         match &unit.body {
             OutBody::Memory(buffer) if sealed => {
                 let bytes = buffer
@@ -164,6 +170,14 @@ impl Outbound {
             }
         }
         Ok(len)
+    }
+
+    /// What `sendfile` takes is copied by nobody.
+    fn count(&mut self, body: &OutBody, len: usize, sealed: bool) {
+        if let OutBody::Memory(_) = body {
+            self.copies.add(Step::Seal, if sealed { len } else { 0 });
+            self.copies.add(Step::Send, len);
+        }
     }
 
     fn clear(

@@ -98,6 +98,7 @@ impl Sampler {
             application_ns: idle
                 .saturating_sub(self.no_credit_ns)
                 .saturating_sub(self.limited_ns),
+            cpu_ns: 0,
         }
     }
 }

@@ -7,6 +7,7 @@ use pb_proto::lane::{Event, Lane};
 use pb_proto::time::{Instant, MS, Nanos};
 use pb_proto::wire::header::{HEADER, Header, Kind, TAG};
 
+use crate::copies::Step;
 use crate::transport::crypto::{OpenKeys, SealKeys, Sealed};
 use crate::transport::fault::Fault;
 use crate::transport::placing::{Landed, Placer, Range, Refused};
@@ -114,6 +115,10 @@ impl Core {
                 self.datagram(now, datagram, meta.ce)?;
             }
         }
+        let host = &*self.session.host;
+        self.placer
+            .copies
+            .flush(|step, bytes| host.copied(step, bytes));
         Ok(())
     }
 
@@ -144,6 +149,9 @@ impl Core {
             Err(Refused::Tag) => return self.forged(),
             Err(Refused::Violation(e)) => return Err(Fault::Violation(e)),
         };
+        if header.kind == Kind::Data {
+            self.placer.copies.add(Step::Receive, packet.payload.len());
+        }
         self.in_use |= matches!(header.kind, Kind::Data | Kind::Control);
         let frames = if header.kind == Kind::Data {
             &[]

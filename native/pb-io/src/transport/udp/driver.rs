@@ -299,6 +299,10 @@ impl Driver {
             }
             self.train
                 .fill(&self.plans, &self.core.seal, &mut self.units);
+            let host = &*self.core.session.host;
+            self.train
+                .copies
+                .flush(|step, bytes| host.copied(step, bytes));
             match self.path.send(self.train.bytes(), self.train.size) {
                 Sent::Gone => {}
                 Sent::TooLarge => self

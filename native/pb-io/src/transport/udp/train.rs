@@ -5,6 +5,7 @@ use pb_proto::lane::{PacketPlan, PlanBody};
 use pb_proto::wire::header::{HEADER, Header, TAG};
 
 use super::units::{Units, from_file, in_memory};
+use crate::copies::{LaneCopies, Step};
 use crate::transport::crypto::SealKeys;
 
 /// Bytes of the largest train: what UDP_SEGMENT takes at once.
@@ -20,6 +21,7 @@ pub(super) struct Train {
     pub size: usize,
     /// Room for a payload that has to be read from a file before it is sealed.
     aside: Vec<u8>,
+    pub copies: LaneCopies,
 }
 
 impl Train {
@@ -29,6 +31,7 @@ impl Train {
             len: 0,
             size: 0,
             aside: Vec::new(),
+            copies: LaneCopies::default(),
         }
     }
 
@@ -45,7 +48,11 @@ impl Train {
             let Some(packet) = self.bytes.get_mut(self.len..self.len + size) else {
                 return;
             };
-            if seal(plan, keys, units, &mut self.aside, packet).is_none() {
+            let beside = Beside {
+                bytes: &mut self.aside,
+                copies: &mut self.copies,
+            };
+            if seal(plan, keys, units, beside, packet).is_none() {
                 return;
             }
             self.len += size;
@@ -53,11 +60,17 @@ impl Train {
     }
 }
 
+/// What sealing needs besides.
+struct Beside<'a> {
+    bytes: &'a mut Vec<u8>,
+    copies: &'a mut LaneCopies,
+}
+
 fn seal(
     plan: &PacketPlan,
     keys: &SealKeys,
     units: &mut Units,
-    aside: &mut Vec<u8>,
+    beside: Beside<'_>,
     packet: &mut [u8],
 ) -> Option<()> {
     let (head, rest) = packet.split_first_chunk_mut::<HEADER>()?;
@@ -70,12 +83,20 @@ fn seal(
         PlanBody::Unit => {
             let (at, len) = (h.offset as usize, usize::from(h.payload_len));
             let unit = units.get(h.unit)?;
-            if let Some(bytes) = in_memory(unit, at, len) {
+            let in_memory = in_memory(unit, at, len);
+            if !unit.always_sealed {
+                let step = if h.clear { Step::Packet } else { Step::Seal };
+                let copies = beside.copies;
+                copies.add(step, len);
+                copies.add(Step::Send, len);
+                copies.add(Step::Read, if in_memory.is_none() { len } else { 0 });
+            }
+            if let Some(bytes) = in_memory {
                 bytes
             } else {
-                aside.resize(len, 0);
-                from_file(unit, at, aside);
-                aside.as_slice()
+                beside.bytes.resize(len, 0);
+                from_file(unit, at, beside.bytes);
+                beside.bytes.as_slice()
             }
         }
     };
