@@ -5,6 +5,7 @@ import { run, say } from "../lib/tools.mjs";
 const OPTIONAL = [
   { program: "ip", debian: "iproute2" },
   { program: "nft", debian: "nftables" },
+  { program: "strace", debian: "strace" },
   { program: "scp", debian: "openssh-client" },
   { program: "sshd", debian: "openssh-server" },
 ];

@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** Runs in this network namespace. */
   readonly namespace?: string;
+  /** A program and its arguments that run the command given after them: a tracer. */
+  readonly launcher?: readonly string[];
 }
 
 export interface RunResult {
@@ -53,7 +55,7 @@ export async function run(
 /** Starts with pipes on all three streams. */
 export function start(command: string, args: readonly string[], options: RunOptions = {}): ChildProcess {
   const inside = options.namespace === undefined ? [] : ["ip", "netns", "exec", options.namespace];
-  const [file = command, ...rest] = [...inside, command, ...args];
+  const [file = command, ...rest] = [...inside, ...(options.launcher ?? []), command, ...args];
   return spawn(file, rest, {
     cwd: options.cwd,
     env: { ...process.env, NO_COLOR: "1", ...options.env },

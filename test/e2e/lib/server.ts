@@ -11,6 +11,8 @@ export interface ServerSetup {
   readonly args?: readonly string[];
   readonly namespace?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** As in `RunOptions`; `pid` is then the launcher's. */
+  readonly launcher?: readonly string[];
 }
 
 /** A `pb serve` of its own process. */
@@ -45,6 +47,7 @@ export async function startServer(setup: ServerSetup): Promise<Server> {
   const options: RunOptions = {
     ...(setup.namespace === undefined ? {} : { namespace: setup.namespace }),
     ...(setup.env === undefined ? {} : { env: setup.env }),
+    ...(setup.launcher === undefined ? {} : { launcher: setup.launcher }),
   };
   const child = start(PB, [...args, ...(setup.args ?? [])], options);
   const log: string[] = [];

@@ -1,0 +1,153 @@
+/**
+ * A disk that fails in the middle of a job: exit code, destination and source as RELIABILITY demands, and the same command again
+ * once it is well.
+ */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { errorsOf } from "../../e2e/lib/assert.ts";
+import { mountTmpfs, whyNoMounts } from "../../e2e/lib/mount.ts";
+import { manifestOf } from "../lib/manifest.ts";
+import { afterDone, afterKill } from "../lib/oracle.ts";
+import { type Direction, Scene } from "../lib/scene.ts";
+import { large, small } from "../lib/workloads.ts";
+import { whyNoStrace } from "../order/record.ts";
+
+const MIB = 1 << 20;
+const whyNot = whyNoStrace();
+
+/** The receiver fails at a call; the rest of the machine is well. */
+function strace(scene: Scene, inject: string, ...more: string[]): string[] {
+  const log = scene.folder.at("strace");
+  return [
+    "strace",
+    "-D",
+    "-f",
+    "-qq",
+    "-y",
+    "-o",
+    log,
+    "-e",
+    "signal=none",
+    "-e",
+    `inject=${inject}`,
+    ...more,
+  ];
+}
+
+interface Failed {
+  readonly code: number | null;
+  readonly errors: readonly { readonly code: string; readonly path: string | null }[];
+  readonly text: string;
+}
+
+/** Runs the job while the receiver's disk fails; then looks, as after a kill. */
+async function failing(scene: Scene, launcher: readonly string[]): Promise<Failed> {
+  const receiver = scene.options.direction === "up" ? "server" : "client";
+  if (receiver === "server") await scene.startServer(launcher);
+  const run = scene.words("--retries", "0");
+  const result = await scene.pb(run, receiver === "client" ? { launcher } : {});
+  expect((await afterKill(scene.truth)).violations).toEqual([]);
+  await scene.stopServer();
+  return { code: result.code, errors: errorsOf(result), text: result.stdout + result.stderr };
+}
+
+/** The same command, on a disk that is well: done, and nothing is left over. */
+async function wellAgain(scene: Scene): Promise<void> {
+  await scene.ensureServer();
+  const { code, stdout, stderr } = await scene.pb(scene.words());
+  expect({ code, said: code === 0 ? "" : stdout + stderr }).toEqual({ code: 0, said: "" });
+  const { move, source } = scene.truth;
+  if (!move) return expect(await afterDone(scene.truth)).toEqual([]);
+  // What the first run placed is there already, and a move leaves the source of what it did not place itself.
+  expect((await afterKill(scene.truth)).violations).toEqual([]);
+  const arrived = await manifestOf(scene.truth.destinationPath);
+  for (const [path, item] of source) {
+    if (item.kind === "file") expect(arrived.get(path)?.content, path).toBe(item.content);
+  }
+}
+
+const BOTH: readonly Direction[] = ["up", "down"];
+
+describe.skipIf(whyNot !== undefined)(`errors of the disk${whyNot ? `: ${whyNot}` : ""}`, () => {
+  describe.each(BOTH)("%s, moved", (direction) => {
+    const setting = { direction, transport: "udp", move: true, workload: small } as const;
+
+    test.each([
+      ["EIO on write", "pwrite64:error=EIO:when=2", ["io_error"]],
+      ["ENOSPC on write", "pwrite64:error=ENOSPC:when=2", ["no_space"]],
+      ["EIO on the sync of a group of files", "syncfs:error=EIO", ["fsync_failed", "io_error"]],
+      ["EIO on rename", "renameat:error=EIO", ["io_error"]],
+    ])("%s: it is said, the source stays, and it goes on", async (_, inject, codes) => {
+      await using scene = await Scene.make(setting);
+      const { code, errors, text } = await failing(scene, strace(scene, inject));
+      expect([1, 6, 7], text).toContain(code);
+      expect(codes).toContain(errors[0]?.code);
+      await wellAgain(scene);
+    });
+
+    test("a journal that can't be synced: nothing is said done that it does not hold", async () => {
+      await using scene = await Scene.make(setting);
+      const { code, text } = await failing(scene, strace(scene, "fdatasync:error=EIO"));
+      expect([1, 6, 7], text).toContain(code);
+      await wellAgain(scene);
+    });
+  });
+});
+
+const noMounts = whyNoMounts();
+
+describe.skipIf(noMounts !== undefined)(`a disk of its own${noMounts ? `: ${noMounts}` : ""}`, () => {
+  test.each(BOTH)("%s: full in the middle, then freed: exit 7, and it goes on", async (direction) => {
+    await using scene = await Scene.make({
+      direction,
+      transport: "udp",
+      move: false,
+      workload: large(48 * MIB),
+    });
+    await mkdir(scene.destinationPath, { recursive: true });
+    {
+      using _ = mountTmpfs(scene.destinationPath, "size=24m");
+      await scene.ensureServer();
+      const result = await scene.pb(scene.words("--retries", "0"));
+      expect({ code: result.code, error: errorsOf(result)[0]?.code }).toEqual({ code: 7, error: "no_space" });
+      expect((await afterKill(scene.truth)).violations).toEqual([]);
+    }
+    await wellAgain(scene);
+  });
+
+  test("down: a state folder that can't be written: said, and it goes on", async () => {
+    await using scene = await Scene.make({
+      direction: "down",
+      transport: "udp",
+      move: true,
+      workload: small,
+    });
+    const state = join(scene.home, "jobs");
+    await mkdir(state, { recursive: true });
+    await scene.ensureServer();
+    {
+      using _ = mountTmpfs(state, "ro,mode=700");
+      const result = await scene.pb(scene.words("--retries", "0"));
+      expect(result.code, result.stdout + result.stderr).toBe(1);
+      expect(errorsOf(result)[0]?.code).toBe("read_only");
+      expect((await afterKill(scene.truth)).violations).toEqual([]);
+    }
+    await wellAgain(scene);
+  });
+
+  test.each(BOTH)("%s: no room for the journal: said, and it goes on", async (direction) => {
+    await using scene = await Scene.make({ direction, transport: "udp", move: true, workload: small });
+    const state = direction === "up" ? join(scene.state, "checkpoints") : join(scene.home, "jobs");
+    await mkdir(state, { recursive: true });
+    await scene.ensureServer();
+    {
+      using _ = mountTmpfs(state, "size=8k,mode=700");
+      const result = await scene.pb(scene.words("--retries", "0"));
+      expect(result.code, result.stdout + result.stderr).toBe(7);
+      expect(errorsOf(result)[0]?.code).toBe("no_space");
+      expect((await afterKill(scene.truth)).violations).toEqual([]);
+    }
+    await wellAgain(scene);
+  });
+});
