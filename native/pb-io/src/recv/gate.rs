@@ -26,15 +26,17 @@ impl Gate {
         Busy(self)
     }
 
-    /// Waits while `full` says so.
+    /// Waits while `full` says so; it is asked with the gate locked, so must not use the gate.
     pub fn wait_while(&self, full: impl Fn() -> bool) {
+        let mut busy = self.busy.lock();
         while full() {
-            self.changed.wait_for(&mut self.busy.lock(), LOOK);
+            self.changed.wait_for(&mut busy, LOOK);
         }
     }
 
-    /// The committer has made room.
+    /// There is room again. Locks the gate: whoever has just seen that there was none is asleep by then, and hears it.
     pub fn room(&self) {
+        let _busy = self.busy.lock();
         self.changed.notify_all();
     }
 
