@@ -24,9 +24,7 @@ export async function discardKept(deps: Deps, job: StoredJob, signal: AbortSigna
     const { path: base, exactName } = state.begun.target;
     const root = rootOf({ backend, path: base, label: record.destination });
     if (parts.length > 0) await deps.engine.removeParts({ root, base, exactName, parts });
-    if (mayHaveStrays(job)) {
-      await removeStrays({ backend, target: state.begun.target, jobId: record.id, signal });
-    }
+    await removeStrays({ backend, target: state.begun.target, jobId: record.id, signal });
   }
   await rm(checkpointFolder(deps, record.id), { recursive: true, force: true });
 }

@@ -112,6 +112,8 @@ export class Keeper {
       if (!resume) await this.#discard(caller, jobId);
       live.strays = await this.#hasStrays(caller, jobId);
       live.checkpoint = await this.#open(caller, entering, live.strays);
+      // What a damaged record knew of may still be there.
+      live.strays ||= live.checkpoint.recovered.notes.length > 0;
     } catch (cause) {
       gone();
       throw cause;
@@ -162,7 +164,7 @@ export class Keeper {
   async discard(caller: Caller, jobId: string): Promise<boolean> {
     demandId(jobId);
     await this.#stop(caller, jobId, new PbError("aborted", "the job was cancelled"));
-    return this.#discard(caller, jobId);
+    return this.#discard(caller, jobId, { strays: true });
   }
 
   /** Removes what nobody will take up again: expired, and of clients that may not come any more. */
@@ -235,8 +237,8 @@ export class Keeper {
     }
   }
 
-  /** The parts first: as long as one may be there, so is what knows of it. */
-  async #discard(caller: Caller, jobId: string): Promise<boolean> {
+  /** The parts first: as long as one may be there, so is what knows of it. With `strays` also those that no record names. */
+  async #discard(caller: Caller, jobId: string, look = { strays: false }): Promise<boolean> {
     const { folder, checkpoints, removeParts, removeStrays } = this.#options;
     const file = this.#file(caller, jobId);
     const directory = join(folder, caller.clientId, jobId);
@@ -246,7 +248,7 @@ export class Keeper {
       const { parts } = (await keptIn(checkpoints, directory)) ?? { parts: [] };
       const { open, strays, ...target } = sidecarIn(text);
       if (parts.length > 0) await removeParts(caller, target, parts);
-      if (open || strays) await removeStrays(caller, target, jobId);
+      if (open || strays || look.strays) await removeStrays(caller, target, jobId);
     }
     try {
       await rm(directory, { recursive: true, force: true });
