@@ -1,19 +1,6 @@
+import { codeOfErrno } from "../model/errno.ts";
 import { type ErrorCode, PbError } from "../model/error.ts";
 import type { CheckpointFile, CheckpointFiles } from "./files.ts";
-
-const BY_ERRNO: Record<string, ErrorCode> = {
-  ENOENT: "not_found",
-  EEXIST: "exists",
-  EACCES: "permission_denied",
-  EPERM: "permission_denied",
-  EROFS: "read_only",
-  ENOSPC: "no_space",
-  EDQUOT: "no_space",
-  EMFILE: "too_many_open_files",
-  ENFILE: "too_many_open_files",
-  ENOTDIR: "not_a_directory",
-  EISDIR: "is_a_directory",
-};
 
 const KEPT = "what was recorded before stays, and the transfer can be resumed from it";
 const ELSEWHERE = "point PB_HOME, or the server's state folder, to a place that can be written";
@@ -28,9 +15,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
 /** Only what happened to the disk decides; a file that failed to sync is never synced again. */
 function failed(cause: unknown, action: string, path: string): PbError {
   if (cause instanceof PbError) return cause;
-  const errno = cause instanceof Error ? (cause as { code?: unknown }).code : undefined;
-  const known = typeof errno === "string" ? BY_ERRNO[errno] : undefined;
-  const code = known ?? (action === "sync" ? "fsync_failed" : "io_error");
+  const code = codeOfErrno(cause) ?? (action === "sync" ? "fsync_failed" : "io_error");
   const text = cause instanceof Error ? cause.message : String(cause);
   const hint = HINTS[code];
   return new PbError(code, `could not ${action} the checkpoint file ${path}: ${text}`, {

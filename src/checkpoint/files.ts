@@ -1,4 +1,5 @@
 import { mkdir, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { errnoOf } from "../model/errno.ts";
 
 /**
  * The calls to the file system that this room makes, and no others. A seam: `testing/crash-files.ts` implements it to produce every
@@ -56,7 +57,7 @@ export const nodeFiles: CheckpointFiles = {
     try {
       return (await stat(path)).mtimeMs;
     } catch (cause) {
-      if ((cause as { code?: unknown }).code === "ENOENT") return undefined;
+      if (errnoOf(cause) === "ENOENT") return undefined;
       throw cause;
     }
   },

@@ -7,10 +7,11 @@ import { randomBytes } from "node:crypto";
 import { lstatSync } from "node:fs";
 import { readdir, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { errnoOf } from "../model/errno.ts";
 import { PbError } from "../model/error.ts";
 import type { Caller } from "../model/identity.ts";
 import { expiresAt, parseCertificate } from "./certificate.ts";
-import { createFile, ensurePrivateFolder, errnoOf, fileError, readSecret, replaceFile } from "./files.ts";
+import { createFile, ensurePrivateFolder, fileError, readSecret, replaceFile } from "./files.ts";
 
 export interface ClientRecord extends Caller {
   readonly enrolledAt: string;

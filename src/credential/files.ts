@@ -3,35 +3,20 @@
 import { randomBytes } from "node:crypto";
 import { link, mkdir, open, readFile, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { type ErrorCode, PbError } from "../model/error.ts";
-
-const BY_ERRNO: Record<string, ErrorCode> = {
-  ENOENT: "not_found",
-  EEXIST: "exists",
-  EACCES: "permission_denied",
-  EPERM: "permission_denied",
-  EROFS: "read_only",
-  ENOSPC: "no_space",
-  EDQUOT: "no_space",
-  EMFILE: "too_many_open_files",
-  ENFILE: "too_many_open_files",
-  ENOTDIR: "not_a_directory",
-  EISDIR: "is_a_directory",
-};
+import { codeOfErrno, errnoOf } from "../model/errno.ts";
+import { PbError } from "../model/error.ts";
 
 /** A failed system call as a `PbError` that names the file. */
 export function fileError(cause: unknown, path: string): PbError {
   if (cause instanceof PbError) return cause;
-  const code = BY_ERRNO[errnoOf(cause) ?? ""] ?? "io_error";
-  return new PbError(code, `${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-    path,
-    cause,
-  });
-}
-
-export function errnoOf(value: unknown): string | undefined {
-  const code = value instanceof Error ? (value as { code?: unknown }).code : undefined;
-  return typeof code === "string" ? code : undefined;
+  return new PbError(
+    codeOfErrno(cause) ?? "io_error",
+    `${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    {
+      path,
+      cause,
+    },
+  );
 }
 
 /** Makes the folder with mode 0700, or checks that nobody else may write into the one that is there. */
@@ -121,7 +106,8 @@ async function writeBeside(path: string, content: string): Promise<string> {
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** Names in the folder, new, renamed and removed, are durable when it resolves. */
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, "r");
   try {
     await folder.sync();

@@ -6,9 +6,10 @@
 import { unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { parse, stringify } from "smol-toml";
+import { errnoOf } from "../model/errno.ts";
 import { PbError } from "../model/error.ts";
 import { displayPath } from "../model/path.ts";
-import { ensurePrivateFolder, errnoOf, fileError, readSecret, replaceFile } from "./files.ts";
+import { ensurePrivateFolder, fileError, readSecret, replaceFile } from "./files.ts";
 import { withLock } from "./lock.ts";
 
 export interface Remote {

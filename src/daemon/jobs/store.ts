@@ -11,19 +11,21 @@
 
 import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import { mkdir, open, readdir, rename, rm, unlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import {
   createFile,
   ensurePrivateFolder,
-  errnoOf,
   fileError,
   readText,
   replaceFile,
+  syncFolder,
 } from "../../credential/files.ts";
 import { type Receipt, ReceiptSchema } from "../../gen/packetboat/v1/transfer_pb.ts";
+import { errnoOf } from "../../model/errno.ts";
 import { PbError } from "../../model/error.ts";
+import { isJobId } from "../../model/job-id.ts";
 import { isAlive, ownProcess } from "./process.ts";
 import {
   type JobRecord,
@@ -78,12 +80,7 @@ export interface JobStore {
   remove(id: string): Promise<void>;
 }
 
-const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const RUN = /^run-(\d{1,9})$/;
-
-export function isJobId(text: string): boolean {
-  return ID.test(text);
-}
 
 export function openJobs(home: string): JobStore {
   const folder = join(home, "jobs");
@@ -213,15 +210,6 @@ async function writeFolder(folder: string, record: JobRecord, state: StateRecord
   } catch (cause) {
     await rm(beside, { recursive: true, force: true }).catch(() => undefined);
     throw fileError(cause, beside);
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

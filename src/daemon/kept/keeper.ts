@@ -5,10 +5,12 @@
 
 import { readdir, rm, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { ensurePrivateFolder, errnoOf, fileError, readText, replaceFile } from "../../credential/files.ts";
+import { ensurePrivateFolder, fileError, readText, replaceFile } from "../../credential/files.ts";
 import type { Checkpoint, CheckpointStats, PartRecord, RecoveredCheckpoint } from "../../model/checkpoint.ts";
+import { errnoOf } from "../../model/errno.ts";
 import { PbError } from "../../model/error.ts";
 import type { Caller } from "../../model/identity.ts";
+import { isJobId } from "../../model/job-id.ts";
 import type { Target } from "../../run/target.ts";
 import { ageOf, stamp } from "./age.ts";
 import { bindingOf, type Checkpoints, keptIn } from "./checkpoint.ts";
@@ -77,8 +79,6 @@ interface Sidecar extends Target {
   readonly open: boolean;
   readonly strays: boolean;
 }
-
-const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export class Keeper {
   readonly #options: KeeperOptions;
@@ -272,7 +272,7 @@ export class Keeper {
     return names
       .map((name) => name.replace(/\.json$/, ""))
       .filter((name, at, all) => {
-        return ID.test(name) && all.indexOf(name) === at;
+        return isJobId(name) && all.indexOf(name) === at;
       });
   }
 
@@ -287,7 +287,7 @@ function keyOf({ clientId }: Caller, jobId: string): string {
 
 /** It becomes a file's name. */
 function demandId(jobId: string): void {
-  if (!ID.test(jobId)) throw new PbError("invalid_argument", "a job's id is a UUID, in lower case");
+  if (!isJobId(jobId)) throw new PbError("invalid_argument", "a job's id is a UUID, in lower case");
 }
 
 function sidecarIn(text: string | undefined): Sidecar {
