@@ -1,0 +1,38 @@
+/** `rclone serve webdav` over a folder. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { findProgram, freePort, HOST, serverFolder, startProgram } from "./program.ts";
+
+export interface RcloneServer extends AsyncDisposable {
+  readonly url: string;
+  readonly user: string;
+  readonly password: string;
+  /** What it serves. */
+  readonly root: string;
+  stop(): Promise<void>;
+}
+
+export const hasRclone = () => findProgram("rclone") !== undefined;
+
+export async function startRcloneWebdav(): Promise<RcloneServer> {
+  const folder = await serverFolder("rclone");
+  const port = await freePort();
+  const [user, password] = ["sailor", "only for this test"];
+  const root = join(folder, "root");
+  await mkdir(root);
+  const running = await startProgram({
+    program: findProgram("rclone") ?? "rclone",
+    args: ["serve", "webdav", root, "--addr", `${HOST}:${port}`, "--config", join(folder, "none.conf")],
+    env: { RCLONE_USER: user, RCLONE_PASS: password },
+    port,
+    folder,
+  });
+  return {
+    url: `http://${HOST}:${port}/`,
+    user,
+    password,
+    root,
+    stop: running.stop,
+    [Symbol.asyncDispose]: running.stop,
+  };
+}

@@ -1,0 +1,37 @@
+/** versitygw, an S3 server that checks signatures, over a folder. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { findProgram, freePort, HOST, serverFolder, startProgram } from "./program.ts";
+
+export interface S3Server extends AsyncDisposable {
+  readonly endpoint: string;
+  readonly region: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  stop(): Promise<void>;
+}
+
+export const hasVersitygw = () => findProgram("versitygw") !== undefined;
+
+/** With no bucket yet. */
+export async function startVersitygw(): Promise<S3Server> {
+  const folder = await serverFolder("s3");
+  const port = await freePort();
+  const keys = { accessKeyId: "AKPACKETBOAT", secretAccessKey: "only-for/this+test=0123456789" };
+  const region = "us-east-1";
+  await mkdir(join(folder, "data"));
+  const running = await startProgram({
+    program: findProgram("versitygw") ?? "versitygw",
+    args: ["--port", `${HOST}:${port}`, "--region", region, "--quiet", "posix", join(folder, "data")],
+    env: { ROOT_ACCESS_KEY_ID: keys.accessKeyId, ROOT_SECRET_ACCESS_KEY: keys.secretAccessKey },
+    port,
+    folder,
+  });
+  return {
+    ...keys,
+    region,
+    endpoint: `http://${HOST}:${port}`,
+    stop: running.stop,
+    [Symbol.asyncDispose]: running.stop,
+  };
+}
