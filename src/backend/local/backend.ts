@@ -1,7 +1,7 @@
 import { PbError } from "../../model/error.ts";
 import type { FileRoot } from "../../native/root.ts";
 import type { Backend, ListBatch, ListOptions } from "../backend.ts";
-import { aborted, either, refuseAborted, unlessAborted } from "./signals.ts";
+import { aborted, either, refuseAborted, unlessAborted } from "../signals.ts";
 
 export interface LocalBackendOptions {
   /** Closed with the backend. */

@@ -7,6 +7,7 @@ import { entryFromWire } from "../../wire/entry.ts";
 import { errorFromWire } from "../../wire/error.ts";
 import { listedFromWire } from "../../wire/listed.ts";
 import type { Backend, ListBatch, SessionPeer } from "../backend.ts";
+import { refuseAborted } from "../signals.ts";
 import type { PbConnection } from "./connection.ts";
 
 export interface PbBackendOptions {
@@ -101,8 +102,4 @@ export function createPbBackend({ connection, peer, writable }: PbBackendOptions
     [Symbol.asyncDispose]: () => connection.close(),
   };
   return backend;
-}
-
-function refuseAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw new PbError("aborted", "interrupted", { cause: signal.reason });
 }

@@ -1,4 +1,4 @@
-import { PbError } from "../../model/error.ts";
+import { PbError } from "../model/error.ts";
 
 /** `caller` or `closing`, whichever aborts first. `dispose` leaves no listener behind. */
 export function either(
