@@ -13,6 +13,11 @@ export const ROOMS = {
   "backend/[^/]+\\.ts$": ["model", "gen", "native/(types|root)\\.ts", "backend/[^/]+\\.ts"],
   "backend/wrap": ["model", "backend/[^/]+\\.ts"],
   "backend/conformance": ["model", "backend/[^/]+\\.ts"],
+  "backend/http": ["model", "backend/[^/]+\\.ts", "backend/wrap"],
+  "backend/sftp": ["model", "backend/[^/]+\\.ts", "backend/wrap"],
+  "backend/ftp": ["model", "backend/[^/]+\\.ts", "backend/wrap"],
+  "backend/s3": ["model", "backend/[^/]+\\.ts", "backend/wrap"],
+  "backend/webdav": ["model", "backend/[^/]+\\.ts", "backend/wrap"],
   "backend/local": ["model", "native", "backend/[^/]+\\.ts", "backend/wrap"],
   // Who a server is, is decided in one place: credential/certificate.ts.
   "backend/pb": [

@@ -17,9 +17,10 @@ import type { PbError } from "../model/error.ts";
 import type { TransferOptions, TransportChoice } from "../model/transfer.ts";
 import type { NativeRoot } from "../native/root.ts";
 import type { NativeSession, SessionOptions } from "../native/types.ts";
+import type { ChunkAccess } from "./chunks.ts";
 
 export interface Backend extends AsyncDisposable {
-  /** "local", "pb". Shown to people; nothing is decided by it. */
+  /** "local", "pb", "s3". Shown to people; nothing is decided by it. */
   readonly scheme: string;
   /** Shown in errors: a remote's name, or "". */
   readonly name: string;
@@ -72,7 +73,7 @@ export interface Backend extends AsyncDisposable {
     options: { readonly recursive: boolean; readonly signal: AbortSignal },
   ): Promise<RemoveResult>;
 
-  /** The way by which bytes move without entering JavaScript. */
+  /** The way by which bytes move: without entering JavaScript, where there is an engine at the endpoint. */
   readonly native: NativeAccess;
 
   /** Idempotent. Calls under way are aborted. */
@@ -97,22 +98,46 @@ export interface RemoveResult {
   readonly directories: number;
 }
 
+/** Can it? Or a reason why not, in words for people: "this server accepts no uploads". */
+export type Can = true | string;
+
 /** What an endpoint can do; the planner decides by this and never by a name. */
 export interface Capabilities {
   readonly atomicRename: boolean;
   readonly links: boolean;
   readonly permissions: boolean;
   readonly owners: boolean;
+  /** Of what it gives and keeps: 1, 1_000_000 (S3 with metadata), 1_000_000_000 (HTTP, FTP). */
   readonly mtimeResolutionNs: number;
+  /** Copies and moves within it need not pass here. */
   readonly serverSideCopy: boolean;
   /** May anything be changed here? */
   readonly writable: boolean;
+  /** Reads at any offset, several at once. */
+  readonly parallelRead: Can;
+  /** Writes at any offset (or of whole blocks), several at once. */
+  readonly parallelWrite: Can;
+  /** A file that was written in part can be gone on with, by another process too. */
+  readonly resumeWrite: Can;
+  /** A reader sees what was there before, or all that is new. */
+  readonly atomicReplace: Can;
+  /** It confirms content by a hash of its own. */
+  readonly hashes: Can;
+  /** Keeps the mtime that a file is given. */
+  readonly setMtime: Can;
+  /** A file can be made longer. */
+  readonly append: Can;
+  /** Folders are things of their own, empty ones too. */
+  readonly folders: Can;
+  /** Tells of changes. */
+  readonly watch: Can;
 }
 
-/** `root`: descriptors in this process; `session`: an engine on the other side. */
+/** `root`: descriptors in this process; `session`: an engine on the other side; `chunks`: none there, JavaScript carries them. */
 export type NativeAccess =
   | { readonly kind: "root"; readonly root: NativeRoot }
-  | { readonly kind: "session"; readonly peer: SessionPeer };
+  | { readonly kind: "session"; readonly peer: SessionPeer }
+  | { readonly kind: "chunks"; readonly chunks: ChunkAccess };
 
 /**
  * A peer with an engine: opens data sessions and runs the far half of jobs. Implemented by backend/pb. What the far half

@@ -65,6 +65,7 @@ export function openDaemon({ version, env = process.env }: DaemonOptions): Daemo
   const history = openPathHistory(join(home, PATHS_FILE));
   const inside = inProcessDaemon({
     home,
+    env,
     local: async () => {
       const root = await openRoot({ directory: "/", resolve: "host", writable: true });
       return createLocalBackend({ root });

@@ -4,10 +4,12 @@ import { type ConnectRouter, createRouterTransport, type Transport } from "@conn
 import type { Backend, SessionPeer } from "../backend/backend.ts";
 import type { PbConnection } from "../backend/pb/connection.ts";
 import { type Backends, createBackends } from "../backend/registry.ts";
+import { openEndpoints } from "../credential/endpoints.ts";
 import { openRemotes } from "../credential/remotes.ts";
 import { FileService } from "../gen/packetboat/v1/file_pb.ts";
 import { pathText } from "../model/path.ts";
 import { callerKey, OWN_PROCESS } from "./caller.ts";
+import { endpoints } from "./endpoints.ts";
 import { errorInterceptor } from "./errors.ts";
 import { createFileService } from "./file-service.ts";
 import { remoteBackends } from "./open-remote.ts";
@@ -15,6 +17,7 @@ import { remoteBackends } from "./open-remote.ts";
 export interface InProcessOptions {
   /** PB_HOME. */
   readonly home: string;
+  readonly env: NodeJS.ProcessEnv;
   /** This machine's files, from "/". */
   readonly local: () => Promise<Backend>;
   /** How data sessions to a connected remote are opened. */
@@ -29,8 +32,15 @@ export interface InProcessDaemon extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-export function inProcessDaemon({ home, local, peer, routes }: InProcessOptions): InProcessDaemon {
-  const backends = createBackends({ local, pb: remoteBackends({ store: openRemotes(home), peer }) });
+export function inProcessDaemon({ home, env, local, peer, routes }: InProcessOptions): InProcessDaemon {
+  const store = openRemotes(home);
+  const backends = createBackends({
+    local,
+    pb: remoteBackends({ store, peer }),
+    endpoints,
+    configs: openEndpoints(store),
+    tools: { home, env },
+  });
   const files = createFileService({
     resolve: async ({ remote, path }, { signal }) => ({
       backend: await backends.open(remote, signal),

@@ -5,9 +5,9 @@ export interface Entry {
   readonly kind: EntryKind;
   /** Bytes; 0 for anything but a file. */
   readonly size: number;
-  /** Nanoseconds since 1970. */
+  /** Nanoseconds since 1970; 0 where the endpoint does not tell. */
   readonly mtimeNs: bigint;
-  /** Permission bits, 07777. */
+  /** Permission bits, 07777; where the endpoint has none, 0644 of files and 0755 of folders. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
@@ -16,6 +16,8 @@ export interface Entry {
   /** With `device` the file's identity on its host; absent where the endpoint has none. */
   readonly inode?: bigint;
   readonly device?: bigint;
+  /** Where the endpoint has one, what tells this version of the content from others (an ETag, a version id), and changes with it. */
+  readonly version?: string;
 }
 
 /** "other": devices, FIFOs, sockets. They are listed, never transferred. */

@@ -55,6 +55,8 @@ export interface PbErrorOptions {
   readonly hint?: string;
   /** True when the same request may succeed later. Default: by code. */
   readonly retryable?: boolean;
+  /** How long the endpoint wants to be left alone first (`Retry-After`), in milliseconds. */
+  readonly retryAfterMs?: number;
   readonly cause?: unknown;
 }
 
@@ -74,6 +76,7 @@ export class PbError extends Error {
   readonly peer: string | undefined;
   readonly hint: string | undefined;
   readonly retryable: boolean;
+  readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: PbErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -82,6 +85,7 @@ export class PbError extends Error {
     this.peer = options.peer;
     this.hint = options.hint;
     this.retryable = options.retryable ?? RETRYABLE.has(code);
+    this.retryAfterMs = options.retryAfterMs;
   }
 
   /** Any caught value as a `PbError`; one that already is passes through. */

@@ -34,6 +34,7 @@ export function openOptions(request: Pick<Wanted, "options" | "traceFile">, sign
 /** The one end that is a peer; none for copies within one place or between two peers. */
 function onlyPeer({ sources, destination }: Wanted): SessionPeer | undefined {
   const [first] = sources;
-  if (first === undefined || kindOf(first) === kindOf(destination)) return undefined;
-  return peerOf(kindOf(first) === "session" ? first : destination);
+  const peers = [first, destination].filter((end) => end !== undefined && kindOf(end) === "session");
+  const [only] = peers;
+  return only !== undefined && peers.length === 1 ? peerOf(only) : undefined;
 }

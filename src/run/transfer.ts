@@ -102,7 +102,11 @@ function isWithinPeer({ sources, destination }: TransferRequest): boolean {
 
 function strategyFor({ sources, destination }: TransferRequest): Strategy {
   const from = sources[0] ? kindOf(sources[0]) : "root";
-  return STRATEGIES[from][kindOf(destination)];
+  const to = kindOf(destination);
+  if (from !== "chunks" && to !== "chunks") return STRATEGIES[from][to];
+  throw new PbError("unsupported", "transfers to and from such endpoints are not part of this version", {
+    peer: destination.backend.name,
+  });
 }
 
 type Base = Omit<RunContext, "reporter" | "begin" | "attempt">;

@@ -122,6 +122,11 @@ describe("places", () => {
     ["box:", "box", "/"],
     ["pb://h.example:7373/p", "h.example:7373", "/p"],
     ["pb://[::1]:7373/p", "[::1]:7373", "/p"],
+    ["s3:bucket/x", "s3", "/bucket/x"],
+    ["s3://bucket/a%20b", "s3", "/bucket/a%20b"],
+    ["sftp://me@h:2222/a%20b/", "sftp://me@h:2222", "/a b"],
+    ["https://h", "https://h", "/"],
+    ["HTTPS://h/%FF%3f100%?sig=a/b#part", "https://h?sig=a/b", "/\udcff?100%"],
   ])("%s", (word, remote, path) => {
     expect(parsePlace(word, "/here")).toEqual({ remote, path });
   });
@@ -129,7 +134,7 @@ describe("places", () => {
   test("a standard stream only where one may be", () => {
     expect(parsePlaceOrStream("-", "/here")).toBe("-");
     expect(() => parsePlace("-", "/here")).toThrow(expect.objectContaining({ code: "usage" }));
-    expect(() => parsePlace("s3://b/k", "/here")).toThrow(expect.objectContaining({ code: "usage" }));
+    expect(() => parsePlace("gopher://b/k", "/here")).toThrow(expect.objectContaining({ code: "usage" }));
   });
 
   test("below the current folder they are shown from there", () => {
@@ -142,8 +147,19 @@ describe("places", () => {
   });
 
   test("as a user would write them", () => {
-    for (const word of ["box:/p", "pb://h:7373/p", "/x/y"])
+    for (const word of ["box:/p", "pb://h:7373/p", "/x/y", "sftp://me@[::1]:22/a%20b%FF", "s3:/b/x"])
       expect(formatPlace(parsePlace(word, "/"))).toBe(word);
+  });
+
+  test("no secret of a URL is shown, and a password is refused", () => {
+    expect(formatPlace(parsePlace("https://h/a?sig=secret", "/"))).toBe("https://h/a?…");
+    const refused = expect.objectContaining({
+      code: "usage",
+      message: expect.not.stringContaining("secret"),
+    });
+    for (const word of ["sftp://me:secret@h/x", "https://me:secret@/x?q", "ftp://a b@h:99999/x"])
+      expect(() => parsePlace(word, "/")).toThrow(refused);
+    expect(() => parsePlace("https://h/a%2Fb", "/")).toThrow(expect.objectContaining({ code: "usage" }));
   });
 
   test("'..' climbs where the kernel would, links and all; a link itself stays named", () => {

@@ -18,6 +18,7 @@ import { SessionService } from "../../gen/packetboat/v1/session_pb.ts";
 import type { StartRequestSchema, StartResponse } from "../../gen/packetboat/v1/transfer_pb.ts";
 import { TransferService } from "../../gen/packetboat/v1/transfer_pb.ts";
 import { Metrics } from "../../metrics/metrics.ts";
+import { endpointOfUrl, isUrlRemote } from "../../model/endpoint-url.ts";
 import { PbError } from "../../model/error.ts";
 import type { Caller } from "../../model/identity.ts";
 import { pathBytes } from "../../model/path.ts";
@@ -25,6 +26,7 @@ import { openRoot } from "../../native/root.ts";
 import { engine } from "../../native/session.ts";
 import { fromConnectError } from "../../wire/connect.ts";
 import { callerKey } from "../caller.ts";
+import { endpoints } from "../endpoints.ts";
 import { errorInterceptor } from "../errors.ts";
 import { createFileService } from "../file-service.ts";
 import { hostId } from "../host-id.ts";
@@ -87,6 +89,14 @@ export async function startLoopback(): Promise<Loopback> {
         writable: !server.caller.readOnly,
       });
     },
+    endpoints,
+    configs: {
+      get: async (remote) => ({
+        ...(isUrlRemote(remote) ? endpointOfUrl(remote) : { kind: "pb", settings: {} }),
+        secret: async () => undefined,
+      }),
+    },
+    tools: { home: folder, env: {} },
   });
   const metrics = new Metrics();
   const service = createTransferService({

@@ -1,4 +1,4 @@
-import type { SessionPeer } from "../../backend/backend.ts";
+import type { NativeAccess, SessionPeer } from "../../backend/backend.ts";
 import { PbError } from "../../model/error.ts";
 import type { Endpoint } from "../request.ts";
 
@@ -9,7 +9,7 @@ export function peerOf(endpoint: Endpoint): SessionPeer {
   throw new PbError("unsupported", `${endpoint.label} has no engine of its own`, { peer: name });
 }
 
-/** Descriptors in this process, or an engine elsewhere. */
-export function kindOf(endpoint: Endpoint): "root" | "session" {
+/** Descriptors in this process, an engine elsewhere, or none there. */
+export function kindOf(endpoint: Endpoint): NativeAccess["kind"] {
   return endpoint.backend.native.kind;
 }

@@ -1,0 +1,7 @@
+/** Backends for endpoints without an engine. One line each; their packages are loaded by the first call that needs them. */
+
+import type { EndpointLoaders } from "../backend/registry.ts";
+
+export const endpoints: EndpointLoaders = {
+  // Each: `http: async () => (await import("../backend/http/backend.ts")).openHttp,`
+};
