@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT, run, say } from "../lib/tools.mjs";
+import { unpackProftpd } from "./proftpd.mjs";
 
 const OPTIONAL = [
   { program: "ip", debian: "iproute2" },
@@ -16,6 +17,7 @@ const OPTIONAL = [
     file: "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so",
   },
   { program: "rclone", debian: "rclone" },
+  { program: "vsftpd", debian: "vsftpd" },
 ];
 
 /** Built by Go from its module proxy: Debian has no S3 server of this size. Pinned, so that a run can be repeated. */
@@ -35,6 +37,7 @@ export function installOptionalTools() {
   installDebian(missing);
   const absent = missing.filter((tool) => !isHere(tool)).map(({ program }) => program);
   if (!installVersitygw()) absent.push("versitygw");
+  if (!unpackProftpd()) absent.push("proftpd");
   if (absent.length > 0)
     say(`tools: not here and not installable: ${absent.join(", ")}; tests that need them are skipped`);
 }
