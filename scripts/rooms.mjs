@@ -18,6 +18,13 @@ export const ROOMS = {
   "backend/ftp": ["model", "backend/[^/]+\\.ts", "backend/wrap"],
   "backend/s3": ["model", "backend/[^/]+\\.ts", "backend/wrap"],
   "backend/webdav": ["model", "backend/[^/]+\\.ts", "backend/wrap"],
+  "backend/testing": [
+    "model",
+    "native/(types|root)\\.ts",
+    "backend/local",
+    "backend/[^/]+\\.ts",
+    "backend/conformance",
+  ],
   "backend/local": ["model", "native", "backend/[^/]+\\.ts", "backend/wrap"],
   // Who a server is, is decided in one place: credential/certificate.ts.
   "backend/pb": [
