@@ -103,6 +103,7 @@ export interface NativeBatch {
 export interface NativeCheckpoint {
   parts: Array<NativePart>
   done: Uint8Array
+  hashes: Uint8Array
   flushBytes: number
   flushMs: number
   nameTag: number
@@ -165,6 +166,12 @@ export interface NativeReceiveOptions {
   /** Verify everything, write nothing. */
   discard?: boolean
   checkpoint?: NativeCheckpoint
+}
+
+/** See `RedoneFile` in src/native/types.ts. */
+export interface NativeRedone {
+  path: Uint8Array
+  reason: string
 }
 
 /** What a removal removed. */
@@ -271,6 +278,8 @@ export interface NativeUpdate {
   resumedFiles: number
   resumedBytes: number
   redoneFiles: number
+  /** New since the last update. */
+  redone: Array<NativeRedone>
   /** New since the last update. */
   errors: Array<NativeJobError>
   /** At the end: all of them, at most 1,000. */

@@ -231,6 +231,29 @@ describe("a checkpoint on a disk", () => {
     });
   });
 
+  it("knows the hashes of what is finished, of files done again the last, and gives them once", async () => {
+    const first = await open();
+    expect(first.takeHashes()).toHaveLength(0);
+    await first.record(batch({ done: done(1, 2) }));
+    await first.close();
+    const again = done(1);
+    again.fill(9, 24);
+    const second = await open();
+    await second.record(batch({ done: Buffer.concat([done(3), again]) }));
+    await second.close();
+    const third = await open();
+    const hashes = third.takeHashes();
+    const of = (number: number) => {
+      const at = Array.from({ length: 3 }, (_, n) => n).find((n) => {
+        return Buffer.compare(third.recovered.done.subarray(n * 16, n * 16 + 16), key(number)) === 0;
+      });
+      return [...new Set(hashes.subarray((at ?? -1) * 32, (at ?? -1) * 32 + 32))];
+    };
+    expect([hashes.length, of(1), of(2), of(3)]).toEqual([96, [9], [2], [3]]);
+    expect(third.takeHashes()).toHaveLength(0);
+    await third.close();
+  });
+
   it("inspected is not changed", async () => {
     expect(await inspectCheckpoint(directory)).toBeUndefined();
     const checkpoint: Checkpoint = await open();

@@ -192,6 +192,10 @@ class OpenCheckpoint implements Checkpoint {
     this.#state.note(key, progress);
   }
 
+  takeHashes(): Uint8Array {
+    return this.#state.takeHashes(this.recovered.doneFiles);
+  }
+
   isDone(key: Uint8Array): boolean {
     return this.#state.done.has(key);
   }

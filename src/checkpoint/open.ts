@@ -25,7 +25,7 @@ export interface Prepared {
 export async function prepare(place: Place): Promise<Prepared> {
   const { files, directory, binding } = place;
   await makeFolders(files, directory);
-  const recovery = await recover(place);
+  const recovery = await recover({ ...place, hashes: true });
   for (const path of recovery.leftovers) await files.remove(path);
   if (!recovery.hasActive) await files.makeFolder(join(directory, ACTIVE));
   if (!recovery.bound) {

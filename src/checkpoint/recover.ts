@@ -40,6 +40,8 @@ export interface RecoverOptions {
   readonly files: CheckpointFiles;
   readonly directory: string;
   readonly binding: CheckpointBinding;
+  /** Gather the hashes of finished files, too. */
+  readonly hashes?: boolean;
 }
 
 interface Where {
@@ -49,14 +51,19 @@ interface Where {
 }
 
 /** Of a folder that exists. @throws PbError `wrong_job`, `unsupported_version`, and what reading may fail with */
-export async function recover({ files, directory, binding }: RecoverOptions): Promise<Recovery> {
+export async function recover({
+  files,
+  directory,
+  binding,
+  hashes = false,
+}: RecoverOptions): Promise<Recovery> {
   const names = await files.list(directory);
   const found = names.includes(BINDING) ? await readBinding(files, directory) : undefined;
   if (found !== undefined && found !== "damaged") checkBinding(found, binding, directory);
   const where = { files, directory, digest: bindingDigest(binding) };
 
   const { generations: chain, present, notes: chainNotes } = await findChain(where, names);
-  const state = new CheckpointState(await expectedDone(where, names, chain));
+  const state = new CheckpointState(await expectedDone(where, names, chain), { hashes });
   const snapshots = await readSnapshots(where, names.includes(ACTIVE), state);
   const done = names.includes(DONE) ? await readDone(where, (each) => state.addDone(each)) : undefined;
   const replay = await replayInto(files, chain, { state, covered: done?.sequence ?? 0 });

@@ -2,6 +2,7 @@ import {
   DONE_RECORD_BYTES,
   FILE_KEY_BYTES,
   type FileProgress,
+  HASH_BYTES,
   type PartRecord,
   type WorkerProgress,
 } from "../model/checkpoint.ts";
@@ -40,8 +41,19 @@ export class CheckpointState {
   doneBytes = 0;
   sequence = 0;
 
-  constructor(expectedDone = 0) {
+  #hashes: Uint8Array | undefined;
+
+  /** @param hashes of finished files are gathered, of `expectedDone` at most */
+  constructor(expectedDone = 0, { hashes = false } = {}) {
     this.done = new DoneSet(expectedDone);
+    if (hashes) this.#hashes = new Uint8Array(expectedDone * HASH_BYTES);
+  }
+
+  /** Root hashes in the order of `done`, of its first `count`; what is gathered goes with it. */
+  takeHashes(count: number): Uint8Array {
+    const taken = this.#hashes?.subarray(0, count * HASH_BYTES);
+    this.#hashes = undefined;
+    return taken ?? new Uint8Array(0);
   }
 
   /** In the order gone, parts, done. What an entry knows already (it came from a later snapshot) is passed over. */
@@ -65,9 +77,16 @@ export class CheckpointState {
     const view = Buffer.from(records.buffer, records.byteOffset, records.length);
     for (let at = 0; at < view.length; at += DONE_RECORD_BYTES) {
       const before = this.done.size;
-      this.done.add(view.subarray(at, at + FILE_KEY_BYTES));
+      const number = this.done.add(view.subarray(at, at + FILE_KEY_BYTES));
+      this.#keepHash(number, view.subarray(at + DONE_RECORD_BYTES - HASH_BYTES, at + DONE_RECORD_BYTES));
       if (this.done.size > before) this.doneBytes += Number(view.readBigUInt64BE(at + FILE_KEY_BYTES));
     }
+  }
+
+  #keepHash(number: number, hash: Uint8Array): void {
+    const at = number * HASH_BYTES;
+    // Of a file that was done again the last record counts.
+    if (this.#hashes && at < this.#hashes.length) this.#hashes.set(hash, at);
   }
 
   /** As `record` would store it: `extraAt` is what is held of the same part. */

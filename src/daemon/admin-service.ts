@@ -31,7 +31,7 @@ export interface EnrolledClient {
 }
 
 /** Of docs/PROTOCOL.md. */
-const PROTOCOL_VERSION = 2;
+const PROTOCOL_VERSION = 3;
 /** One year; the client renews by itself in the last month. */
 const CLIENT_DAYS = 365;
 /** A token has 256 random bits, so this is about the cost of a try, not about guessing. */

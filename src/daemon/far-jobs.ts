@@ -67,7 +67,7 @@ export async function* farReceive(
           discard,
         },
         kept: kept && { checkpoint: kept.checkpoint, jobId: request.jobId },
-        onProgress: () => {},
+        onProgress: ({ redone }) => events.redone(redone),
         signal: both,
       });
       events.ready();

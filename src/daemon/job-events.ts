@@ -1,10 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { type JobEvent, JobEventSchema } from "../gen/packetboat/v1/session_pb.ts";
 import type { PbError } from "../model/error.ts";
-import type { JobResult, NativeSession } from "../native/types.ts";
+import type { JobResult, NativeSession, RedoneFile } from "../native/types.ts";
 import { EventQueue } from "../run/event-queue.ts";
 import type { FeedReport } from "../run/feed.ts";
 import { errorToWire } from "../wire/error.ts";
+import { redoneToWire } from "../wire/redone.ts";
 import { sampleToWire } from "../wire/sample.ts";
 
 /** The other side shows them ten times a second at most; it needs no more than this from here. */
@@ -16,6 +17,7 @@ const MAX_ERRORS = 1_000;
 export interface JobEvents extends AsyncIterable<JobEvent> {
   readonly report: FeedReport;
   ready(): void;
+  redone(files: readonly RedoneFile[]): void;
   done(result: JobResult): void;
   /** The call fails with this error. */
   fail(error: unknown): void;
@@ -47,6 +49,9 @@ export function jobEvents(session: NativeSession, told: (error: PbError) => PbEr
       notice: (code, message) => push(event("notice", { code, message })),
     },
     ready: () => push(event("ready", {})),
+    redone(files) {
+      if (files.length > 0) push(event("redone", { files: files.map(redoneToWire) }));
+    },
     done(result) {
       push(samplesOf(session));
       push(

@@ -9,6 +9,8 @@ export const FILE_KEY_BYTES = 16;
 export const CHUNK_VALUE_BYTES = 32;
 /** A finished file: key 16, size u64, root hash 32. */
 export const DONE_RECORD_BYTES = 56;
+/** The root hash in it: its last bytes. */
+export const HASH_BYTES = 32;
 
 /** A file that is not whole yet. */
 export interface PartRecord {
@@ -140,6 +142,8 @@ export const LATENCY_BOUNDS_MS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 25
 /** One job's checkpoint, open. One owner at a time. */
 export interface Checkpoint extends AsyncDisposable {
   readonly recovered: RecoveredCheckpoint;
+  /** Root hashes of `recovered.done`, 32 bytes each, in its order. Once: 32 MiB for a million files, which are the caller's then. */
+  takeHashes(): Uint8Array;
   /**
    * Takes the batch into memory at once and resolves when it is on stable storage; late when persistence lags (backpressure). Batches
    * become durable in the order of the calls.

@@ -29,10 +29,11 @@ afterEach(async () => {
   await rm(scratch, { recursive: true, force: true });
 });
 
-const NOTHING = { parts: [], done: new Uint8Array(), flushBytes: 65_536, flushMs: 20, nameTag: 7 };
+const NONE = new Uint8Array();
+const NOTHING = { parts: [], done: NONE, hashes: NONE, flushBytes: 65_536, flushMs: 20, nameTag: 7 };
 
 interface Run {
-  readonly known?: Pick<ReceiveCheckpoint, "parts" | "done">;
+  readonly known?: Pick<ReceiveCheckpoint, "parts" | "done" | "hashes">;
   /** Hears of each batch instead of its being confirmed. */
   readonly heard?: (batch: CheckpointBatch, job: ReceiveJob) => void;
   readonly limitBytesPerSecond?: number;
@@ -88,7 +89,8 @@ test("finished files are recorded, and the next run sends nothing", async () => 
   const sizes = [done.readBigUInt64BE(16), done.readBigUInt64BE(56 + 16)];
   expect(sizes.sort()).toEqual([BigInt(SIZE), 5n]);
   const keys = Buffer.concat([done.subarray(0, 16), done.subarray(56, 72)]);
-  const again = await run({ known: { parts: [], done: keys } });
+  const hashes = Buffer.concat([done.subarray(24, 56), done.subarray(80)]);
+  const again = await run({ known: { parts: [], done: keys, hashes } });
   expect(again.batches).toEqual([]);
   for (const result of again.results) {
     expect(result).toMatchObject({
@@ -97,7 +99,12 @@ test("finished files are recorded, and the next run sends nothing", async () => 
       resumedFiles: 2,
       resumedBytes: SIZE + 5,
       redoneFiles: 0,
+      redone: [],
     });
+    // Nothing was sent, and yet both know what it is.
+    expect(result.hashes.map(({ blake3 }) => Buffer.from(blake3).toString("hex")).sort()).toEqual(
+      [hashes.subarray(0, 32), hashes.subarray(32)].map((hash) => hash.toString("hex")).sort(),
+    );
   }
 });
 
@@ -116,7 +123,7 @@ test("a pause leaves a part, and the next run goes on with it", async () => {
   expect(await readdir(join(scratch, "b"))).toContain(Buffer.from(part?.temporary ?? []).toString());
   expect(Buffer.from(part?.temporary ?? []).toString()).toMatch(/^\.pb-7-[0-9a-f]+\.part$/);
   const { results, batches } = await run({
-    known: { parts: merged(paused.batches), done: new Uint8Array() },
+    known: { parts: merged(paused.batches), done: new Uint8Array(), hashes: new Uint8Array() },
   });
   expect(results[1]).toMatchObject({ state: "done", resumedFiles: 1, redoneFiles: 0 });
   expect(results[1]?.resumedBytes).toBeGreaterThan(0);
@@ -144,7 +151,9 @@ test("parts are removed for a job that is forgotten, and by an abort that keeps 
 });
 
 test("records that are none are refused", async () => {
-  await expect(run({ known: { parts: [], done: new Uint8Array(15) } })).rejects.toMatchObject({
+  await expect(
+    run({ known: { parts: [], done: new Uint8Array(15), hashes: new Uint8Array() } }),
+  ).rejects.toMatchObject({
     code: "invalid_argument",
   });
 });

@@ -7,11 +7,12 @@ import type { ReceiveCheckpoint } from "./types.ts";
 export function nativeCheckpoint({
   parts,
   done,
+  hashes,
   flushBytes,
   flushMs,
   nameTag,
 }: ReceiveCheckpoint): Addon.NativeCheckpoint {
-  return { parts: parts.map(nativePart), done, flushBytes, flushMs, nameTag };
+  return { parts: parts.map(nativePart), done, hashes, flushBytes, flushMs, nameTag };
 }
 
 export function nativePart(part: PartRecord): Addon.NativePart {

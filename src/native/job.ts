@@ -31,7 +31,8 @@ export class Job {
       this.#wake();
       return;
     }
-    const progress = { ...counters(update), errors: update.errors.map(jobError) };
+    const redone = update.redone.map(({ path, reason }) => ({ path: pathText(path), reason }));
+    const progress = { ...counters(update), redone, errors: update.errors.map(jobError) };
     this.#onProgress(progress);
     if (update.kind !== "ended") return;
     this.#ended = true;
@@ -60,7 +61,7 @@ export class Job {
   }
 }
 
-function counters(u: Addon.NativeUpdate): Omit<JobProgress, "errors"> {
+function counters(u: Addon.NativeUpdate): Omit<JobProgress, "errors" | "redone"> {
   const { bytes, totalBytes, files, totalFiles, directories, symlinks } = u;
   const { skippedFiles, skippedBytes, failedFiles, chunksRefetched, removedSources } = u;
   const { resumedFiles, resumedBytes, redoneFiles } = u;

@@ -176,6 +176,8 @@ export interface ReceiveCheckpoint {
   readonly parts: readonly PartRecord[];
   /** 16-byte file keys, concatenated: files that are finished. */
   readonly done: Uint8Array;
+  /** Their root hashes, 32 bytes each, in the same order. */
+  readonly hashes: Uint8Array;
   /** Written bytes between two flushes at most; usually 64 MiB. */
   readonly flushBytes: number;
   /** And time; usually 1,000. */
@@ -187,6 +189,14 @@ export interface ReceiveCheckpoint {
    * recorded: `abort`.
    */
   readonly onBatch: (batch: CheckpointBatch) => void;
+}
+
+/** A file that an earlier run had, whole or in part, and that was begun anew. */
+export interface RedoneFile {
+  /** `PathText` below the base, as in hashes. */
+  readonly path: string;
+  /** "source_changed", "destination_changed", "part_lost", "part_changed", "part_unusable": Redone in native/pb-io/src/job/mod.rs */
+  readonly reason: string;
 }
 
 export interface JobProgress {
@@ -209,6 +219,8 @@ export interface JobProgress {
   readonly resumedBytes: number;
   /** Files that an earlier run had, and whose source, part or destination had changed since. */
   readonly redoneFiles: number;
+  /** New since the last call, of the first 1,000: which, and why. Known to the receiving end. */
+  readonly redone: readonly RedoneFile[];
   /** New since the last call, at most 100 a call. */
   readonly errors: readonly PbError[];
 }

@@ -89,7 +89,7 @@ describe("Tally of several attempts", () => {
 });
 
 describe("Reporter", () => {
-  const progress = { ...NO_COUNTS, errors: [] };
+  const progress = { ...NO_COUNTS, redone: [], errors: [] };
 
   it("says progress at most ten times a second, errors and notices once each, in order", async () => {
     let nowMs = 0;

@@ -2,6 +2,7 @@ import type { JobDone, JobEvent } from "../gen/packetboat/v1/session_pb.ts";
 import { PbError } from "../model/error.ts";
 import type { JobResult, LaneSample } from "../native/types.ts";
 import { errorFromWire } from "../wire/error.ts";
+import { redoneFromWire } from "../wire/redone.ts";
 import { sampleFromWire } from "../wire/sample.ts";
 import { namePeer, type Reporter } from "./report.ts";
 import type { Trace } from "./trace/trace.ts";
@@ -23,7 +24,7 @@ export interface FarCall {
 }
 
 export interface FarOptions {
-  readonly reporter: Pick<Reporter, "error" | "notice" | "found">;
+  readonly reporter: Pick<Reporter, "error" | "notice" | "found"> & Partial<Pick<Reporter, "redone">>;
   readonly trace?: Pick<Trace, "farLanes"> | undefined;
   /** Its name. */
   readonly peer: string;
@@ -48,6 +49,7 @@ export function watchFar(
       lanes = event.value.lanes.map(sampleFromWire);
       trace?.farLanes(lanes);
     } else if (event.case === "error") reporter.error(errorFromWire(event.value, peer));
+    else if (event.case === "redone") reporter.redone?.(event.value.files.map(redoneFromWire));
     else if (event.case === "notice") reporter.notice(event.value.code, event.value.message);
     else if (event.case === "listed") {
       const { files, bytes, done: listed } = event.value;

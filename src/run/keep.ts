@@ -58,7 +58,15 @@ export function receiveKept(
   const { parts, done } = checkpoint.recovered;
   const job = session.receive({
     ...options,
-    checkpoint: { parts, done, flushBytes: FLUSH_BYTES, flushMs: FLUSH_MS, nameTag: nameTag(jobId), onBatch },
+    checkpoint: {
+      parts,
+      done,
+      hashes: checkpoint.takeHashes(),
+      flushBytes: FLUSH_BYTES,
+      flushMs: FLUSH_MS,
+      nameTag: nameTag(jobId),
+      onBatch,
+    },
   });
   return { job, failure: () => failure };
 }

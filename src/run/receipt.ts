@@ -4,6 +4,7 @@ import { PbError } from "../model/error.ts";
 import { pathBytes } from "../model/path.ts";
 import type { JobResult } from "../native/types.ts";
 import { errorToWire } from "../wire/error.ts";
+import { redoneToWire } from "../wire/redone.ts";
 import { sampleToWire } from "../wire/sample.ts";
 import { summarizeLanes } from "./lanes.ts";
 import type { Reporter } from "./report.ts";
@@ -55,6 +56,7 @@ export function makeReceipt(
       .map(({ path, size, blake3 }) =>
         create(FileHashSchema, { path: pathBytes(path), size: BigInt(size), blake3 }),
       ),
+    redone: reporter.redoneFiles.map(redoneToWire),
     manifestFile: request.manifestFile ?? "",
     notices: [...reporter.notices],
     source: request.sources.map(({ label }) => label).join(" "),

@@ -7,7 +7,7 @@ import {
   StartResponseSchema,
 } from "../gen/packetboat/v1/transfer_pb.ts";
 import { type ErrorCode, PbError, type PbErrorOptions } from "../model/error.ts";
-import type { JobProgress, JobResult, LaneSample } from "../native/types.ts";
+import type { JobProgress, JobResult, LaneSample, RedoneFile } from "../native/types.ts";
 import { errorToWire } from "../wire/error.ts";
 import { sampleToWire } from "../wire/sample.ts";
 import { Copies } from "./copies.ts";
@@ -21,6 +21,9 @@ import { type LimitTimes, limitTimes, Window } from "./window.ts";
 const MIN_INTERVAL_MS = 100;
 /** Without news progress is still said, so that a stall shows. */
 const MAX_INTERVAL_MS = 500;
+
+/** As many as a receipt names; the others are counted. */
+const MAX_REDONE = 1_000;
 
 /** The key of counters that no job keeps; jobs count from 1. */
 const APART = 0;
@@ -64,6 +67,7 @@ export class Reporter {
   readonly errors = new ErrorLog();
   readonly notices: Notice[] = [];
   readonly copies = new Copies();
+  readonly #redone = new Map<string, string>();
   readonly #tally: Tally;
   #window: Window;
   readonly #limitBytesPerSecond: number;
@@ -102,6 +106,7 @@ export class Reporter {
   job(job: number, progress: JobProgress): void {
     this.#tally.update(job, countsOf(progress));
     this.#jobErrors(progress.errors);
+    this.redone(progress.redone);
     this.#tick();
   }
 
@@ -175,6 +180,18 @@ export class Reporter {
     if (this.errors.add(error)) this.#push({ case: "error", value: errorToWire(error) });
   }
 
+  /** Files that were begun anew, as their receiver tells it. */
+  redone(files: readonly RedoneFile[]): void {
+    for (const { path, reason } of files) {
+      if (this.#redone.size < MAX_REDONE || this.#redone.has(path)) this.#redone.set(path, reason);
+    }
+  }
+
+  /** Of all attempts, each once: the last reason counts. */
+  get redoneFiles(): readonly RedoneFile[] {
+    return Array.from(this.#redone, ([path, reason]) => ({ path, reason }));
+  }
+
   /** Who is at the other end: errors of the connection name it. */
   peer(name: string): void {
     this.#peer = name;
@@ -211,7 +228,9 @@ export class Reporter {
 
   /** Of all attempts. */
   get counts(): Counts {
-    return this.#withFound(this.#tally.total);
+    const total = this.#withFound(this.#tally.total);
+    // A sender hears how many there were with the end alone, and not of an attempt that was lost.
+    return { ...total, redoneFiles: Math.max(total.redoneFiles, this.#redone.size) };
   }
 
   /** Until another attempt knows what there is, what the one before it knew is shown. */

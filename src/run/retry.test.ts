@@ -42,7 +42,7 @@ async function run(
 describe("withRetries", () => {
   it("goes on in a new session until it is done", async () => {
     const { calls, outcome, reporter } = await run(async (number, { reporter: told }) => {
-      told.job(1, { ...NO_COUNTS, bytes: 5, files: 1, totalFiles: 3, errors: [] });
+      told.job(1, { ...NO_COUNTS, bytes: 5, files: 1, totalFiles: 3, redone: [], errors: [] });
       if (number < 3) throw lost;
       return DONE;
     });
@@ -61,7 +61,7 @@ describe("withRetries", () => {
   it("progress makes it patient again", async () => {
     const { calls } = await run(
       async (number, { reporter }) => {
-        if (number === 2) reporter.job(1, { ...NO_COUNTS, bytes: 1, errors: [] });
+        if (number === 2) reporter.job(1, { ...NO_COUNTS, bytes: 1, redone: [], errors: [] });
         throw lost;
       },
       { attempts: 2 },

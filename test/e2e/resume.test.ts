@@ -1,7 +1,17 @@
 /** A transfer that was cut off goes on where it was: on either way, whoever went, whatever changed meanwhile. */
 
-import { appendFile, mkdir, readdir, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import {
+  appendFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type Pair, startPair } from "./harness.ts";
 import { expectError } from "./lib/assert.ts";
@@ -26,6 +36,7 @@ interface Receipt {
   readonly resumedBytes: number;
   readonly resumedFiles: number;
   readonly redoneFiles: number;
+  readonly redone: readonly { readonly path: string; readonly reason: string }[];
   readonly attempts: number;
   readonly removedSources: number;
   readonly skippedFiles: number;
@@ -143,20 +154,24 @@ describe.each<Way>(["up", "down"])("%s: a large file", (way) => {
     await cutOff(given, "SIGKILL");
     await writeRandomFile(given.source, SIZE, "another version");
     const receipt = await goesOn(given);
-    expect(receipt).toMatchObject({ resumedBytes: 0, files: 1 });
+    const redone = [{ path: "file", reason: "source_changed" }];
+    expect(receipt).toMatchObject({ resumedBytes: 0, files: 1, redoneFiles: 1, redone });
+    const shown = await pair.ok(["jobs", "show", receipt.jobId]);
+    expect(shown.stdout).toMatch(/^begun anew +file \(source changed\)$/m);
   });
 
   test.each([
-    ["was removed", (part: string) => rm(part)],
-    ["was cut", (part: string) => truncate(part, 1)],
+    ["was removed", "part_lost", (part: string) => rm(part)],
+    ["was cut", "part_changed", (part: string) => truncate(part, 1)],
     [
       "is another file",
+      "part_changed",
       async (part: string) => {
         await writeRandomFile(`${part}.other`, SIZE, "not ours");
         await rename(`${part}.other`, part);
       },
     ],
-  ])("a part that %s is not trusted", async (_, change) => {
+  ])("a part that %s is not trusted", async (_, reason, change) => {
     await using pair = await startPair();
     const given = await makeCase(pair, way);
     await cutOff(given, "SIGKILL");
@@ -166,6 +181,7 @@ describe.each<Way>(["up", "down"])("%s: a large file", (way) => {
     const { pair: __, words, source, target } = given;
     const receipt = (await pair.ok(["cp", "--json", ...words])).json<Receipt>();
     expect(receipt).toMatchObject({ state: "done", resumedBytes: 0, redoneFiles: 1 });
+    expect(receipt.redone).toEqual([{ path: "file", reason }]);
     expect(await sha256OfFile(target)).toBe(await sha256OfFile(source));
   });
 
@@ -206,7 +222,9 @@ describe.each<Way>(["up", "down"])("%s: many files", (way) => {
       await untilTrue("a third of the files", async () => (await arrived(target)) > FILES / 3);
       run.child.kill("SIGKILL");
       await run.end();
-      const receipt = (await pair.ok([command, "--json", ...words])).json<Receipt>();
+      const manifest = pair.scratch.at("manifest");
+      const last = [command, "--json", "--manifest", manifest, ...words];
+      const receipt = (await pair.ok(last)).json<Receipt>();
       expect(receipt).toMatchObject({ state: "done", redoneFiles: 0 });
       // A folder that files were moved out of has another time by then.
       const found = await differences(pair.scratch.at("copy"), target, { times: command === "cp" });
@@ -215,6 +233,12 @@ describe.each<Way>(["up", "down"])("%s: many files", (way) => {
         // Those that were placed and not yet recorded when it was killed are there already.
         expect(receipt.resumedFiles).toBeGreaterThan(FILES / 10);
         expect(receipt.files + receipt.skippedFiles).toBe(FILES);
+        // Also of files that were not sent: what an earlier run verified is known.
+        const lines = (await readFile(manifest, "utf8")).trimEnd().split("\n");
+        expect(lines).toHaveLength(receipt.files);
+        expect(new Set(lines.map((line) => (JSON.parse(line) as { path: string }).path)).size).toBe(
+          lines.length,
+        );
         return;
       }
       expect(await readdir(source, { recursive: true }).catch(() => [])).toEqual([]);
@@ -241,6 +265,8 @@ describe.each<Way>(["up", "down"])("%s: many files", (way) => {
     const [oldest] = aged.sort((a, b) => a.ctimeMs - b.ctimeMs);
     await appendFile(oldest?.file ?? "", "more");
     const receipt = (await pair.ok(["cp", "--json", ...words])).json<Receipt>();
+    const place = relative(target, oldest?.file ?? "");
+    expect(receipt.redone).toEqual([{ path: place, reason: "destination_changed" }]);
     expect(receipt.redoneFiles).toBe(1);
     expect(await differences(source, target)).toEqual([]);
   });

@@ -15,7 +15,7 @@ import type { OpenSessionOptions, PeerSession, SessionPeer } from "../backend.ts
 import type { Found, PbConnection } from "./connection.ts";
 
 /** Of docs/PROTOCOL.md. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 /** Bytes that each side gives to a session's keys. */
 export const RANDOM_BYTES = 32;
 /** AEAD suites by their number on the wire: AES-128-GCM, then ChaCha20-Poly1305. */

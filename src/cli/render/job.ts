@@ -4,6 +4,7 @@ import { displayPath } from "../../model/path.ts";
 import type { Colors } from "../output.ts";
 import { donePercent, formatEta } from "./frame.ts";
 import { errorInfoRecord, receiptRecord } from "./receipt.ts";
+import { redoneLines } from "./redone.ts";
 import { formatTable } from "./text.ts";
 import { formatBytes, formatBytesOf, formatCount, formatRate, plural } from "./units.ts";
 
@@ -121,6 +122,7 @@ export function jobText(job: Job, colors: Colors): string {
     ...line("runs", job.runs > 0 ? String(job.runs) : ""),
     ...line("progress", progress ? progressText(progress) : ""),
     ...line("kept", keptText(job)),
+    ...redoneOf(job).flatMap((text, at) => line(at === 0 ? "begun anew" : "", text)),
     ...line("checkpoint", job.checkpoint ? checkpointText(job.checkpoint) : ""),
     ...line("error", job.error ? colors.red(displayPath(job.error.message)) : ""),
     ...line("", hintOf(job)),
@@ -136,6 +138,10 @@ function progressText(progress: Progress): string {
 function keptText({ keptFiles, keptBytes }: Job): string {
   if (keptFiles === 0n && keptBytes === 0n) return "";
   return `${formatBytes(Number(keptBytes))} need not be sent again, ${plural(Number(keptFiles), "file")} whole`;
+}
+
+function redoneOf({ receipt }: Job): string[] {
+  return receipt ? redoneLines(receipt.redoneFiles, receipt.redone) : [];
 }
 
 function checkpointText(stats: CheckpointStats): string {

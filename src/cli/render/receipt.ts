@@ -4,6 +4,7 @@ import type {
   PathSample,
   PlannedAction,
   Receipt,
+  RedoneFile,
 } from "../../gen/packetboat/v1/transfer_pb.ts";
 import type { ErrorInfo } from "../../gen/packetboat/v1/types_pb.ts";
 import type { PbError } from "../../model/error.ts";
@@ -25,6 +26,7 @@ export function receiptRecord(receipt: Receipt): Record<string, unknown> {
     fsync: receipt.fsync,
     discarded: receipt.discarded,
     manifestFile: receipt.manifestFile === "" ? null : receipt.manifestFile,
+    redone: receipt.redone.map(redoneRecord),
     hashes: receipt.hashes.map(hashRecord),
     notices: receipt.notices.map(noticeRecord),
     errors: receipt.errors.map(errorInfoRecord),
@@ -83,6 +85,10 @@ export function plannedRecord(planned: PlannedAction): Record<string, unknown> {
     size: Number(planned.size),
     reason: planned.reason,
   };
+}
+
+function redoneRecord({ path, reason }: RedoneFile): Record<string, unknown> {
+  return { path: pathText(path), reason };
 }
 
 function hashRecord(hash: FileHash): Record<string, unknown> {

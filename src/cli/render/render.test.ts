@@ -74,11 +74,15 @@ test("the summary of a transfer that went on", () => {
     state: "done",
     resumedBytes: BigInt(GIB),
     resumedFiles: 3n,
-    redoneFiles: 1n,
+    redoneFiles: 3n,
+    redone: [
+      { path: Buffer.from("a"), reason: "source_changed" },
+      { path: Buffer.from("b\x1b"), reason: "part_lost" },
+    ],
     attempts: 2,
   });
   expect(summaryLines(receipt, { columns: 120, colors })).toContain(
-    "resumed   1.00 GiB not sent again, of 3 files   1 file begun anew: changed meanwhile   2 attempts",
+    "resumed   1.00 GiB not sent again, of 3 files   3 files begun anew: 1 source changed, 1 part lost   2 attempts",
   );
 });
 

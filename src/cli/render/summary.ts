@@ -1,6 +1,7 @@
 import type { Receipt } from "../../gen/packetboat/v1/transfer_pb.ts";
 import type { Colors } from "../output.ts";
 import { limiter } from "./frame.ts";
+import { redoneSummary } from "./redone.ts";
 import { wrapParts } from "./text.ts";
 import { formatBytes, formatRate, formatRatio, formatRtt, formatSeconds, plural } from "./units.ts";
 
@@ -65,13 +66,13 @@ function networkSummary(receipt: Receipt, colors: Colors): string[] {
   return parts;
 }
 
-function resumedParts({ resumedBytes, resumedFiles, redoneFiles, attempts }: Receipt): string[] {
+function resumedParts({ resumedBytes, resumedFiles, redoneFiles, redone, attempts }: Receipt): string[] {
   const parts: string[] = [];
   if (resumedBytes > 0n || resumedFiles > 0n) {
     const of = resumedFiles > 0n ? `, of ${plural(Number(resumedFiles), "file")}` : "";
     parts.push(`${formatBytes(Number(resumedBytes))} not sent again${of}`);
   }
-  if (redoneFiles > 0n) parts.push(`${plural(Number(redoneFiles), "file")} begun anew: changed meanwhile`);
+  if (redoneFiles > 0n) parts.push(redoneSummary(redoneFiles, redone));
   if (attempts > 1) parts.push(plural(attempts, "attempt"));
   return parts;
 }

@@ -25,7 +25,7 @@ export const rootToRoot: Strategy = async (context) => {
       session: receiver,
       receive,
       kept: checkpoint && { checkpoint, jobId: request.jobId },
-      onProgress: () => {},
+      onProgress: ({ redone }) => reporter.redone(redone),
       signal: both,
     });
     context.begin();

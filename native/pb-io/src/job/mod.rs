@@ -25,6 +25,35 @@ pub struct JobError {
     pub message: String,
 }
 
+/// Redone files that are named; further ones are only counted.
+pub const MAX_REDONE: usize = 1000;
+
+/// Why a file that an earlier run had, whole or in part, is begun anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redone {
+    SourceChanged,
+    /// It was finished, and what stands there is not what was finished, or nothing.
+    DestinationChanged,
+    PartLost,
+    /// Something else has the part's name, or the part is shorter than it was.
+    PartChanged,
+    /// Its record is not sound, or more parts were to be gone on with at once than can be open.
+    PartUnusable,
+}
+
+impl Redone {
+    /// As in receipts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Redone::SourceChanged => "source_changed",
+            Redone::DestinationChanged => "destination_changed",
+            Redone::PartLost => "part_lost",
+            Redone::PartChanged => "part_changed",
+            Redone::PartUnusable => "part_unusable",
+        }
+    }
+}
+
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -103,6 +132,9 @@ struct Inner {
     fresh: Vec<JobError>,
     errors: Vec<JobError>,
     hashes: Vec<FileHash>,
+    /// Those that the listener has not heard of, and how many there were.
+    redone: Vec<(Vec<u8>, Redone)>,
+    redone_named: usize,
     ended: Option<State>,
 }
 
@@ -149,6 +181,31 @@ impl Status {
                 hash,
             });
         }
+    }
+
+    /// Notes a file that an earlier run had finished; without its hash no line tells of it.
+    pub fn resumed(&self, path: &[u8], size: u64, hash: Option<Hash>) {
+        add(&self.counters.resumed_files, 1);
+        add(&self.counters.resumed_bytes, size);
+        match hash {
+            Some(hash) => self.file(path, size, hash),
+            None => add(&self.counters.files, 1),
+        }
+    }
+
+    /// Notes a file that is begun anew.
+    pub fn redone(&self, path: &[u8], why: Redone) {
+        add(&self.counters.redone_files, 1);
+        let mut inner = self.inner.lock();
+        if inner.redone_named < MAX_REDONE {
+            inner.redone_named += 1;
+            inner.redone.push((path.to_vec(), why));
+        }
+    }
+
+    /// What was redone since the last call.
+    pub fn take_redone(&self) -> Vec<(Vec<u8>, Redone)> {
+        std::mem::take(&mut self.inner.lock().redone)
     }
 
     pub fn room(&self) {

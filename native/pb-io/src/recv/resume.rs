@@ -11,8 +11,8 @@ use super::durable::Checkpoint;
 use super::file::{Known, LargeFile};
 use super::{MAX_LARGE, RecvJob, Wanted, policy};
 use crate::error::Code;
-use crate::fs::{FsError, Kind, Root, split, sync_dir};
-use crate::job::add;
+use crate::fs::{FsError, Kind, Root, join, split, sync_dir};
+use crate::job::{Redone, add};
 use crate::source::FileKey;
 
 /// Parts that may wait open for their senders; of further ones nothing is used.
@@ -24,9 +24,9 @@ impl RecvJob {
         let Some(checkpoint) = &self.checkpoint else {
             return false;
         };
-        let done = checkpoint.past.is_done(key);
+        let done = checkpoint.past.done(key);
         let part = checkpoint.past.part_of(&offer.meta.path, key);
-        if !(done || part.is_some()) || self.check_path(&offer.meta, false).is_err() {
+        if !(done.is_some() || part.is_some()) || self.check_path(&offer.meta, false).is_err() {
             return false;
         }
         let there = self.base.stat(self.place(&offer.meta.path), false);
@@ -34,15 +34,14 @@ impl RecvJob {
             there.kind == Kind::File
                 && there.size == offer.size
                 && policy::same_time(there.mtime_ns, offer.meta.mtime_ns)
-                && (done || part == Some((there.device, there.inode)) && self.has_its_name(offer))
+                && (done.is_some()
+                    || part == Some((there.device, there.inode)) && self.has_its_name(offer))
         });
         if stands && self.decide_unopened(offer.meta.id).is_some() {
-            let counters = &self.status.counters;
-            add(&counters.files, 1);
-            add(&counters.resumed_files, 1);
-            add(&counters.resumed_bytes, offer.size);
+            let place = self.place(&offer.meta.path);
+            self.status.resumed(place, offer.size, done);
             self.count(offer.size);
-            self.resolve(&[(offer.meta.id, Outcome::Resumed)]);
+            self.resolve(&[(offer.meta.id, Outcome::Resumed { hash: done })]);
         }
         stands
     }
@@ -60,33 +59,54 @@ impl RecvJob {
             return false;
         };
         let mut resumed = false;
-        let mut changed = checkpoint.past.was_done(&key);
+        let mut why = match checkpoint.past.done(&key) {
+            Some(_) => Some(Redone::DestinationChanged),
+            None if checkpoint.past.was_done(&key) => Some(Redone::SourceChanged),
+            None => None,
+        };
         for part in checkpoint.past.take(&offer.meta.path) {
-            let same = !resumed && part.key == key && part.size == offer.size;
-            if same && self.go_on(checkpoint, offer, &part).is_some() {
-                resumed = true;
-            } else {
-                self.drop_part(checkpoint, &part);
-                changed = true;
+            let same = part.key == key && part.size == offer.size;
+            let gone_on = match same {
+                _ if resumed => Err(Redone::PartUnusable),
+                true => self.go_on(checkpoint, offer, &part),
+                false => Err(Redone::SourceChanged),
+            };
+            match gone_on {
+                Ok(()) => resumed = true,
+                Err(reason) => {
+                    self.drop_part(checkpoint, &part);
+                    // The source's own part says more than one of what it was before.
+                    if same || why.is_none() {
+                        why = Some(reason);
+                    }
+                }
             }
         }
-        if changed && !resumed {
-            add(&self.status.counters.redone_files, 1);
+        if let Some(why) = why.filter(|_| !resumed) {
+            self.status.redone(self.place(&offer.meta.path), why);
         }
         resumed
     }
 
-    /// `None`: the part is not what was recorded, or can't be used.
-    fn go_on(&self, checkpoint: &Checkpoint, offer: &Wanted, part: &PartRecord) -> Option<()> {
-        let durable = part.durable().filter(|d| !d.runs.is_empty())?;
+    /// The error: why the part can't be gone on with.
+    fn go_on(
+        &self,
+        checkpoint: &Checkpoint,
+        offer: &Wanted,
+        part: &PartRecord,
+    ) -> Result<(), Redone> {
+        let durable = part.durable().filter(|d| !d.runs.is_empty());
+        let durable = durable.ok_or(Redone::PartUnusable)?;
         let id = offer.meta.id;
         if self.state.lock().large.len() >= MAX_ADOPTED {
-            return None;
+            return Err(Redone::PartUnusable);
         }
-        let place = self.parent(self.place(&offer.meta.path)).ok()?;
-        let (temp, adopted) = adopt(part, &durable.have, place)?;
+        let place = self.parent(self.place(&offer.meta.path));
+        let place = place.map_err(|_| Redone::PartLost)?;
+        let adopted = adopt(part, &durable.have, place);
+        let (temp, adopted) = adopted.ok_or_else(|| self.why_not_adopted(part))?;
         if !checkpoint.ledger.begin(part.key, id) {
-            return None;
+            return Err(Redone::PartUnusable);
         }
         checkpoint.ledger.adopt(part.key);
         let known = Known {
@@ -107,12 +127,20 @@ impl RecvJob {
         if !self.take_resumed(id, &file) {
             // Its fate was decided meanwhile.
             self.discard_large(&file);
-            return Some(());
+            return Ok(());
         }
         add(&counters.resumed_files, 1);
         add(&counters.resumed_bytes, bytes);
         self.tell(id, part.chunk_bytes, &durable);
-        Some(())
+        Ok(())
+    }
+
+    fn why_not_adopted(&self, part: &PartRecord) -> Redone {
+        let (folder, _) = split(self.place(&part.target)).unwrap_or_default();
+        match self.base.stat(&join(folder, &part.temporary), false) {
+            Ok(_) => Redone::PartChanged,
+            Err(_) => Redone::PartLost,
+        }
     }
 
     fn take_resumed(&self, id: u32, file: &Arc<LargeFile>) -> bool {
@@ -172,7 +200,8 @@ impl RecvJob {
             counters.resumed_files.fetch_sub(1, Ordering::Relaxed);
             let bytes = file.written();
             counters.resumed_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            add(&counters.redone_files, 1);
+            let path = self.place(&file.meta.path);
+            self.status.redone(path, Redone::SourceChanged);
             self.discard_large(&file);
         }
     }

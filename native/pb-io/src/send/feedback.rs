@@ -92,10 +92,8 @@ impl SendJob {
                 add(&counters.symlinks, 1);
                 self.remove_source(&sent);
             }
-            Outcome::Resumed => {
-                add(&counters.files, 1);
-                add(&counters.resumed_files, 1);
-                add(&counters.resumed_bytes, sent.size);
+            Outcome::Resumed { hash } => {
+                self.status.resumed(&sent.target, sent.size, *hash);
                 self.remove_source(&sent);
             }
             // A link that is there already is no file and has no bytes.

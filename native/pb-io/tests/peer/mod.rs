@@ -122,7 +122,7 @@ impl Peer {
         let tell = Mutex::new(tell);
         let checkpoint = CheckpointOptions {
             parts: Vec::new(),
-            done: vec![[7; 16]],
+            done: vec![([7; 16], [7; 32])],
             flush_bytes: CHUNK as u64,
             flush: Duration::ZERO,
             name_tag: None,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use pb_io::job::{State, get};
+use pb_io::job::{Redone, State, get};
 use pb_io::recv::Overwrite;
 
 use crate::run::{CHUNK, Records, SETUP, Scratch, Setup, noise, run};
@@ -104,6 +104,26 @@ fn finished_files_are_looked_at_and_not_sent() {
     assert_eq!(ran.state, State::Done);
     let (files, bytes, redone) = ran.resumed();
     assert_eq!((files, redone, get(&ran.sent.counters.files)), (48, 3, 51));
+    let mut named = ran.received.take_redone();
+    named.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let changed = |name: &[u8], why| (name.to_vec(), why);
+    assert_eq!(
+        named,
+        [
+            changed(b"f1", Redone::DestinationChanged),
+            changed(b"f2", Redone::SourceChanged),
+            changed(b"f3", Redone::DestinationChanged),
+        ]
+    );
+    // The hashes of what was not sent are known to both ends all the same.
+    for end in [&ran.sent, &ran.received] {
+        let hashes = end.hashes();
+        assert_eq!(hashes.len(), 51);
+        for file in hashes {
+            let path = s.path("b").join(str::from_utf8(&file.path).unwrap());
+            assert_eq!(file.hash, pb_io::hash::whole(&fs::read(path).unwrap()));
+        }
+    }
     assert!(bytes < get(&ran.sent.counters.bytes));
     assert_eq!(
         get(&ran.sent.counters.bytes),

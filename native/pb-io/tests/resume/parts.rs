@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileExt, symlink};
 use std::time::{Duration, SystemTime};
 
 use pb_io::fs::{Resolve, Root};
-use pb_io::job::{State, get};
+use pb_io::job::{Redone, State, get};
 use pb_io::recv::remove_parts;
 
 use crate::files::{half_done, same};
@@ -21,11 +21,14 @@ fn begun(change: impl FnOnce(&Scratch)) -> (Scratch, Records) {
 }
 
 /// The next run begins the file anew, says so, and leaves nothing of the old part.
-fn is_redone((s, mut records): (Scratch, Records), why: &str) {
+fn is_redone((s, mut records): (Scratch, Records), reason: Option<Redone>, why: &str) {
     let left = s.parts();
     let ran = run(&s, &SETUP, &mut records);
     assert_eq!((ran.state, ran.errors()), (State::Done, vec![]), "{why}");
     assert_eq!(ran.resumed(), (0, 0, 1), "{why}");
+    let named = ran.received.take_redone();
+    assert!(matches!(&*named, [(path, _)] if path == b"x"), "{why}");
+    assert!(reason.is_none_or(|r| named[0].1 == r), "{why}: {named:?}");
     assert!(same(&s, "x"), "{why}");
     assert_eq!((records.parts.len(), records.done.len()), (0, 1), "{why}");
     // What is not the part that was recorded is somebody else's.
@@ -36,6 +39,7 @@ fn is_redone((s, mut records): (Scratch, Records), why: &str) {
 fn a_source_that_changed_is_begun_anew() {
     is_redone(
         begun(|s| fs::write(s.path("a/x"), noise(SIZE, 8)).unwrap()),
+        Some(Redone::SourceChanged),
         "mtime",
     );
     let longer = |s: &Scratch| {
@@ -44,7 +48,7 @@ fn a_source_that_changed_is_begun_anew() {
         file.write_all_at(b"more", SIZE as u64).unwrap();
         file.set_modified(mtime).unwrap();
     };
-    is_redone(begun(longer), "size");
+    is_redone(begun(longer), Some(Redone::SourceChanged), "size");
     let swapped = |s: &Scratch| {
         let mtime = fs::metadata(s.path("a/x")).unwrap().modified().unwrap();
         fs::write(s.path("other"), noise(SIZE, 9)).unwrap();
@@ -55,7 +59,7 @@ fn a_source_that_changed_is_begun_anew() {
         other.set_modified(mtime).unwrap();
         fs::rename(s.path("other"), s.path("a/x")).unwrap();
     };
-    is_redone(begun(swapped), "inode");
+    is_redone(begun(swapped), Some(Redone::SourceChanged), "inode");
 }
 
 #[test]
@@ -66,7 +70,7 @@ fn a_part_that_is_not_what_was_recorded_is_not_used() {
         fs::rename(&at, s.path("b/away")).unwrap();
         fs::write(&at, bytes).unwrap();
     };
-    is_redone(begun(copied), "another inode");
+    is_redone(begun(copied), Some(Redone::PartChanged), "another inode");
     is_redone(
         begun(|s| {
             fs::File::options()
@@ -76,10 +80,12 @@ fn a_part_that_is_not_what_was_recorded_is_not_used() {
                 .set_len(CHUNK / 2)
                 .unwrap()
         }),
+        Some(Redone::PartChanged),
         "shorter",
     );
     is_redone(
         begun(|s| fs::hard_link(part(s), s.path("b/linked")).unwrap()),
+        Some(Redone::PartChanged),
         "a hard link",
     );
     let linked = |s: &Scratch| {
@@ -87,8 +93,12 @@ fn a_part_that_is_not_what_was_recorded_is_not_used() {
         fs::rename(&at, s.path("outside")).unwrap();
         symlink("../outside", &at).unwrap();
     };
-    is_redone(begun(linked), "a symbolic link");
-    is_redone(begun(|s| fs::remove_file(part(s)).unwrap()), "gone");
+    is_redone(begun(linked), Some(Redone::PartChanged), "a symbolic link");
+    is_redone(
+        begun(|s| fs::remove_file(part(s)).unwrap()),
+        Some(Redone::PartLost),
+        "gone",
+    );
 }
 
 #[test]
@@ -121,7 +131,7 @@ fn records_that_no_file_can_have_are_not_used() {
     {
         let (s, mut records) = begun(|_| {});
         records.parts.values_mut().for_each(spoil);
-        is_redone((s, records), &format!("record {n}"));
+        is_redone((s, records), None, &format!("record {n}"));
     }
 }
 

@@ -64,7 +64,7 @@ pub fn noise(n: usize, seed: u64) -> Vec<u8> {
 #[derive(Default, Clone)]
 pub struct Records {
     pub parts: BTreeMap<FileKey, PartRecord>,
-    pub done: Vec<FileKey>,
+    pub done: Vec<(FileKey, [u8; 32])>,
     /// Of the last run.
     pub batches: u32,
     pub done_bytes: u64,
@@ -88,7 +88,8 @@ impl Records {
             }
         }
         for record in batch.done.as_chunks::<DONE_RECORD>().0 {
-            self.done.push(*record.first_chunk().unwrap());
+            let hash = *record.last_chunk().unwrap();
+            self.done.push((*record.first_chunk().unwrap(), hash));
             let size = record[16..24].try_into().unwrap();
             self.done_bytes += u64::from_be_bytes(size);
         }

@@ -19,6 +19,7 @@ use crate::work::{Work, work};
 pub struct NativeCheckpoint {
     pub parts: Vec<NativePart>,
     pub done: Uint8Array,
+    pub hashes: Uint8Array,
     pub flush_bytes: f64,
     pub flush_ms: f64,
     pub name_tag: u32,
@@ -88,12 +89,17 @@ pub fn options(
     on_batch: OnBatch,
 ) -> Result<CheckpointOptions, Failure> {
     let (done, rest) = checkpoint.done.as_chunks();
-    if !rest.is_empty() {
-        return Err(invalid("keys of finished files have 16 bytes each"));
+    let (hashes, over) = checkpoint.hashes.as_chunks();
+    if !rest.is_empty() || !over.is_empty() || done.len() != hashes.len() {
+        let message =
+            "keys of finished files have 16 bytes each, and there are as many hashes of 32";
+        return Err(invalid(message));
     }
     Ok(CheckpointOptions {
         parts: records(checkpoint.parts)?,
-        done: done.to_vec(),
+        done: std::iter::zip(done, hashes)
+            .map(|(key, hash)| (*key, *hash))
+            .collect(),
         flush_bytes: checkpoint.flush_bytes as u64,
         flush: Duration::from_millis(checkpoint.flush_ms as u64),
         name_tag: Some(checkpoint.name_tag),

@@ -5,7 +5,7 @@ use napi::bindgen_prelude::{Function, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use pb_io::copies::Step;
-use pb_io::job::{self, Counters, FileHash, JobError, State, Update, get};
+use pb_io::job::{self, Counters, FileHash, JobError, Redone, State, Update, get};
 use pb_io::transport::TransportError;
 use pb_proto::sample::{LimitedBy, PathSample};
 
@@ -28,6 +28,8 @@ pub struct NativeUpdate {
     pub resumed_bytes: f64,
     pub redone_files: f64,
     /// New since the last update.
+    pub redone: Vec<NativeRedone>,
+    /// New since the last update.
     pub errors: Vec<NativeJobError>,
     /// At the end: all of them, at most 1,000.
     pub all_errors: Vec<NativeJobError>,
@@ -42,6 +44,13 @@ pub struct NativeJobError {
     pub code: String,
     pub path: Uint8Array,
     pub message: String,
+}
+
+/// See `RedoneFile` in src/native/types.ts.
+#[napi(object)]
+pub struct NativeRedone {
+    pub path: Uint8Array,
+    pub reason: String,
 }
 
 #[napi(object)]
@@ -71,6 +80,7 @@ impl NativeClosed {
 pub struct Raw {
     kind: &'static str,
     counters: [u64; 14],
+    redone: Vec<(Vec<u8>, Redone)>,
     errors: Vec<JobError>,
     all_errors: Vec<JobError>,
     state: Option<State>,
@@ -94,6 +104,10 @@ pub fn listener(function: &Function<'_, NativeUpdate, ()>) -> napi::Result<job::
         let raw = Raw {
             kind,
             counters: snapshot(&status.counters),
+            redone: match kind {
+                "room" => Vec::new(),
+                _ => status.take_redone(),
+            },
             errors,
             all_errors: if ended { status.errors() } else { Vec::new() },
             state,
@@ -155,6 +169,7 @@ fn to_js(raw: Raw) -> NativeUpdate {
         resumed_files,
         resumed_bytes,
         redone_files,
+        redone: raw.redone.into_iter().map(redone).collect(),
         errors: raw.errors.into_iter().map(error).collect(),
         all_errors: raw.all_errors.into_iter().map(error).collect(),
         state: raw.state.map(|s| state(s).to_string()),
@@ -167,6 +182,13 @@ fn error(e: JobError) -> NativeJobError {
         code: e.code.as_str().to_string(),
         path: e.path.into(),
         message: e.message,
+    }
+}
+
+fn redone((path, why): (Vec<u8>, Redone)) -> NativeRedone {
+    NativeRedone {
+        path: path.into(),
+        reason: why.as_str().to_string(),
     }
 }
 

@@ -14,8 +14,11 @@ pub enum Outcome<'a> {
     Placed,
     /// The policy left the destination as it was.
     Skipped,
-    /// Durable since an earlier run of the job, which said so: nothing of it needs to be sent.
-    Resumed,
+    /// Durable since an earlier run of the job, which said so: nothing of it needs to be sent. The root hash, where the
+    /// receiver's records have it.
+    Resumed {
+        hash: Option<[u8; 32]>,
+    },
     Failed {
         code: &'a [u8],
         text: &'a [u8],
@@ -88,6 +91,7 @@ const ABORT: u8 = 10;
 const RESUME: u8 = 11;
 const HAVE: u8 = 12;
 const RESULT_RESUMED: u8 = 13;
+const RESULT_RESUMED_AS: u8 = 14;
 
 /// Values in one [`Note::Have`]: 128 KiB of them, so that one fits into any message.
 pub const MAX_HAVE: usize = 4096;
@@ -131,7 +135,12 @@ fn read_note<'a>(r: &mut Reader<'a>) -> Result<Note<'a>, DecodeError> {
         RESULT_DONE => result(r.varint32("id")?, Outcome::Done { hash: r.array()? }),
         RESULT_PLACED => result(r.varint32("id")?, Outcome::Placed),
         RESULT_SKIPPED => result(r.varint32("id")?, Outcome::Skipped),
-        RESULT_RESUMED => result(r.varint32("id")?, Outcome::Resumed),
+        RESULT_RESUMED => result(r.varint32("id")?, Outcome::Resumed { hash: None }),
+        RESULT_RESUMED_AS => {
+            let id = r.varint32("id")?;
+            let hash = Some(r.array()?);
+            result(id, Outcome::Resumed { hash })
+        }
         RESUME => Note::Resume {
             id: r.varint32("id")?,
             chunk_log2: read_log2(r)?,
@@ -248,7 +257,11 @@ fn put_outcome(out: &mut Vec<u8>, id: u32, outcome: &Outcome<'_>) {
         }
         Outcome::Placed => put_id(out, RESULT_PLACED, id),
         Outcome::Skipped => put_id(out, RESULT_SKIPPED, id),
-        Outcome::Resumed => put_id(out, RESULT_RESUMED, id),
+        Outcome::Resumed { hash: None } => put_id(out, RESULT_RESUMED, id),
+        Outcome::Resumed { hash: Some(hash) } => {
+            put_id(out, RESULT_RESUMED_AS, id);
+            out.extend_from_slice(hash);
+        }
         Outcome::Failed { code, text } => {
             put_id(out, RESULT_FAILED, id);
             put_string(out, code);
@@ -308,7 +321,13 @@ mod tests {
             },
             Note::Result {
                 id: 5,
-                outcome: Outcome::Resumed,
+                outcome: Outcome::Resumed { hash: None },
+            },
+            Note::Result {
+                id: 7,
+                outcome: Outcome::Resumed {
+                    hash: Some([7; 32]),
+                },
             },
             Note::Resume {
                 id: 6,

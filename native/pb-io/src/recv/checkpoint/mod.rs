@@ -8,6 +8,7 @@ mod record;
 
 use std::time::Duration;
 
+use crate::hash::Hash;
 use crate::source::FileKey;
 pub(super) use adopt::{Adopted, Durable, adopt, remove};
 pub(super) use ledger::{Finished, Ledger};
@@ -19,8 +20,8 @@ pub(super) use record::{Runs, pack_run};
 pub struct CheckpointOptions {
     /// Unfinished files of earlier runs.
     pub parts: Vec<PartRecord>,
-    /// Files that an earlier run finished.
-    pub done: Vec<FileKey>,
+    /// Files that an earlier run finished, with their root hashes.
+    pub done: Vec<(FileKey, Hash)>,
     /// So many bytes are written between two flushes at most.
     pub flush_bytes: u64,
     /// And so much time passes.

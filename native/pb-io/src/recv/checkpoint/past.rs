@@ -5,19 +5,20 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use super::PartRecord;
+use crate::hash::Hash;
 use crate::source::{FileKey, TARGET_BYTES};
 
 /// See the module.
 pub(crate) struct Past {
     /// Sorted.
-    done: Vec<FileKey>,
+    done: Vec<(FileKey, Hash)>,
     /// By target: the source may have changed more than once.
     parts: Mutex<HashMap<Vec<u8>, Vec<PartRecord>>>,
     had_parts: bool,
 }
 
 impl Past {
-    pub fn new(parts: Vec<PartRecord>, mut done: Vec<FileKey>) -> Past {
+    pub fn new(parts: Vec<PartRecord>, mut done: Vec<(FileKey, Hash)>) -> Past {
         done.sort_unstable();
         let had_parts = !parts.is_empty();
         let mut by_target: HashMap<Vec<u8>, Vec<PartRecord>> = HashMap::new();
@@ -35,14 +36,15 @@ impl Past {
         self.done.is_empty() && !self.had_parts
     }
 
-    /// Was this very file finished?
-    pub fn is_done(&self, key: &FileKey) -> bool {
-        self.done.binary_search(key).is_ok()
+    /// The root hash of this very file, if it was finished.
+    pub fn done(&self, key: &FileKey) -> Option<Hash> {
+        let at = self.done.binary_search_by(|d| d.0.cmp(key)).ok()?;
+        self.done.get(at).map(|d| d.1)
     }
 
     /// Was a file of this target finished, perhaps from another source?
     pub fn was_done(&self, key: &FileKey) -> bool {
-        let target = |k: &FileKey| k[..TARGET_BYTES].cmp(&key[..TARGET_BYTES]);
+        let target = |d: &(FileKey, Hash)| d.0[..TARGET_BYTES].cmp(&key[..TARGET_BYTES]);
         self.done.binary_search_by(target).is_ok()
     }
 
@@ -79,8 +81,10 @@ mod tests {
     #[test]
     fn a_target_is_known_whatever_its_source() {
         let key = |target: &[u8], size| file_key(target, &token(size, 0, 0)).unwrap();
-        let past = Past::new(Vec::new(), vec![key(b"b", 1), key(b"a", 1)]);
-        assert!(past.is_done(&key(b"a", 1)) && !past.is_done(&key(b"a", 2)));
+        let done = vec![(key(b"b", 1), [7; 32]), (key(b"a", 1), [9; 32])];
+        let past = Past::new(Vec::new(), done);
+        assert_eq!(past.done(&key(b"a", 1)), Some([9; 32]));
+        assert_eq!(past.done(&key(b"a", 2)), None);
         assert!(past.was_done(&key(b"a", 2)) && !past.was_done(&key(b"c", 1)));
     }
 }
