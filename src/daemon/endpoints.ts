@@ -3,5 +3,5 @@
 import type { EndpointLoaders } from "../backend/registry.ts";
 
 export const endpoints: EndpointLoaders = {
-  // Each: `http: async () => (await import("../backend/http/backend.ts")).openHttp,`
+  s3: async () => (await import("../backend/s3/backend.ts")).openS3,
 };

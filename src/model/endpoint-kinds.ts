@@ -92,6 +92,11 @@ export const KINDS: Readonly<Record<EndpointKind, KindSpec>> = {
       { name: "profile", type: "string", about: "profile of ~/.aws, where no key is in the store" },
       { name: "anonymous", type: "boolean", about: "sign nothing: public buckets" },
       { name: "storage_class", type: "string", about: "of new objects" },
+      {
+        name: "listed_times",
+        type: "boolean",
+        about: "list when objects were uploaded; default: the times of their files, a request each",
+      },
       CA_FILE,
     ],
     secrets: [

@@ -8,6 +8,8 @@ export interface S3Server extends AsyncDisposable {
   readonly region: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+  /** Holds a folder for each bucket; a file written there is an object. */
+  readonly data: string;
   stop(): Promise<void>;
 }
 
@@ -19,10 +21,11 @@ export async function startVersitygw(): Promise<S3Server> {
   const port = await freePort();
   const keys = { accessKeyId: "AKPACKETBOAT", secretAccessKey: "only-for/this+test=0123456789" };
   const region = "us-east-1";
-  await mkdir(join(folder, "data"));
+  const data = join(folder, "data");
+  await mkdir(data);
   const running = await startProgram({
     program: findProgram("versitygw") ?? "versitygw",
-    args: ["--port", `${HOST}:${port}`, "--region", region, "--quiet", "posix", join(folder, "data")],
+    args: ["--port", `${HOST}:${port}`, "--region", region, "--quiet", "posix", data],
     env: { ROOT_ACCESS_KEY_ID: keys.accessKeyId, ROOT_SECRET_ACCESS_KEY: keys.secretAccessKey },
     port,
     folder,
@@ -30,6 +33,7 @@ export async function startVersitygw(): Promise<S3Server> {
   return {
     ...keys,
     region,
+    data,
     endpoint: `http://${HOST}:${port}`,
     stop: running.stop,
     [Symbol.asyncDispose]: running.stop,

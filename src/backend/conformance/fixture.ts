@@ -28,6 +28,18 @@ export interface Fixture extends AsyncDisposable {
 
 export type OpenFixture = () => Promise<Fixture>;
 
+/** What kind of endpoint it is: which sentences of the contract apply. Must agree with the backend's capabilities. */
+export interface Traits {
+  readonly links: boolean;
+  readonly permissions: boolean;
+  /** Any bytes, or UTF-8 only. */
+  readonly names: "bytes" | "text";
+  /** Kinds of names (naming.ts) that the server of this test, not its protocol, cannot hold. */
+  readonly without?: readonly string[];
+}
+
+export const POSIX: Traits = { links: true, permissions: true, names: "bytes" };
+
 export const CANARY = "must not change";
 
 /** In memory where the host has such a place: ten thousand files and their syncs must not wait for a busy disk. */

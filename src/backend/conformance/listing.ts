@@ -22,21 +22,6 @@ export function listing(current: () => Fixture): void {
     expect(root.kind).toBe("directory");
   });
 
-  test("a link as a link, or as what it points to", async () => {
-    const { backend, place } = current();
-    await place.write("f", "123");
-    await place.link("l", "f");
-    const link = await backend.stat("l", { follow: false, signal: never });
-    expect(link).toMatchObject({ kind: "symlink", linkTarget: "f", size: 0 });
-    const target = await backend.stat("l", { follow: true, signal: never });
-    expect(target).toMatchObject({ kind: "file", size: 3 });
-    const { entries } = await collect(backend.list("", { ...FLAT, follow: true }));
-    expect(entries.map(({ path, kind }) => [path, kind])).toEqual([
-      ["f", "file"],
-      ["l", "file"],
-    ]);
-  });
-
   test("a folder before its content, by the bytes of the names", async () => {
     const { backend, place } = current();
     for (const path of ["t/b/x/1", "t/b/y", "t/b.txt", "t/a/2", "t/Z"]) await place.write(path, "");
@@ -62,26 +47,6 @@ export function listing(current: () => Fixture): void {
     expect(entries).toHaveLength(1);
     expect(entries[0]).toMatchObject({ path: "", kind: "file", size: 1 });
     expect(await namesBelow(backend, "empty")).toEqual([]);
-  });
-
-  test("the folder that a link leads to, a dangling link as itself", async () => {
-    const { backend, place } = current();
-    await place.write("d/f", "");
-    await place.link("l", "d");
-    await place.link("dangling", "none");
-    expect(await namesBelow(backend, "l")).toEqual(["f"]);
-    const { entries } = await collect(backend.list("dangling", FLAT));
-    expect(entries.map(({ path, kind }) => [path, kind])).toEqual([["", "symlink"]]);
-  });
-
-  test("links that loop, once", async () => {
-    const { backend, place } = current();
-    await place.write("d/f", "");
-    await place.link("d/up", "..");
-    expect(await namesBelow(backend, "")).toEqual(["d", "d/f", "d/up"]);
-    const followed = await collect(backend.list("", { ...DEEP, follow: true }));
-    expect(followed.entries.map((entry) => entry.path)).toEqual(["d", "d/f", "d/up"]);
-    expect(followed.errors.map((error) => error.path)).toEqual(["d/up"]);
   });
 
   test("10,000 entries in a stream of batches", async () => {

@@ -1,13 +1,14 @@
-import { afterEach, beforeEach, describe } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { changing } from "./changing.ts";
-import type { Fixture, OpenFixture } from "./fixture.ts";
+import { type Fixture, type OpenFixture, POSIX, type Traits } from "./fixture.ts";
 import { interrupting } from "./interrupting.ts";
+import { links } from "./links.ts";
 import { listing } from "./listing.ts";
 import { naming } from "./naming.ts";
 import { refusing } from "./refusing.ts";
 
 /** What every backend must do (the contract is backend.ts). Call it in a test file of the backend. */
-export function backendSuite(name: string, open: OpenFixture): void {
+export function backendSuite(name: string, open: OpenFixture, traits: Traits = POSIX): void {
   describe(`backend ${name}`, () => {
     let fixture: Fixture;
     beforeEach(async () => {
@@ -17,10 +18,15 @@ export function backendSuite(name: string, open: OpenFixture): void {
       await fixture[Symbol.asyncDispose]();
     });
     const current = () => fixture;
+    test("says what it can", () => {
+      const { capabilities } = current().backend;
+      expect(capabilities).toMatchObject({ links: traits.links, permissions: traits.permissions });
+    });
     describe("lists", () => listing(current));
-    describe("changes", () => changing(current));
-    describe("keeps names", () => naming(current));
+    describe("changes", () => changing(current, traits));
+    describe("keeps names", () => naming(current, traits));
     describe("refuses", () => refusing(current));
     describe("ends early", () => interrupting(current));
+    if (traits.links) describe("knows links", () => links(current));
   });
 }

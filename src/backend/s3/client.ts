@@ -1,0 +1,86 @@
+/** From a remote's configuration to a client of S3. Nothing is asked of the network here. */
+import { readFile } from "node:fs/promises";
+import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
+import type { EndpointConfig } from "../../model/endpoint.ts";
+import { PbError } from "../../model/error.ts";
+
+/** The most calls at once; the SDK's default of 50 would make its own queue. */
+export const MAX_CALLS = 64;
+
+const CONNECT_TIMEOUT_MS = 10_000;
+/** A socket that says nothing for so long is dead; a copy within the server may take minutes before it answers. */
+const IDLE_TIMEOUT_MS = 300_000;
+
+/** @throws PbError `invalid_argument` naming the setting, or the file that cannot be read */
+export async function openClient(config: EndpointConfig, peer: string): Promise<S3Client> {
+  const text = (name: string) => textSetting(config, name, peer);
+  const flag = (name: string) => config.settings[name] === true;
+  const endpoint = text("endpoint");
+  if (endpoint !== undefined && !URL.canParse(endpoint))
+    throw new PbError("invalid_argument", `endpoint is not a URL: ${endpoint}`, { peer });
+  const sockets = { keepAlive: true, maxSockets: MAX_CALLS };
+  const ca = await authorities(text("ca_file"), peer);
+  const profile = text("profile");
+  return new S3Client({
+    region: text("region") ?? "us-east-1",
+    // Only Amazon's names have a certificate for BUCKET.HOST as a matter of course.
+    forcePathStyle: config.settings.path_style === undefined ? endpoint !== undefined : flag("path_style"),
+    // Repeating is the caller's, who knows what else is under way (backend/wrap/retrying.ts).
+    maxAttempts: 1,
+    requestHandler: {
+      httpAgent: sockets,
+      httpsAgent: { ...sockets, ...ca },
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      socketTimeout: IDLE_TIMEOUT_MS,
+    },
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(profile === undefined ? {} : { profile }),
+    ...(flag("anonymous") ? UNSIGNED : await keys(config)),
+  });
+}
+
+/** Public buckets: what is sent is signed by nobody. */
+const UNSIGNED: Pick<S3ClientConfig, "credentials" | "signer"> = {
+  credentials: { accessKeyId: "", secretAccessKey: "" },
+  signer: { sign: async (request) => request },
+};
+
+/**
+ * Keys of the store, asked for at each request so that a rotation takes effect at once; without any the SDK's own chain (environment, profile,
+ * web identity, the machine's role).
+ */
+async function keys(config: EndpointConfig): Promise<Pick<S3ClientConfig, "credentials">> {
+  if ((await config.secret("access_key_id")) === undefined) return {};
+  return {
+    credentials: async () => {
+      const [id, secret, token] = await Promise.all([
+        config.secret("access_key_id"),
+        config.secret("secret_access_key"),
+        config.secret("session_token"),
+      ]);
+      return {
+        accessKeyId: id?.reveal() ?? "",
+        secretAccessKey: secret?.reveal() ?? "",
+        ...(token === undefined ? {} : { sessionToken: token.reveal() }),
+        // Over as soon as used: the SDK keeps what has no end.
+        expiration: new Date(),
+      };
+    },
+  };
+}
+
+export function textSetting(config: EndpointConfig, name: string, peer: string): string | undefined {
+  const value = config.settings[name];
+  if (value === undefined || value === "") return undefined;
+  if (typeof value === "string") return value;
+  throw new PbError("invalid_argument", `${name} must be text`, { peer });
+}
+
+async function authorities(file: string | undefined, peer: string): Promise<{ readonly ca?: string }> {
+  if (file === undefined) return {};
+  try {
+    return { ca: await readFile(file, "utf8") };
+  } catch (error) {
+    throw new PbError("invalid_argument", `ca_file ${file} cannot be read`, { peer, cause: error });
+  }
+}

@@ -1,0 +1,120 @@
+import { type ErrorCode, PbError } from "../../model/error.ts";
+
+/**
+ * S3's codes (API reference, "Error responses") and what compatible servers add. A HEAD has no body, so its error has only a status.
+ */
+const BY_NAME: Readonly<Record<string, ErrorCode>> = {
+  NoSuchKey: "not_found",
+  NoSuchBucket: "not_found",
+  NoSuchUpload: "not_found",
+  NotFound: "not_found",
+  BucketAlreadyExists: "exists",
+  BucketAlreadyOwnedByYou: "exists",
+  BucketNotEmpty: "not_empty",
+  AccessDenied: "permission_denied",
+  AllAccessDisabled: "permission_denied",
+  AccountProblem: "permission_denied",
+  MethodNotAllowed: "read_only",
+  InvalidAccessKeyId: "unauthenticated",
+  SignatureDoesNotMatch: "unauthenticated",
+  InvalidToken: "token_invalid",
+  ExpiredToken: "token_expired",
+  TokenRefreshRequired: "token_expired",
+  RequestTimeTooSkewed: "unauthenticated",
+  CredentialsProviderError: "unauthenticated",
+  PreconditionFailed: "source_changed",
+  InvalidRange: "source_changed",
+  BadDigest: "verification_failed",
+  XAmzContentChecksumMismatch: "verification_failed",
+  InvalidBucketName: "invalid_path",
+  KeyTooLongError: "invalid_path",
+  QuotaExceeded: "no_space",
+  InsufficientStorage: "no_space",
+  SlowDown: "resource_exhausted",
+  TooManyRequests: "resource_exhausted",
+  ServiceUnavailable: "resource_exhausted",
+  RequestTimeout: "timeout",
+  TimeoutError: "timeout",
+  NotImplemented: "unsupported",
+  PermanentRedirect: "invalid_argument",
+  AuthorizationHeaderMalformed: "invalid_argument",
+};
+
+const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
+  301: "invalid_argument",
+  400: "invalid_argument",
+  401: "unauthenticated",
+  403: "permission_denied",
+  404: "not_found",
+  405: "read_only",
+  409: "exists",
+  412: "source_changed",
+  416: "source_changed",
+  429: "resource_exhausted",
+  501: "unsupported",
+  503: "resource_exhausted",
+  507: "no_space",
+};
+
+const BY_ERRNO: Readonly<Record<string, ErrorCode>> = {
+  ECONNREFUSED: "unreachable",
+  EHOSTUNREACH: "unreachable",
+  ENETUNREACH: "unreachable",
+  ENOTFOUND: "unreachable",
+  EAI_AGAIN: "unreachable",
+  ECONNRESET: "connection_lost",
+  EPIPE: "connection_lost",
+  ETIMEDOUT: "timeout",
+};
+
+const HINTS: Readonly<Record<string, string>> = {
+  RequestTimeTooSkewed: "set this machine's clock: S3 refuses signatures that are 15 minutes off",
+  PermanentRedirect: "the bucket is in another region: set the remote's `region`",
+  AuthorizationHeaderMalformed: "the bucket is in another region: set the remote's `region`",
+  InvalidAccessKeyId: "check the remote's access key",
+  SignatureDoesNotMatch: "check the remote's secret key",
+  CredentialsProviderError: "give the remote keys, or log in with the tool that your profile names",
+};
+
+/** What the client of S3 threw, as a `PbError` that names the remote and the path. */
+export function s3Error(caught: unknown, at: { readonly path: string; readonly peer: string }): PbError {
+  if (caught instanceof PbError) return caught;
+  const name = field(caught, "name") ?? "";
+  if (name === "AbortError") return new PbError("aborted", "interrupted", { cause: caught });
+  const status = statusOf(caught);
+  const errno = field(caught, "code");
+  const code: ErrorCode =
+    BY_NAME[name] ??
+    (errno === undefined ? undefined : BY_ERRNO[errno]) ??
+    (status === undefined ? undefined : BY_STATUS[status]) ??
+    "io_error";
+  const hint = HINTS[name];
+  return new PbError(code, `${at.peer === "" ? "s3" : at.peer}: ${wordsOf(caught, name, status)}`, {
+    ...at,
+    ...(hint === undefined ? {} : { hint }),
+    // A server's own failure may pass; what it says about the request does not.
+    ...(status !== undefined && status >= 500 && code === "io_error" ? { retryable: true } : {}),
+    cause: caught,
+  });
+}
+
+export function isNotFound(error: unknown): boolean {
+  return error instanceof PbError && error.code === "not_found";
+}
+
+function wordsOf(caught: unknown, name: string, status: number | undefined): string {
+  const message = field(caught, "message");
+  const known = message !== undefined && message !== "UnknownError" && message !== "" ? message : name;
+  return status === undefined || status < 400 ? known : `${known} (${status})`;
+}
+
+function statusOf(caught: unknown): number | undefined {
+  const metadata = (caught as { readonly $metadata?: { readonly httpStatusCode?: unknown } } | null)
+    ?.$metadata;
+  return typeof metadata?.httpStatusCode === "number" ? metadata.httpStatusCode : undefined;
+}
+
+function field(caught: unknown, key: "name" | "message" | "code"): string | undefined {
+  const value = (caught as Record<string, unknown> | null)?.[key];
+  return typeof value === "string" ? value : undefined;
+}

@@ -1,0 +1,246 @@
+/**
+ * Listing folder by folder with a delimiter: S3's flat order puts "a-b" before "a/x", and the contract wants "a" and all below it
+ * before "a-b". The next folders are asked for ahead, so that a round trip each does not add up.
+ */
+import {
+  ListBucketsCommand,
+  ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
+} from "@aws-sdk/client-s3";
+import type { Entry } from "../../model/entry.ts";
+import { PbError } from "../../model/error.ts";
+import { joinPath, pathBytes } from "../../model/path.ts";
+import type { ListBatch } from "../backend.ts";
+import { listedName } from "../path.ts";
+import { type Context, request } from "./context.ts";
+import { entryAt, fileEntry, folderEntry, headObject, isFolder, notFound } from "./look.ts";
+import { type Place, prefixOf } from "./place.ts";
+import { mtimeOf } from "./times.ts";
+
+const BATCH = 1_000;
+/** Folders asked for ahead at each level. */
+const AHEAD = 4;
+/** HEADs at once for exact times. */
+const HEADS = 32;
+
+export interface Walk {
+  /** Levels below the place; 0: all. */
+  readonly levels: number;
+  readonly signal: AbortSignal;
+}
+
+interface Folder {
+  readonly entries: readonly Entry[];
+  readonly errors: readonly PbError[];
+}
+
+/** @throws PbError `not_found` */
+export async function* listPlace(
+  context: Context,
+  root: Place,
+  walk: Walk,
+): AsyncGenerator<ListBatch, void, void> {
+  if (root.key !== "" && (await headObject(context, root, walk.signal)) !== undefined) {
+    yield { entries: [await entryAt(context, root, walk.signal)], errors: [] };
+    return;
+  }
+  if (!(await isFolder(context, root, walk.signal))) throw notFound(context, root);
+  const listing: Listing = { context, root, signal: walk.signal };
+  const found = below(listing, readFolder(listing, ""), walk.levels);
+  for await (const batch of inBatches(found)) {
+    yield context.exactTimes ? { ...batch, entries: await dated(listing, batch.entries) } : batch;
+  }
+}
+
+interface Listing {
+  readonly context: Context;
+  readonly root: Place;
+  readonly signal: AbortSignal;
+}
+
+async function* below(
+  listing: Listing,
+  content: Promise<Folder>,
+  levels: number,
+): AsyncGenerator<Entry | PbError, void, void> {
+  const { entries, errors } = await content;
+  yield* errors;
+  const folders = levels === 1 ? [] : entries.filter((entry) => entry.kind === "directory");
+  const ahead = readAhead(folders, ({ path }) => readFolder(listing, path));
+  for (const entry of entries) {
+    yield entry;
+    if (levels === 1 || entry.kind !== "directory") continue;
+    const opened = ahead.next();
+    if (opened) yield* below(listing, opened, Math.max(0, levels - 1));
+  }
+}
+
+/** At the root of all buckets, the first component is a bucket. */
+function placeBelow(root: Place, at: string): Place {
+  const path = joinPath(root.path, at);
+  if (root.bucket !== "") return { bucket: root.bucket, key: joinPath(root.key, at), path };
+  const [bucket = "", ...rest] = at.split("/");
+  return { bucket, key: rest.join("/"), path };
+}
+
+function readAhead(
+  folders: readonly Entry[],
+  open: (folder: Entry) => Promise<Folder>,
+): { next(): Promise<Folder> | undefined } {
+  const opened: Promise<Folder>[] = [];
+  let asked = 0;
+  return {
+    next() {
+      for (; asked < folders.length && opened.length <= AHEAD; asked += 1) {
+        const one = open(folders[asked] as Entry);
+        // Whoever comes to it hears of its failure; until then nobody listens.
+        one.catch(() => {});
+        opened.push(one);
+      }
+      return opened.shift();
+    },
+  };
+}
+
+/** A folder's own entries, sorted by the bytes of their names. A folder that cannot be read is its own error. */
+async function readFolder({ context, root, signal }: Listing, at: string): Promise<Folder> {
+  const place = placeBelow(root, at);
+  try {
+    if (place.bucket === "") return await buckets(context, place, signal);
+    const found = new Map<string, Entry>();
+    const errors: PbError[] = [];
+    for await (const page of pages(context, place, signal)) collect(page, { place, at, found, errors });
+    return { entries: [...found.values()].sort((a, b) => Buffer.compare(bytes(a), bytes(b))), errors };
+  } catch (error) {
+    const failure = PbError.from(error);
+    if (at === "" || failure.code === "aborted") throw failure;
+    return { entries: [], errors: [failure] };
+  }
+}
+
+const bytes = (entry: Entry) => pathBytes(entry.path);
+
+async function buckets(context: Context, { path }: Place, signal: AbortSignal): Promise<Folder> {
+  const { Buckets = [] } = await request(context, { path, signal }, (options) =>
+    context.client.send(new ListBucketsCommand({}), options),
+  );
+  const names = Buckets.map(({ Name = "" }) => listedName(Name, path)).sort();
+  return { entries: names.map(folderEntry), errors: [] };
+}
+
+async function* pages(
+  context: Context,
+  place: Place,
+  signal: AbortSignal,
+): AsyncGenerator<ListObjectsV2CommandOutput> {
+  let token: string | undefined;
+  do {
+    const command = new ListObjectsV2Command({
+      Bucket: place.bucket,
+      Prefix: prefixOf(place),
+      Delimiter: "/",
+      // Names that XML cannot hold arrive whole.
+      EncodingType: "url",
+      ...(token === undefined ? {} : { ContinuationToken: token }),
+    });
+    const page = await request(context, { path: place.path, signal }, (options) =>
+      context.client.send(command, options),
+    );
+    yield page;
+    token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+  } while (token !== undefined);
+}
+
+interface Collecting {
+  readonly place: Place;
+  readonly at: string;
+  readonly found: Map<string, Entry>;
+  readonly errors: PbError[];
+}
+
+function collect(page: ListObjectsV2CommandOutput, into: Collecting): void {
+  const decode = page.EncodingType === "url" ? decodeKey : (text: string) => text;
+  const prefix = prefixOf(into.place);
+  const add = (key: string, made: (path: string) => Entry) => {
+    try {
+      if (!key.startsWith(prefix)) throw strayed(into.place, key);
+      const name = listedName(key.slice(prefix.length), into.place.path);
+      const path = joinPath(into.at, name);
+      // An object and a folder of one name are two things here and cannot be elsewhere.
+      if (into.found.has(name)) throw twice(into.place, name);
+      into.found.set(name, made(path));
+    } catch (error) {
+      into.errors.push(PbError.from(error));
+    }
+  };
+  for (const { Prefix = "" } of page.CommonPrefixes ?? [])
+    add(decode(Prefix).replace(/\/$/, ""), folderEntry);
+  for (const { Key = "", Size = 0, LastModified, ETag = "" } of page.Contents ?? []) {
+    const key = decode(Key);
+    // The folder's own marker.
+    if (key === prefix) continue;
+    add(key, (path) =>
+      fileEntry(path, { size: Size, mtimeNs: mtimeOf(undefined, LastModified), etag: ETag }),
+    );
+  }
+}
+
+/** S3 writes a space as "+". */
+function decodeKey(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll("+", "%20"));
+  } catch {
+    return text;
+  }
+}
+
+function strayed({ path }: Place, key: string): PbError {
+  return new PbError(
+    "path_escapes",
+    `the server listed ${JSON.stringify(key)}, which is not in this folder`,
+    {
+      path,
+    },
+  );
+}
+
+function twice({ path }: Place, name: string): PbError {
+  return new PbError("exists", "an object and a folder have this name; only one of them is used", {
+    path: joinPath(path, name),
+    hint: "rename the object",
+  });
+}
+
+/** With the mtimes that uploaders kept. An object that is gone meanwhile keeps what the listing said. */
+async function dated(
+  { context, root, signal }: Listing,
+  entries: readonly Entry[],
+): Promise<readonly Entry[]> {
+  const result = [...entries];
+  let next = 0;
+  const worker = async () => {
+    while (next < result.length) {
+      const index = next++;
+      const entry = result[index] as Entry;
+      if (entry.kind !== "file") continue;
+      const head = await headObject(context, placeBelow(root, entry.path), signal);
+      if (head) result[index] = fileEntry(entry.path, head);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(HEADS, result.length) }, worker));
+  return result;
+}
+
+async function* inBatches(found: AsyncIterable<Entry | PbError>): AsyncGenerator<ListBatch, void, void> {
+  let entries: Entry[] = [];
+  let errors: PbError[] = [];
+  for await (const one of found) {
+    if (one instanceof PbError) errors.push(one);
+    else entries.push(one);
+    if (entries.length < BATCH) continue;
+    yield { entries, errors };
+    entries = [];
+    errors = [];
+  }
+  if (entries.length > 0 || errors.length > 0) yield { entries, errors };
+}

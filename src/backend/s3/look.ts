@@ -1,0 +1,112 @@
+/** What is at a place. */
+import { HeadBucketCommand, HeadObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
+import type { Entry } from "../../model/entry.ts";
+import { PbError } from "../../model/error.ts";
+import { type Context, request } from "./context.ts";
+import { isNotFound } from "./errors.ts";
+import { type Place, parentOf, prefixOf } from "./place.ts";
+import { mtimeOf } from "./times.ts";
+
+export interface ObjectHead {
+  readonly size: number;
+  readonly mtimeNs: bigint;
+  /** With its quotes, as `If-Match` takes it. */
+  readonly etag: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly contentType: string | undefined;
+}
+
+/** An object's, or undefined when there is none under just this key. */
+export async function headObject(
+  context: Context,
+  { bucket, key, path }: Place,
+  signal: AbortSignal,
+): Promise<ObjectHead | undefined> {
+  try {
+    const head = await request(context, { path, signal }, (options) =>
+      context.client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }), options),
+    );
+    return {
+      size: head.ContentLength ?? 0,
+      mtimeNs: mtimeOf(head.Metadata, head.LastModified),
+      etag: head.ETag ?? "",
+      metadata: head.Metadata ?? {},
+      contentType: head.ContentType,
+    };
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Does any key begin as this folder's do? The bucket itself is one when it is there. */
+export async function isFolder(context: Context, place: Place, signal: AbortSignal): Promise<boolean> {
+  const { bucket, path } = place;
+  if (bucket === "") return true;
+  try {
+    if (place.key === "") {
+      await request(context, { path, signal }, (options) =>
+        context.client.send(new HeadBucketCommand({ Bucket: bucket }), options),
+      );
+      return true;
+    }
+    const found = await request(context, { path, signal }, (options) =>
+      context.client.send(
+        new ListObjectsV2Command({ Bucket: bucket, Prefix: prefixOf(place), MaxKeys: 1 }),
+        options,
+      ),
+    );
+    return (found.KeyCount ?? found.Contents?.length ?? 0) > 0;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
+  }
+}
+
+export type Found = "file" | "directory" | undefined;
+
+export async function kindOf(context: Context, place: Place, signal: AbortSignal): Promise<Found> {
+  if (place.key !== "" && (await headObject(context, place, signal)) !== undefined) return "file";
+  return (await isFolder(context, place, signal)) ? "directory" : undefined;
+}
+
+/** @throws PbError `not_found` */
+export async function entryAt(context: Context, place: Place, signal: AbortSignal): Promise<Entry> {
+  if (place.key !== "") {
+    const head = await headObject(context, place, signal);
+    if (head) return fileEntry("", head);
+  }
+  if (await isFolder(context, place, signal)) return folderEntry("");
+  throw notFound(context, place);
+}
+
+/** @throws PbError `not_found`, `not_a_directory`: what is to be made has no folder to be in */
+export async function needParent(context: Context, place: Place, signal: AbortSignal): Promise<void> {
+  const parent = parentOf(place);
+  if (await isFolder(context, parent, signal)) return;
+  for (let above = parent; above.key !== ""; above = parentOf(above)) {
+    if ((await headObject(context, above, signal)) === undefined) continue;
+    throw new PbError("not_a_directory", "a folder on the way there is a file", { path: place.path });
+  }
+  throw notFound(context, place);
+}
+
+export function notFound({ name }: Context, { path }: Place): PbError {
+  return new PbError("not_found", "there is nothing of this name", { path, peer: name });
+}
+
+/** S3 keeps neither owners nor modes; these are what a downloaded file should get. */
+const NOBODYS = { uid: 0, gid: 0 } as const;
+
+export function fileEntry(
+  path: string,
+  { size, mtimeNs, etag }: Pick<ObjectHead, "size" | "mtimeNs" | "etag">,
+): Entry {
+  const version = etag === "" ? {} : { version: etag };
+  return { path, kind: "file", size, mtimeNs, mode: 0o644, ...NOBODYS, ...version };
+}
+
+/** A folder is what keys have in common, and has no time. */
+export function folderEntry(path: string): Entry {
+  return { path, kind: "directory", size: 0, mtimeNs: 0n, mode: 0o755, ...NOBODYS };
+}

@@ -1,0 +1,287 @@
+/** Multipart uploads: parts in any order, several at once; nothing has the object's name before the last call. What was uploaded stays for a later process. */
+import {
+  AbortMultipartUploadCommand,
+  type CompletedPart,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  ListPartsCommand,
+  PutObjectCommand,
+  UploadPartCommand,
+} from "@aws-sdk/client-s3";
+import { PbError } from "../../model/error.ts";
+import type { ChunkSink, Confirmed, CreateChunksOptions, WriteWholeOptions } from "../chunks.ts";
+import { type Context, request } from "./context.ts";
+import { isNotFound } from "./errors.ts";
+import { headObject } from "./look.ts";
+import type { Place } from "./place.ts";
+import { MTIME_KEY, mtimeMetadata } from "./times.ts";
+
+const MIB = 1024 * 1024;
+/** The least is 5 MiB but for the last part, the most parts are 10,000 (S3 user guide, "Multipart upload limits"). */
+const LEAST_PART_BYTES = 8 * MIB;
+const MOST_PARTS = 10_000;
+
+/** Bytes of each part but the last, for a file of `size` bytes. */
+export function partBytes(size: number): number {
+  return Math.max(LEAST_PART_BYTES, Math.ceil(size / MOST_PARTS / MIB) * MIB);
+}
+
+/** What a resumed upload needs: the rest the server tells (ListParts). */
+interface State {
+  readonly uploadId: string;
+  readonly partBytes: number;
+}
+
+interface Upload extends State {
+  readonly place: Place;
+  readonly size: number;
+  /** By number, from 1. */
+  readonly parts: Map<number, CompletedPart>;
+}
+
+export async function writeWholeObject(
+  context: Context,
+  place: Place,
+  { bytes, meta, signal }: WriteWholeOptions & { readonly bytes: Uint8Array },
+): Promise<Confirmed> {
+  const answer = await request(context, { path: place.path, signal }, (options) =>
+    context.client.send(
+      new PutObjectCommand({
+        Bucket: place.bucket,
+        Key: place.key,
+        // The library may go on with it after an abort.
+        Body: Buffer.from(bytes),
+        ChecksumAlgorithm: "CRC32",
+        Metadata: { [MTIME_KEY]: mtimeMetadata(meta.mtimeNs) },
+        ...storage(context),
+      }),
+      options,
+    ),
+  );
+  return answer.ChecksumCRC32 === undefined ? { how: "size" } : { how: "hash", algorithm: "crc32" };
+}
+
+/** @throws PbError `corrupt_checkpoint` when what `resume` names is not there any more */
+export async function openSink(
+  context: Context,
+  place: Place,
+  options: CreateChunksOptions,
+): Promise<ChunkSink> {
+  const upload = options.resume
+    ? await reopen(context, place, { ...options, resume: options.resume })
+    : await begin(context, place, options);
+  let over = false;
+  return {
+    order: "any",
+    blockBytes: upload.partBytes,
+    write: (offset, parts, signal) => writePart(context, upload, { offset, parts, signal }),
+    state: async () => encodeState(upload),
+    async commit(signal) {
+      const confirmed = await complete(context, upload, signal);
+      over = true;
+      return confirmed;
+    },
+    async discard(signal) {
+      if (over) return;
+      over = true;
+      await abandon(context, upload, signal);
+    },
+    // The parts stay, and with them what a later process goes on with.
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+const storage = ({ storageClass }: Context) =>
+  storageClass === undefined ? {} : { StorageClass: storageClass };
+
+async function begin(
+  context: Context,
+  place: Place,
+  { size, meta, signal }: CreateChunksOptions,
+): Promise<Upload> {
+  const { UploadId } = await request(context, { path: place.path, signal }, (options) =>
+    context.client.send(
+      new CreateMultipartUploadCommand({
+        Bucket: place.bucket,
+        Key: place.key,
+        ChecksumAlgorithm: "CRC32",
+        Metadata: { [MTIME_KEY]: mtimeMetadata(meta.mtimeNs) },
+        ...storage(context),
+      }),
+      options,
+    ),
+  );
+  if (UploadId === undefined)
+    throw new PbError("protocol_violation", "the server began no upload", {
+      path: place.path,
+      peer: context.name,
+    });
+  return { place, size, uploadId: UploadId, partBytes: partBytes(size), parts: new Map() };
+}
+
+function encodeState({ uploadId, partBytes }: State): Uint8Array {
+  return Buffer.from(JSON.stringify({ uploadId, partBytes } satisfies State));
+}
+
+function decodeState(bytes: Uint8Array, place: Place): State {
+  try {
+    const { uploadId, partBytes } = JSON.parse(Buffer.from(bytes).toString("utf8")) as Partial<State>;
+    if (typeof uploadId === "string" && Number.isSafeInteger(partBytes) && (partBytes ?? 0) > 0)
+      return { uploadId, partBytes: partBytes as number };
+  } catch {
+    // Said below.
+  }
+  throw new PbError("corrupt_checkpoint", "what is kept of this upload cannot be read", { path: place.path });
+}
+
+async function reopen(
+  context: Context,
+  place: Place,
+  { size, resume, signal }: CreateChunksOptions & { readonly resume: Uint8Array },
+): Promise<Upload> {
+  const state = decodeState(resume, place);
+  const upload: Upload = { place, size, ...state, parts: new Map() };
+  let marker: string | undefined;
+  do {
+    const page = await listParts(context, upload, { marker, signal });
+    for (const { PartNumber = 0, ETag, ChecksumCRC32, Size } of page.Parts ?? []) {
+      if (Size === lengthOf(upload, PartNumber))
+        upload.parts.set(PartNumber, completed(PartNumber, { ETag, ChecksumCRC32 }));
+    }
+    marker = page.IsTruncated === true ? page.NextPartNumberMarker : undefined;
+  } while (marker !== undefined);
+  return upload;
+}
+
+async function listParts(
+  context: Context,
+  { place, uploadId }: Upload,
+  { marker, signal }: { readonly marker: string | undefined; readonly signal: AbortSignal },
+) {
+  try {
+    return await request(context, { path: place.path, signal }, (options) =>
+      context.client.send(
+        new ListPartsCommand({
+          Bucket: place.bucket,
+          Key: place.key,
+          UploadId: uploadId,
+          ...(marker === undefined ? {} : { PartNumberMarker: marker }),
+        }),
+        options,
+      ),
+    );
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    throw new PbError("corrupt_checkpoint", "the server keeps this upload no more", {
+      path: place.path,
+      peer: context.name,
+      cause: error,
+    });
+  }
+}
+
+const countOf = ({ size, partBytes }: Upload) => Math.max(1, Math.ceil(size / partBytes));
+
+function lengthOf(upload: Upload, number: number): number {
+  return Math.min(upload.partBytes, upload.size - (number - 1) * upload.partBytes);
+}
+
+interface Part {
+  readonly offset: number;
+  readonly parts: readonly Uint8Array[];
+  readonly signal: AbortSignal;
+}
+
+async function writePart(context: Context, upload: Upload, { offset, parts, signal }: Part): Promise<void> {
+  const { place, uploadId } = upload;
+  const number = offset / upload.partBytes + 1;
+  // One copy: the library may go on with it after an abort, and a signed body is in one piece.
+  const body = Buffer.concat(parts);
+  if (!Number.isInteger(number) || body.length !== lengthOf(upload, number))
+    throw new PbError("internal", `${body.length} bytes at ${offset} are not a part of ${upload.partBytes}`);
+  const answer = await request(context, { path: place.path, signal }, (options) =>
+    context.client.send(
+      new UploadPartCommand({
+        Bucket: place.bucket,
+        Key: place.key,
+        UploadId: uploadId,
+        PartNumber: number,
+        Body: body,
+        ChecksumAlgorithm: "CRC32",
+      }),
+      options,
+    ),
+  );
+  upload.parts.set(number, completed(number, answer));
+}
+
+function completed(
+  number: number,
+  { ETag, ChecksumCRC32 }: Pick<CompletedPart, "ETag" | "ChecksumCRC32">,
+): CompletedPart {
+  return {
+    PartNumber: number,
+    ...(ETag === undefined ? {} : { ETag }),
+    ...(ChecksumCRC32 === undefined ? {} : { ChecksumCRC32 }),
+  };
+}
+
+async function complete(context: Context, upload: Upload, signal: AbortSignal): Promise<Confirmed> {
+  const { place, uploadId, parts } = upload;
+  const listed = Array.from({ length: countOf(upload) }, (_, index) => parts.get(index + 1));
+  const missing = listed.indexOf(undefined);
+  if (missing >= 0)
+    throw new PbError("verification_failed", `the server does not have part ${missing + 1}`, {
+      path: place.path,
+    });
+  const Parts = listed as CompletedPart[];
+  try {
+    await request(context, { path: place.path, signal }, (options) =>
+      context.client.send(
+        new CompleteMultipartUploadCommand({
+          Bucket: place.bucket,
+          Key: place.key,
+          UploadId: uploadId,
+          MultipartUpload: { Parts },
+        }),
+        options,
+      ),
+    );
+  } catch (error) {
+    // Completed by an earlier call whose answer was lost?
+    if (!isNotFound(error) || !(await isComplete(context, upload, signal))) throw error;
+  }
+  if (Parts.every((part) => part.ChecksumCRC32 !== undefined)) return { how: "hash", algorithm: "crc32" };
+  return sizeConfirmed(context, upload, signal);
+}
+
+async function isComplete(context: Context, upload: Upload, signal: AbortSignal): Promise<boolean> {
+  const head = await headObject(context, upload.place, signal);
+  return head?.size === upload.size && head.etag.replaceAll('"', "").endsWith(`-${countOf(upload)}`);
+}
+
+async function sizeConfirmed(
+  context: Context,
+  { place, size }: Upload,
+  signal: AbortSignal,
+): Promise<Confirmed> {
+  const head = await headObject(context, place, signal);
+  if (head?.size === size) return { how: "size" };
+  throw new PbError("verification_failed", `the server has ${head?.size ?? "no"} bytes instead of ${size}`, {
+    path: place.path,
+    peer: context.name,
+  });
+}
+
+async function abandon(context: Context, { place, uploadId }: Upload, signal: AbortSignal): Promise<void> {
+  try {
+    await request(context, { path: place.path, signal }, (options) =>
+      context.client.send(
+        new AbortMultipartUploadCommand({ Bucket: place.bucket, Key: place.key, UploadId: uploadId }),
+        options,
+      ),
+    );
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}

@@ -1,0 +1,138 @@
+import { GetObjectCommand, type GetObjectCommandOutput } from "@aws-sdk/client-s3";
+import { PbError } from "../../model/error.ts";
+import type { ChunkSource, Confirmed, KnownVersion, OpenChunksOptions, WholeRead } from "../chunks.ts";
+import { refuseAborted } from "../signals.ts";
+import { type About, type Context, request } from "./context.ts";
+import { headObject, notFound } from "./look.ts";
+import type { Place } from "./place.ts";
+import { mtimeOf } from "./times.ts";
+
+/** Without a request where the listing has told the ETag: every read is bound to it by If-Match. */
+export async function openSource(
+  context: Context,
+  place: Place,
+  { known, signal }: OpenChunksOptions,
+): Promise<ChunkSource> {
+  refuseAborted(signal);
+  const now = known.version === undefined ? await look(context, place, { known, signal }) : known;
+  return {
+    now,
+    parallel: true,
+    read: (offset, into, about) => readRange(context, { place, now, offset, into, signal: about }),
+    // What has been read had this ETag, request by request.
+    finish: async () => ({ how: "size" }),
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+async function look(
+  context: Context,
+  place: Place,
+  { known, signal }: OpenChunksOptions,
+): Promise<KnownVersion> {
+  const head = await headObject(context, place, signal);
+  if (!head) throw notFound(context, place);
+  if (head.size !== known.size) throw changed(context, place);
+  return { size: head.size, mtimeNs: head.mtimeNs, version: head.etag };
+}
+
+interface Range {
+  readonly place: Place;
+  readonly now: KnownVersion;
+  readonly offset: number;
+  readonly into: Uint8Array;
+  readonly signal: AbortSignal;
+}
+
+async function readRange(context: Context, { place, now, offset, into, signal }: Range): Promise<void> {
+  if (into.length === 0) return;
+  const about = { path: place.path, signal };
+  await request(context, about, async (options) => {
+    const answer = await context.client.send(
+      new GetObjectCommand({
+        Bucket: place.bucket,
+        Key: place.key,
+        Range: `bytes=${offset}-${offset + into.length - 1}`,
+        ...(now.version === undefined ? {} : { IfMatch: now.version }),
+      }),
+      options,
+    );
+    const wanted = `bytes ${offset}-${offset + into.length - 1}/${now.size}`;
+    if (answer.ContentRange === wanted) return fill(context, { answer, into, about });
+    await discardBody(answer);
+    // A range that is not the one asked for: the size has changed, or the server gives no ranges.
+    if (answer.ContentRange === undefined)
+      throw new PbError("protocol_violation", "the server answered a range with the whole object", {
+        path: place.path,
+        peer: context.name,
+      });
+    throw changed(context, place);
+  });
+}
+
+/** One GET without a range: the SDK compares with the checksum that the object was uploaded with, where it has one. */
+export async function readWholeObject(
+  context: Context,
+  { place, into, known, signal }: Omit<Range, "now" | "offset"> & { readonly known: KnownVersion },
+): Promise<WholeRead> {
+  const about = { path: place.path, signal };
+  return request(context, about, async (options) => {
+    const answer = await context.client.send(
+      new GetObjectCommand({
+        Bucket: place.bucket,
+        Key: place.key,
+        ChecksumMode: "ENABLED",
+        ...(known.version === undefined ? {} : { IfMatch: known.version }),
+      }),
+      options,
+    );
+    if (answer.ContentLength !== into.length) {
+      await discardBody(answer);
+      throw changed(context, place);
+    }
+    await fill(context, { answer, into, about });
+    return {
+      size: into.length,
+      mtimeNs: mtimeOf(answer.Metadata, answer.LastModified),
+      ...(answer.ETag === undefined ? {} : { version: answer.ETag }),
+      confirmed: confirmedBy(answer),
+    };
+  });
+}
+
+function confirmedBy(answer: GetObjectCommandOutput): Confirmed {
+  // A composite one is over the checksums of parts, which the SDK cannot compare a stream with.
+  if (answer.ChecksumType === "COMPOSITE") return { how: "size" };
+  if (answer.ChecksumCRC32 !== undefined) return { how: "hash", algorithm: "crc32" };
+  if (answer.ChecksumSHA256 !== undefined) return { how: "hash", algorithm: "sha256" };
+  return { how: "size" };
+}
+
+interface Filling {
+  readonly answer: GetObjectCommandOutput;
+  readonly into: Uint8Array;
+  readonly about: About;
+}
+
+async function fill(context: Context, { answer, into, about }: Filling): Promise<void> {
+  let at = 0;
+  for await (const piece of answer.Body as AsyncIterable<Uint8Array>) {
+    if (at + piece.length > into.length) throw lied(context, about.path, "more");
+    into.set(piece, at);
+    at += piece.length;
+  }
+  if (at < into.length) throw lied(context, about.path, "less");
+}
+
+async function discardBody(answer: GetObjectCommandOutput): Promise<void> {
+  (answer.Body as { destroy?(): void } | undefined)?.destroy?.();
+}
+
+function lied({ name }: Context, path: string, what: "more" | "less"): PbError {
+  const code = what === "less" ? "connection_lost" : "protocol_violation";
+  return new PbError(code, `the server sent ${what} than it said`, { path, peer: name });
+}
+
+function changed({ name }: Context, { path }: Place): PbError {
+  return new PbError("source_changed", "the object is another by now", { path, peer: name });
+}
