@@ -9,6 +9,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { PbError } from "../../model/error.ts";
 import type { RemoveResult } from "../backend.ts";
+import { inParallel } from "../walk.ts";
 import { type Context, request } from "./context.ts";
 import { copyObject } from "./copy.ts";
 import { headObject, isFolder, kindOf, needParent, notFound } from "./look.ts";
@@ -314,16 +315,4 @@ async function removeBatch(context: Context, { place, keys, signal }: Removing):
       peer: context.name,
     },
   );
-}
-
-async function inParallel<T>(
-  items: readonly T[],
-  limit: number,
-  run: (item: T) => Promise<unknown>,
-): Promise<void> {
-  let next = 0;
-  const worker = async () => {
-    while (next < items.length) await run(items[next++] as T);
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
 }

@@ -8,6 +8,7 @@ import {
   UploadPartCopyCommand,
 } from "@aws-sdk/client-s3";
 import { PbError } from "../../model/error.ts";
+import { inParallel } from "../walk.ts";
 import { type Context, request } from "./context.ts";
 import type { ObjectHead } from "./look.ts";
 import type { Place } from "./place.ts";
@@ -89,30 +90,25 @@ async function copyParts(
 ): Promise<CompletedPart[]> {
   const count = Math.ceil(head.size / COPY_PART_BYTES);
   const parts: CompletedPart[] = [];
-  let next = 0;
-  const worker = async () => {
-    while (next < count) {
-      const index = next++;
-      const start = index * COPY_PART_BYTES;
-      const end = Math.min(head.size, start + COPY_PART_BYTES) - 1;
-      const { CopyPartResult } = await request(context, { path: from.path, signal }, (options) =>
-        context.client.send(
-          new UploadPartCopyCommand({
-            Bucket: to.bucket,
-            Key: to.key,
-            UploadId: uploadId,
-            PartNumber: index + 1,
-            CopySource: copySource(from),
-            CopySourceIfMatch: head.etag,
-            CopySourceRange: `bytes=${start}-${end}`,
-          }),
-          options,
-        ),
-      );
-      parts[index] = { PartNumber: index + 1, ETag: CopyPartResult?.ETag };
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(COPY_PARTS_AT_ONCE, count) }, worker));
+  await inParallel(Array.from({ length: count }), COPY_PARTS_AT_ONCE, async (_, index) => {
+    const start = index * COPY_PART_BYTES;
+    const end = Math.min(head.size, start + COPY_PART_BYTES) - 1;
+    const { CopyPartResult } = await request(context, { path: from.path, signal }, (options) =>
+      context.client.send(
+        new UploadPartCopyCommand({
+          Bucket: to.bucket,
+          Key: to.key,
+          UploadId: uploadId,
+          PartNumber: index + 1,
+          CopySource: copySource(from),
+          CopySourceIfMatch: head.etag,
+          CopySourceRange: `bytes=${start}-${end}`,
+        }),
+        options,
+      ),
+    );
+    parts[index] = { PartNumber: index + 1, ETag: CopyPartResult?.ETag };
+  });
   return parts;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Listing folder by folder with a delimiter: S3's flat order puts "a-b" before "a/x", and the contract wants "a" and all below it
- * before "a-b". The next folders are asked for ahead, so that a round trip each does not add up.
+ * before "a-b".
  */
 import {
   ListBucketsCommand,
@@ -9,17 +9,15 @@ import {
 } from "@aws-sdk/client-s3";
 import type { Entry } from "../../model/entry.ts";
 import { PbError } from "../../model/error.ts";
-import { joinPath, pathBytes } from "../../model/path.ts";
+import { joinPath } from "../../model/path.ts";
 import type { ListBatch } from "../backend.ts";
 import { listedName } from "../path.ts";
+import { type Folder, inParallel, walkFolders } from "../walk.ts";
 import { type Context, request } from "./context.ts";
 import { entryAt, fileEntry, folderEntry, headObject, isFolder, notFound } from "./look.ts";
 import { type Place, prefixOf } from "./place.ts";
 import { mtimeOf } from "./times.ts";
 
-const BATCH = 1_000;
-/** Folders asked for ahead at each level. */
-const AHEAD = 4;
 /** HEADs at once for exact times. */
 const HEADS = 32;
 
@@ -27,11 +25,6 @@ export interface Walk {
   /** Levels below the place; 0: all. */
   readonly levels: number;
   readonly signal: AbortSignal;
-}
-
-interface Folder {
-  readonly entries: readonly Entry[];
-  readonly errors: readonly PbError[];
 }
 
 /** @throws PbError `not_found` */
@@ -46,8 +39,8 @@ export async function* listPlace(
   }
   if (!(await isFolder(context, root, walk.signal))) throw notFound(context, root);
   const listing: Listing = { context, root, signal: walk.signal };
-  const found = below(listing, readFolder(listing, ""), walk.levels);
-  for await (const batch of inBatches(found)) {
+  const batches = walkFolders({ read: (at) => readFolder(listing, at), levels: walk.levels });
+  for await (const batch of batches) {
     yield context.exactTimes ? { ...batch, entries: await dated(listing, batch.entries) } : batch;
   }
 }
@@ -58,23 +51,6 @@ interface Listing {
   readonly signal: AbortSignal;
 }
 
-async function* below(
-  listing: Listing,
-  content: Promise<Folder>,
-  levels: number,
-): AsyncGenerator<Entry | PbError, void, void> {
-  const { entries, errors } = await content;
-  yield* errors;
-  const folders = levels === 1 ? [] : entries.filter((entry) => entry.kind === "directory");
-  const ahead = readAhead(folders, ({ path }) => readFolder(listing, path));
-  for (const entry of entries) {
-    yield entry;
-    if (levels === 1 || entry.kind !== "directory") continue;
-    const opened = ahead.next();
-    if (opened) yield* below(listing, opened, Math.max(0, levels - 1));
-  }
-}
-
 /** At the root of all buckets, the first component is a bucket. */
 function placeBelow(root: Place, at: string): Place {
   const path = joinPath(root.path, at);
@@ -83,42 +59,14 @@ function placeBelow(root: Place, at: string): Place {
   return { bucket, key: rest.join("/"), path };
 }
 
-function readAhead(
-  folders: readonly Entry[],
-  open: (folder: Entry) => Promise<Folder>,
-): { next(): Promise<Folder> | undefined } {
-  const opened: Promise<Folder>[] = [];
-  let asked = 0;
-  return {
-    next() {
-      for (; asked < folders.length && opened.length <= AHEAD; asked += 1) {
-        const one = open(folders[asked] as Entry);
-        // Whoever comes to it hears of its failure; until then nobody listens.
-        one.catch(() => {});
-        opened.push(one);
-      }
-      return opened.shift();
-    },
-  };
-}
-
-/** A folder's own entries, sorted by the bytes of their names. A folder that cannot be read is its own error. */
 async function readFolder({ context, root, signal }: Listing, at: string): Promise<Folder> {
   const place = placeBelow(root, at);
-  try {
-    if (place.bucket === "") return await buckets(context, place, signal);
-    const found = new Map<string, Entry>();
-    const errors: PbError[] = [];
-    for await (const page of pages(context, place, signal)) collect(page, { place, at, found, errors });
-    return { entries: [...found.values()].sort((a, b) => Buffer.compare(bytes(a), bytes(b))), errors };
-  } catch (error) {
-    const failure = PbError.from(error);
-    if (at === "" || failure.code === "aborted") throw failure;
-    return { entries: [], errors: [failure] };
-  }
+  if (place.bucket === "") return buckets(context, place, signal);
+  const found = new Map<string, Entry>();
+  const errors: PbError[] = [];
+  for await (const page of pages(context, place, signal)) collect(page, { place, at, found, errors });
+  return { entries: [...found.values()], errors };
 }
-
-const bytes = (entry: Entry) => pathBytes(entry.path);
 
 async function buckets(context: Context, { path }: Place, signal: AbortSignal): Promise<Folder> {
   const { Buckets = [] } = await request(context, { path, signal }, (options) =>
@@ -217,30 +165,10 @@ async function dated(
   entries: readonly Entry[],
 ): Promise<readonly Entry[]> {
   const result = [...entries];
-  let next = 0;
-  const worker = async () => {
-    while (next < result.length) {
-      const index = next++;
-      const entry = result[index] as Entry;
-      if (entry.kind !== "file") continue;
-      const head = await headObject(context, placeBelow(root, entry.path), signal);
-      if (head) result[index] = fileEntry(entry.path, head);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(HEADS, result.length) }, worker));
+  await inParallel(result, HEADS, async (entry, index) => {
+    if (entry.kind !== "file") return;
+    const head = await headObject(context, placeBelow(root, entry.path), signal);
+    if (head) result[index] = fileEntry(entry.path, head);
+  });
   return result;
-}
-
-async function* inBatches(found: AsyncIterable<Entry | PbError>): AsyncGenerator<ListBatch, void, void> {
-  let entries: Entry[] = [];
-  let errors: PbError[] = [];
-  for await (const one of found) {
-    if (one instanceof PbError) errors.push(one);
-    else entries.push(one);
-    if (entries.length < BATCH) continue;
-    yield { entries, errors };
-    entries = [];
-    errors = [];
-  }
-  if (entries.length > 0 || errors.length > 0) yield { entries, errors };
 }
