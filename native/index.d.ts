@@ -19,6 +19,8 @@ export declare class NativeListener {
 
 /** A receiving job. */
 export declare class NativeReceiveJob {
+  /** What the sender is told of it. */
+  get accepts(): NativeAccepts
   /** `keep`: what the checkpoint knows of unfinished files stays. */
   abort(reason: string, keep: boolean): void
   /** The batch is on stable storage. */
@@ -71,9 +73,14 @@ export declare class NativeSession {
   send(options: NativeSendOptions, roots: Array<NativeRoot>, listener: (arg: NativeUpdate) => void): NativeSendJob
   /** Starts a receiving job below `root`. With `options.checkpoint` `on_batch` hears what became durable. */
   receive(options: NativeReceiveOptions, root: NativeRoot, listener: (arg: NativeUpdate) => void, onBatch?: ((arg: NativeBatch) => void) | undefined | null): NativeReceiveJob
+  /** The peer's receiving job is ready, as was heard elsewhere than on the session. */
+  accepted(job: number, accepts: NativeAccepts): void
   /** `listener` hears once why the session ended: `{code, message}`, or both null after `close()`. */
   onClose(listener: (arg: NativeClosed) => void): void
-  /** Ends the session: at once when a job still runs, else when what is queued has left. Idempotent. */
+  /**
+   * Ends the session: at once when a job still runs or the peer has everything, else when what is queued has left. Nobody
+   * waits for the peer to say that it knows of the end. Idempotent.
+   */
   close(): Promise<void>
 }
 
@@ -90,6 +97,12 @@ export declare function connectSession(address: string, connectionId: bigint, cl
 
 /** Binds IP:PORT for UDP and TCP; TCP connections that are no lanes go to `on_stream(fd, peer)`, which owns the descriptor. */
 export declare function listenSessions(address: string, onStream: (arg0: number, arg1: string) => void): NativeListener
+
+/** What a receiver wants of its sender. */
+export interface NativeAccepts {
+  push: boolean
+  dense: boolean
+}
 
 /** See `CheckpointBatch`. */
 export interface NativeBatch {

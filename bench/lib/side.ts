@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -42,6 +43,7 @@ interface Daemon {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 const DEFAULT_LIMIT_MS = 3_600_000;
 const READY_TIMEOUT_MS = 20_000;
 const SAMPLE_EVERY_MS = 250;
@@ -58,6 +60,7 @@ export function killAll(): void {
 export class Side {
   readonly address: string;
   readonly #options: SideOptions;
+  readonly #bootId = randomUUID();
   readonly #daemons: ChildProcess[] = [];
   readonly #running = new Set<number>();
   #finishedCpuSeconds = 0;
@@ -170,7 +173,8 @@ export class Side {
 
   /**
    * What goes before a command to run it in the namespace. Some programs insist on a name for each address, which no
-   * resolver in there gives: `ip netns exec` has made a mount namespace, in which /etc/hosts can be another.
+   * resolver in there gives: `ip netns exec` has made a mount namespace, in which /etc/hosts can be another. The kernel's boot
+   * id is another as well: hosts of a network share none, and `pb` asks a server of its own machine more.
    */
   #inside(): string[] {
     const { host, other, folder } = this.#options;
@@ -178,8 +182,10 @@ export class Side {
     const hosts = join(folder, "hosts");
     const names = [`${host.address} ${hostname()}`, `${other.address} other`];
     writeFileSync(hosts, ["127.0.0.1 localhost", ...names, ""].join("\n"));
-    const script = 'mount --bind "$0" /etc/hosts && exec "$@"';
-    return ["ip", "netns", "exec", host.namespace, "sh", "-c", script, hosts];
+    const bootId = join(folder, "boot-id");
+    writeFileSync(bootId, `${this.#bootId}\n`);
+    const script = `mount --bind "$0" /etc/hosts && mount --bind "$1" ${BOOT_ID} && shift && exec "$@"`;
+    return ["ip", "netns", "exec", host.namespace, "sh", "-c", script, hosts, bootId];
   }
 
   /** In a process group of its own, so that all of it can be stopped by the leader's id. */

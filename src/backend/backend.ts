@@ -147,6 +147,7 @@ export interface SessionPeer {
   readonly name: string;
   /** Equal to this machine's (daemon/host-id.ts) when device and inode numbers mean the same at both; "" where not known. */
   hostId(signal: AbortSignal): Promise<string>;
+  /** Resolves when the peer has made room for it; its lanes are still on their way then, see `connected`. */
   openSession(options: OpenSessionOptions): Promise<PeerSession>;
   /** What it keeps of this client's jobs. */
   listJobs(signal: AbortSignal): Promise<readonly Job[]>;
@@ -166,7 +167,8 @@ export interface OpenSessionOptions extends SessionOptions {
 
 /** A data session and the far half of its jobs. */
 export interface PeerSession extends AsyncDisposable {
-  readonly session: NativeSession;
+  /** This end of it, once the first lane is up. Jobs of the far half may be begun before. @throws PbError `unreachable` */
+  readonly connected: Promise<NativeSession>;
   readonly connectionId: bigint;
   /** As many as both sides allow. */
   readonly lanes: number;
@@ -174,7 +176,10 @@ export interface PeerSession extends AsyncDisposable {
   receive(options: FarReceiveOptions): AsyncIterable<JobEvent>;
   /** The far engine lists, filters and sends; the job must exist here before. Ends with `done`. */
   send(options: FarSendOptions): AsyncIterable<JobEvent>;
-  /** Idempotent; the far half is closed too. With `finished` the far side need not keep that job's checkpoint any more. */
+  /**
+   * Idempotent. The far half is told, and its answer is not waited for. With `finished` the far side need not keep that job's
+   * checkpoint any more.
+   */
   close(options?: { readonly finished?: string }): Promise<void>;
 }
 

@@ -70,7 +70,7 @@ export async function* farReceive(
         onProgress: ({ redone }) => events.redone(redone),
         signal: both,
       });
-      events.ready();
+      events.ready(half.accepts);
       const result = await half.done;
       if (result.state === "done" || result.state === "partial") await kept?.tidy();
       return result;

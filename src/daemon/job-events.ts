@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type JobEvent, JobEventSchema } from "../gen/packetboat/v1/session_pb.ts";
 import type { PbError } from "../model/error.ts";
-import type { JobResult, NativeSession, RedoneFile } from "../native/types.ts";
+import type { Accepts, JobResult, NativeSession, RedoneFile } from "../native/types.ts";
 import { EventQueue } from "../run/event-queue.ts";
 import type { FeedReport } from "../run/feed.ts";
 import { errorToWire } from "../wire/error.ts";
@@ -16,7 +16,8 @@ const MAX_ERRORS = 1_000;
 /** What a far half says while it runs. */
 export interface JobEvents extends AsyncIterable<JobEvent> {
   readonly report: FeedReport;
-  ready(): void;
+  /** Of a receiving job, with what it accepts. */
+  ready(accepts?: Accepts): void;
   redone(files: readonly RedoneFile[]): void;
   done(result: JobResult): void;
   /** The call fails with this error. */
@@ -48,7 +49,7 @@ export function jobEvents(session: NativeSession, told: (error: PbError) => PbEr
       },
       notice: (code, message) => push(event("notice", { code, message })),
     },
-    ready: () => push(event("ready", {})),
+    ready: (accepts) => push(event("ready", accepts ? { accepts } : {})),
     redone(files) {
       if (files.length > 0) push(event("redone", { files: files.map(redoneToWire) }));
     },

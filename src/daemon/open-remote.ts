@@ -56,6 +56,8 @@ export function remoteBackends({ store, peer }: RemoteBackendOptions): (name: st
   return async (name) => {
     const remote = await store.get(name);
     const connection = await connectRemote(store, name);
+    // Whoever opens a place asks something of it soon; two round trips of that are the handshake's.
+    connection.endpoint().catch(() => undefined);
     return createPbBackend({ connection, peer: peer(connection), writable: !remote.readOnly });
   };
 }

@@ -11,6 +11,7 @@ import { Job } from "./job.ts";
 import { packEntries } from "./pack.ts";
 import { rootHandle } from "./root.ts";
 import type {
+  Accepts,
   ConnectOptions,
   Copied,
   LaneSample,
@@ -183,10 +184,15 @@ class Session implements NativeSession {
       ),
     );
     return {
+      accepts: handle.accepts,
       abort: (why: string, { keep } = { keep: false }) => handle.abort(why, keep),
       confirm: (batch: number) => handle.confirm(batch),
       done: common.done,
     };
+  }
+
+  accepted(job: number, { push, dense }: Accepts): void {
+    this.#handle.accepted(job, { push, dense });
   }
 
   samples(): LaneSample[] {

@@ -80,6 +80,8 @@ export interface NativeSession extends AsyncDisposable {
   readonly note: string | undefined;
   send(options: SendJobOptions): SendJob;
   receive(options: ReceiveJobOptions): ReceiveJob;
+  /** The peer's receiving job is ready, as was heard elsewhere than on the session: a sending job of the number begins at once. */
+  accepted(job: number, accepts: Accepts): void;
   /** The newest samples of all lanes. */
   samples(): LaneSample[];
   /** Payload bytes that processors of this side copied since the last call, by step (native/pb-io/src/copies.rs). */
@@ -160,7 +162,16 @@ export interface ReceiveJobOptions {
   readonly checkpoint?: ReceiveCheckpoint;
 }
 
+/** What a receiver wants of its sender: the note ACCEPT of docs/PROTOCOL.md. */
+export interface Accepts {
+  /** Small files and beginnings of large ones may come without an offer before. */
+  readonly push: boolean;
+  /** Holes must be sent as data. */
+  readonly dense: boolean;
+}
+
 export interface ReceiveJob {
+  readonly accepts: Accepts;
   /**
    * `keep`: what the checkpoint knows of unfinished files stays for a later run, as it does when the job fails; default
    * false. Said again it is not waited for records that are still outstanding.

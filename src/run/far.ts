@@ -1,6 +1,6 @@
 import type { JobDone, JobEvent } from "../gen/packetboat/v1/session_pb.ts";
 import { PbError } from "../model/error.ts";
-import type { JobResult, LaneSample } from "../native/types.ts";
+import type { Accepts, JobResult, LaneSample } from "../native/types.ts";
 import { errorFromWire } from "../wire/error.ts";
 import { redoneFromWire } from "../wire/redone.ts";
 import { sampleFromWire } from "../wire/sample.ts";
@@ -13,8 +13,8 @@ const FAR_END_MS = 30_000;
 const FAR_REASON_MS = 2_000;
 
 export interface FarCall {
-  /** Resolves when the far job exists. Rejects when the call ends before. */
-  readonly ready: Promise<void>;
+  /** Resolves when the far job exists, with what a receiver accepts. Rejects when the call ends before. */
+  readonly ready: Promise<Accepts | undefined>;
   /** Resolves with `done`; rejects when the call ends with an error, or without it. */
   readonly done: Promise<JobDone>;
   /** Aborted with the call's error. */
@@ -39,12 +39,12 @@ export function watchFar(
 ): FarCall {
   const failure = new AbortController();
   let lanes: readonly LaneSample[] = [];
-  let markReady = () => {};
-  const becomesReady = new Promise<void>((resolve) => {
+  let markReady = (_accepts: Accepts | undefined) => {};
+  const becomesReady = new Promise<Accepts | undefined>((resolve) => {
     markReady = resolve;
   });
   const done = readAll(events, (event) => {
-    if (event.case === "ready") markReady();
+    if (event.case === "ready") markReady(event.value.accepts);
     else if (event.case === "samples") {
       lanes = event.value.lanes.map(sampleFromWire);
       trace?.farLanes(lanes);

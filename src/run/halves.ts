@@ -1,5 +1,6 @@
 import { PbError } from "../model/error.ts";
 import type {
+  Accepts,
   JobProgress,
   JobResult,
   NativeSession,
@@ -113,6 +114,7 @@ export async function settled(
 }
 
 export interface ReceiveHalf {
+  readonly accepts: Accepts;
   readonly done: Promise<JobResult>;
 }
 
@@ -127,12 +129,14 @@ export function startReceiveHalf(options: {
 }): ReceiveHalf {
   const { session, receive, onProgress, kept, signal } = options;
   throwIfAborted(signal);
-  const done = kept
-    ? keptHalf(receiveKept(session, { ...receive, onProgress }, kept), signal)
-    : settled(session.receive({ ...receive, onProgress }), signal);
+  const withProgress = { ...receive, onProgress };
+  const started = kept
+    ? receiveKept(session, withProgress, kept)
+    : { job: session.receive(withProgress), failure: () => undefined };
+  const done = keptHalf(started, signal);
   // Whoever waits for it may come later.
   done.catch(() => undefined);
-  return { done };
+  return { accepts: started.job.accepts, done };
 }
 
 /** @throws PbError of the checkpoint, where it could not keep what the job told it */

@@ -2,7 +2,7 @@ import type { Backend, PeerSession } from "../backend/backend.ts";
 import { PbError } from "../model/error.ts";
 import { joinPath } from "../model/path.ts";
 import { resolveOptions, type TransferOptions } from "../model/transfer.ts";
-import type { JobResult, SendEntry } from "../native/types.ts";
+import type { JobResult, NativeSession, SendEntry } from "../native/types.ts";
 import { onAbort } from "./abort.ts";
 import type { Compared } from "./compare.ts";
 import { type RunContext, sendOptions } from "./context.ts";
@@ -19,6 +19,7 @@ const NOT_KEPT = { jobId: "", resume: false };
 export interface SpoolEnd {
   readonly name: string;
   readonly opened: PeerSession;
+  readonly session: NativeSession;
 }
 
 export interface Round {
@@ -42,7 +43,7 @@ export async function downloadLeg(context: RunContext, source: SpoolEnd, round: 
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
   const half = startReceiveHalf({
-    session: source.opened.session,
+    session: source.session,
     receive: spoolReceive(round, first),
     onProgress: () => {},
     signal: both,
@@ -64,7 +65,7 @@ export async function downloadLeg(context: RunContext, source: SpoolEnd, round: 
     const result = await half.done;
     const done = await concludeFar(far, source.name, result);
     refuseLost(result);
-    const receiver = source.opened.session.takeCopied();
+    const receiver = source.session.takeCopied();
     // Its bytes count when they have left here again.
     reporter.copies.add({ sender: copiedFar(done), receiver, bytes: 0 });
     for (const error of result.allErrors) {
@@ -170,7 +171,7 @@ export async function uploadLeg(context: RunContext, target: SpoolEnd, round: Ro
     else for (const error of result.allErrors) reporter.error(error);
     const done = await concludeFar(far, target.name, result);
     refuseLost(result);
-    const sender = target.opened.session.takeCopied();
+    const sender = target.session.takeCopied();
     reporter.copies.add({ sender, receiver: copiedFar(done), bytes: bytesMoved(result) });
     return result;
   } finally {
@@ -187,7 +188,7 @@ async function sendRound(
 ): Promise<JobResult> {
   const root = rootOf({ backend: round.local, path: "", label: round.folder });
   const both = AbortSignal.any([signal, far.failed]);
-  const job = target.opened.session.send({
+  const job = target.session.send({
     ...sendOptions({ ...request, move: false }, { job: round.job, roots: [root] }),
     onProgress: (progress) => {
       if (round.counted) reporter.job(round.job, progress);

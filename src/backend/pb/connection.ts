@@ -1,11 +1,13 @@
 /** One authenticated API connection to a server: dialled at the first call, and again when it was lost. */
 
 import type { ClientHttp2Stream } from "node:http2";
+import type { TLSSocket } from "node:tls";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { HostPort } from "../../credential/address.ts";
 import { PbError } from "../../model/error.ts";
 import { dial } from "./dial.ts";
+import { LastWords } from "./last-words.ts";
 import { type ClientIdentity, classify, type ServerTrust, startTls } from "./tls.ts";
 
 export interface ConnectOptions {
@@ -27,7 +29,9 @@ export interface PbConnection extends AsyncDisposable {
   readonly transport: Transport;
   /** Where the server was found; dials when nothing is connected. Data sessions go to the same place. */
   endpoint(): Promise<Found>;
-  /** Idempotent. Calls under way fail with `aborted`. */
+  /** Makes a call whose answer nobody waits for: resolves when its request has left this process. Its failure is nobody's. */
+  lastWord(call: () => Promise<unknown>): Promise<void>;
+  /** Idempotent. Calls under way fail with `aborted`; only the answers to last words may still come. */
   close(): Promise<void>;
 }
 
@@ -47,12 +51,14 @@ type SessionManager = NonNullable<Parameters<typeof createGrpcTransport>[0]["ses
 interface Live {
   readonly manager: Http2SessionManager;
   readonly address: Found;
+  readonly socket: TLSSocket;
 }
 
 export function connectPb(options: ConnectOptions): PbConnection {
   const { peer } = options.trust;
   const stop = new AbortController();
   const owners = new WeakMap<ClientHttp2Stream, Http2SessionManager>();
+  const words = new LastWords();
   let addresses = options.addresses;
   let live: Live | undefined;
   let dialling: Promise<Live> | undefined;
@@ -78,7 +84,7 @@ export function connectPb(options: ConnectOptions): PbConnection {
     // The address itself: a name may lead elsewhere the next time, and link-local ones need the zone that was given.
     const { remoteAddress = "", localAddress: local = "" } = socket;
     const host = remoteAddress === "" || remoteAddress.startsWith("fe80:") ? address.host : remoteAddress;
-    live = { manager, address: { host, port: address.port, local } };
+    live = { manager, address: { host, port: address.port, local }, socket };
     return live;
   }
 
@@ -98,6 +104,7 @@ export function connectPb(options: ConnectOptions): PbConnection {
       try {
         const stream = await manager.request(method, path, headers, requestOptions);
         owners.set(stream, manager);
+        words.made(stream);
         return stream;
       } catch (error) {
         throw classify(error, peer, address);
@@ -117,11 +124,20 @@ export function connectPb(options: ConnectOptions): PbConnection {
       writeMaxBytes: MAX_REQUEST_BYTES,
     }),
     endpoint: async () => (await current()).address,
+    lastWord: (call) => words.say(call),
     async close() {
       if (stop.signal.aborted) return;
       stop.abort();
       await dialling?.catch(() => {});
-      live?.manager.abort();
+      const { answered } = words;
+      if (!live || !answered) {
+        live?.manager.abort();
+        return;
+      }
+      const { manager, socket } = live;
+      // To reset a request as soon as it was made could take it back; nor may its answer hold the process.
+      socket.unref();
+      void answered.then(() => manager.abort());
     },
     [Symbol.asyncDispose]: () => connection.close(),
   };

@@ -73,18 +73,10 @@ export function createSessionPeer({ connection, engine, history }: SessionPeerOp
       refuseAborted(options.signal);
       const clientRandom = randomBytes(RANDOM_BYTES);
       const opened = await open(client, { name, options, clientRandom });
-      const connectionId = opened.connectionId;
-      try {
-        const path = pathTo(name, await connection.endpoint());
-        const remembered = await history?.recall(path);
-        const session = await connect({ connection, engine, options, opened, clientRandom, remembered });
-        const lanes = Math.min(options.lanes, opened.lanes);
-        const learn = async () => history?.learn(path, session.samples());
-        return peerSession({ client, name, session, connectionId, lanes, learn });
-      } catch (error) {
-        await closeFar(client, connectionId);
-        throw PbError.from(error, "internal", { peer: name });
-      }
+      const connected = joinLanes({ connection, engine, options, opened, clientRandom, history });
+      // Whoever waits for it may come later.
+      connected.catch(() => undefined);
+      return peerSession({ client, connection, opened, options, connected });
     },
     copy({ sources, destination, several, move, dryRun, jobId, resume, options, signal }) {
       const request = {
@@ -146,14 +138,37 @@ function demandSound({ serverRandom, suite, lanes }: OpenResponse, peer: string)
   throw new PbError("protocol_violation", `${peer} opened a session that makes no sense`, { peer });
 }
 
-async function connect(given: {
+interface Joining {
   readonly connection: PbConnection;
   readonly engine: SessionPeerOptions["engine"];
+  readonly history: PathHistory | undefined;
   readonly options: OpenSessionOptions;
   readonly opened: OpenResponse;
   readonly clientRandom: Uint8Array;
-  readonly remembered: PathMemory | undefined;
-}): Promise<NativeSession> {
+}
+
+/** This end of a session, and what leaves behind what its lanes have learned of the path. */
+interface Joined {
+  readonly session: NativeSession;
+  readonly learn: () => Promise<void>;
+}
+
+async function joinLanes(given: Joining): Promise<Joined> {
+  const { connection, history } = given;
+  const name = connection.peer;
+  try {
+    const path = pathTo(name, await connection.endpoint());
+    const remembered = await history?.recall(path);
+    const session = await connect({ ...given, remembered });
+    return { session, learn: async () => history?.learn(path, session.samples()) };
+  } catch (error) {
+    throw PbError.from(error, "internal", { peer: name });
+  }
+}
+
+async function connect(
+  given: Joining & { readonly remembered: PathMemory | undefined },
+): Promise<NativeSession> {
   const { connection, engine, options, opened, clientRandom, remembered } = given;
   const { seal, lanes, memoryBytes, limitBytesPerSecond, controller, transport, trace, signal } = options;
   const { connectionId, serverRandom, suite } = opened;
@@ -171,21 +186,25 @@ async function connect(given: {
   return engine.connect({ ...allowed, host, port, keys, transport }, signal);
 }
 
-function peerSession(given: {
+interface Opened {
   readonly client: Sessions;
-  readonly name: string;
-  readonly session: NativeSession;
-  readonly connectionId: bigint;
-  readonly lanes: number;
-  /** Leaves what the lanes have learned of the path. */
-  readonly learn: () => Promise<void>;
-}): PeerSession {
-  const { client, name, session, connectionId, lanes } = given;
+  readonly connection: PbConnection;
+  readonly opened: OpenResponse;
+  readonly options: OpenSessionOptions;
+  readonly connected: Promise<Joined>;
+}
+
+function peerSession(given: Opened): PeerSession {
+  const { client, connection, connected } = given;
+  const { connectionId } = given.opened;
+  const name = connection.peer;
   let closing: Promise<void> | undefined;
+  const session = connected.then((joined) => joined.session);
+  session.catch(() => undefined);
   const opened: PeerSession = {
-    session,
+    connected: session,
     connectionId,
-    lanes,
+    lanes: Math.min(given.options.lanes, given.opened.lanes),
     receive({ job, destination, exactName, jobId, resume, options, signal }) {
       const request = { connectionId, job, destination: at(destination), exactName, jobId, resume };
       const events = client.receive({ ...request, options: optionsToWire(options) }, { signal });
@@ -205,16 +224,19 @@ function peerSession(given: {
   return opened;
 }
 
+/** The lanes say CLOSE, the call says it again and of which job: neither is answered in time that anybody has to wait for. */
 async function closeBoth(
-  { client, session, connectionId, learn }: Parameters<typeof peerSession>[0],
-  finished: string,
+  { client, connection, opened, connected }: Opened,
+  finishedJobId: string,
 ): Promise<void> {
-  await Promise.allSettled([learn(), session.close(), closeFar(client, connectionId, finished)]);
-}
-
-/** A server that is gone has closed it too. */
-async function closeFar(client: Sessions, connectionId: bigint, finishedJobId = ""): Promise<void> {
-  await client.close({ connectionId, finishedJobId }, { timeoutMs: CLOSE_MS }).catch(() => undefined);
+  const { connectionId } = opened;
+  const joined = await connected.catch(() => undefined);
+  await Promise.allSettled([
+    joined?.learn(),
+    joined?.session.close(),
+    // A server that is gone has closed it too.
+    connection.lastWord(() => client.close({ connectionId, finishedJobId }, { timeoutMs: CLOSE_MS })),
+  ]);
 }
 
 /** The events of a call; its failure as a `PbError` that names the peer. */

@@ -20,7 +20,7 @@ export function udp(peerOf: (context: Parameters<RemoteCheck["run"]>[0]) => Sess
           chunkBytes: 0,
           signal: context.signal,
         });
-        const [lane] = session.session.samples();
+        const [lane] = (await session.connected).samples();
         const rtt = lane && lane.minRttNs > 0 ? `, round trip ${(lane.minRttNs / 1e6).toFixed(2)} ms` : "";
         return ok(`a session opened in ${Math.round(performance.now() - started)} ms${rtt}`);
       } catch (error) {

@@ -41,8 +41,16 @@ export async function* runJob(
     yield* deps.metrics.observe(jobId, runTransfer(transfer, toolsOf(deps), signal));
     return;
   }
+  callAhead(deps, request, signal);
   const opened = await openJob(deps, request, signal);
   yield* deps.metrics.observe(opened.job.record.id, new JobRun(deps, opened, signal).events());
+}
+
+/** Servers are dialled while the record is written; whoever asks something of them hears of a failure. */
+function callAhead({ backends }: JobDeps, { sources, destination }: StartRequest, signal: AbortSignal): void {
+  const remotes = new Set([...sources, destination].map((location) => location?.remote ?? ""));
+  remotes.delete("");
+  for (const remote of remotes) backends.open(remote, signal).catch(() => undefined);
 }
 
 class JobRun {

@@ -1,4 +1,4 @@
-import type { PeerSession, SessionPeer } from "../../backend/backend.ts";
+import type { NativeSession } from "../../native/types.ts";
 import { farKeeping, overwriteOf, type RunContext, reportSession, type Strategy } from "../context.ts";
 import { bytesMoved, copiedFar } from "../copies.ts";
 import { openOptions } from "../early.ts";
@@ -6,7 +6,7 @@ import { concludeFar, type FarCall, watchFar } from "../far.ts";
 import { refuseLost, runSendHalf } from "../halves.ts";
 import type { Outcome } from "../receipt.ts";
 import { sourcePath } from "../request.ts";
-import { folderGuard } from "../same-file.ts";
+import { type FolderGuard, folderGuard } from "../same-file.ts";
 import { peerOf } from "./peer.ts";
 
 const JOB = 1;
@@ -20,7 +20,9 @@ export const rootToSession: Strategy = async (context) => {
   let finished = "";
   try {
     context.reporter.peer(peer.name);
-    reportSession(context, opened.session);
+    // The far job begins, and what there may be to guard is looked at, while the lanes are on their way.
+    const guarding = context.oneHost ? folderGuard(request, signal) : undefined;
+    guarding?.catch(() => undefined);
     const farSignal = AbortSignal.any([signal, stop.signal]);
     const far = watchFar(
       opened.receive({
@@ -33,9 +35,12 @@ export const rootToSession: Strategy = async (context) => {
       }),
       { reporter: context.reporter, trace: context.trace, peer: peer.name, signal: farSignal },
     );
-    await far.ready;
+    const session = await Promise.race([opened.connected, far.done.then(() => opened.connected)]);
+    reportSession(context, session);
+    const accepts = await far.ready;
+    if (accepts) session.accepted(JOB, accepts);
     context.begin();
-    const outcome = await send(context, { peer, far, opened });
+    const outcome = await send(context, { far, session, lanes: opened.lanes, guard: await guarding });
     if (outcome.state === "done" || outcome.state === "partial") finished = farKeeping(context).jobId;
     return outcome;
   } finally {
@@ -46,14 +51,12 @@ export const rootToSession: Strategy = async (context) => {
 };
 
 async function send(
-  { request, reporter, oneHost, signal }: RunContext,
-  open: { peer: SessionPeer; far: FarCall; opened: PeerSession },
+  { request, reporter, signal }: RunContext,
+  open: { far: FarCall; session: NativeSession; lanes: number; guard: FolderGuard | undefined },
 ): Promise<Outcome> {
-  const { peer, far, opened } = open;
-  const { session } = opened;
+  const { far, session, lanes, guard } = open;
   reporter.jobPaths((path) => sourcePath(request, path));
   reporter.watchLanes(() => session.samples(), far.lanes);
-  const guard = oneHost ? await folderGuard(request, signal) : undefined;
   const sent = await runSendHalf({
     session,
     guard,
@@ -64,9 +67,9 @@ async function send(
     signal: AbortSignal.any([signal, far.failed]),
   });
   reporter.jobEnded(JOB, sent);
-  const done = await concludeFar(far, peer.name, sent);
+  const done = await concludeFar(far, reporter.peerName, sent);
   refuseLost(sent);
   const copied = { sender: session.takeCopied(), receiver: copiedFar(done) };
   reporter.copies.add({ ...copied, bytes: bytesMoved(sent) });
-  return { state: sent.state, hashes: sent.hashes, lanes: opened.lanes, sealed: request.options.seal };
+  return { state: sent.state, hashes: sent.hashes, lanes, sealed: request.options.seal };
 }

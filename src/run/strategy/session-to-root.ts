@@ -1,4 +1,5 @@
 import type { PeerSession, SessionPeer } from "../../backend/backend.ts";
+import type { NativeSession } from "../../native/types.ts";
 import { onAbort } from "../abort.ts";
 import { type RunContext, receiveOptions, reportSession, type Strategy } from "../context.ts";
 import { bytesMoved, copiedFar } from "../copies.ts";
@@ -24,8 +25,9 @@ export const sessionToRoot: Strategy = async (context) => {
   const stop = new AbortController();
   try {
     context.reporter.peer(peer.name);
-    reportSession(context, opened.session);
-    return await receive(context, { peer, opened, stop });
+    const session = await opened.connected;
+    reportSession(context, session);
+    return await receive(context, { peer, opened, session, stop });
   } finally {
     context.reporter.attemptEnds();
     stop.abort();
@@ -36,12 +38,12 @@ export const sessionToRoot: Strategy = async (context) => {
 interface Open {
   readonly peer: SessionPeer;
   readonly opened: PeerSession;
+  readonly session: NativeSession;
   readonly stop: AbortController;
 }
 
-async function receive(context: RunContext, { peer, opened, stop }: Open): Promise<Outcome> {
+async function receive(context: RunContext, { peer, opened, session, stop }: Open): Promise<Outcome> {
   const { request, reporter, signal } = context;
-  const { session } = opened;
   const both = AbortSignal.any([signal, stop.signal]);
   reporter.jobPaths((path) => targetPath(request, path));
   await using checkpoint = await openKept(context);

@@ -29,20 +29,21 @@ export const sessionToSession: Strategy = async (context) => {
   const options = { ...sessionOptions(request), transport, chunkBytes, signal };
   const spool = joinPath(tools.spoolParent, `pb-spool-${randomUUID()}`);
   const open: PeerSession[] = [];
-  const opened = async (peer: typeof from) => {
-    open.push(await peer.openSession(options));
-    return open.at(-1) as PeerSession;
+  const endAt = async (peer: typeof from): Promise<SpoolEnd> => {
+    const opened = await peer.openSession(options);
+    open.push(opened);
+    return { name: peer.name, opened, session: await opened.connected };
   };
   try {
-    const source = { name: from.name, opened: await opened(from) };
-    const target = { name: to.name, opened: await opened(to) };
+    const source = await endAt(from);
+    const target = await endAt(to);
     await local.mkdir(spool, { parents: true, mode: 0o700, signal });
     context.begin();
     reporter.peer(to.name);
-    reportSession(context, target.opened.session);
+    reportSession(context, target.session);
     const message = `from ${from.name} to ${to.name} by way of this machine: ${displayPath(spool)}`;
     reporter.notice("spooled", message);
-    reporter.watchLanes(() => target.opened.session.samples());
+    reporter.watchLanes(() => target.session.samples());
     return await rounds(context, { source, target, local, spool });
   } finally {
     await Promise.allSettled(open.map((session) => session.close()));

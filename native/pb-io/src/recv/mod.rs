@@ -37,7 +37,7 @@ use pb_proto::range_set::RangeSet;
 use crate::error::Code;
 use crate::fs::{Root, join, split};
 use crate::job::{JobError, State, Status, add};
-use crate::session::{AnyJob, Chunk, Job, Session};
+use crate::session::{Accepts, AnyJob, Chunk, Job, Session};
 use crate::transport::TransportError;
 use checkpoint::CheckpointOptions;
 use commit::Commit;
@@ -109,6 +109,7 @@ pub struct RecvJob {
     checkpoint: Option<durable::Checkpoint>,
     /// Of the checkpoint; in temporary names.
     name_tag: Option<u32>,
+    accepts: Accepts,
     /// Finished entries that wait for the committer, each perhaps with a descriptor.
     depth: usize,
 }
@@ -211,6 +212,7 @@ impl RecvJob {
             gate: gate::Gate::default(),
             checkpoint,
             name_tag,
+            accepts: Accepts { push, dense },
             depth: gate::share_of_descriptors(commit::GROUP),
             options,
         });
@@ -227,6 +229,11 @@ impl RecvJob {
         }
         session.send_notes(number, &[Note::Accept { push, dense }]);
         Ok(job)
+    }
+
+    /// What its sender is told at the start.
+    pub fn accepts(&self) -> Accepts {
+        self.accepts
     }
 
     /// Stops the job and tells the sender. Said again, it is not waited for what was not recorded.

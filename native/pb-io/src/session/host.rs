@@ -32,6 +32,7 @@ impl LaneHost for Session {
 
     fn unit_acked(&self, _lane: LaneId, unit: Arc<OutUnit>) {
         drop(unit);
+        self.outbox.acked();
     }
 
     fn place(&self, id: u32, len: u32) -> Result<Place, TransportError> {

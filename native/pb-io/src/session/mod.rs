@@ -63,7 +63,7 @@ pub struct Session {
     arrived: Mutex<Option<Sender<Arc<InUnit>>>>,
     jobs: Mutex<HashMap<u32, AnyJob>>,
     /// Receivers that were ready before the sending job was there. Locked after `jobs`.
-    accepted: Mutex<HashMap<u32, Accepted>>,
+    accepted: Mutex<HashMap<u32, Accepts>>,
     lanes: Mutex<Lanes>,
     /// Data leaves over TCP in clear: chunks are sent by sendfile.
     zero_copy: AtomicBool,
@@ -76,8 +76,14 @@ pub struct Session {
 /// Hears why a session ended; `None`: it was closed.
 pub type OnClose = Box<dyn FnOnce(Option<TransportError>) + Send>;
 
-/// A receiver's answer: may entries be pushed unasked, must holes be sent?
-type Accepted = (bool, bool);
+/// A receiver's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepts {
+    /// Entries may be pushed unasked.
+    pub push: bool,
+    /// Holes must be sent.
+    pub dense: bool,
+}
 
 #[derive(Default)]
 struct Lanes {
@@ -175,22 +181,23 @@ impl Session {
         jobs.insert(number, Arc::clone(&job));
         let accepted = self.accepted.lock().remove(&number);
         drop(jobs);
-        if let Some((push, dense)) = accepted.filter(|_| !job.receives()) {
+        if let Some(Accepts { push, dense }) = accepted.filter(|_| !job.receives()) {
             job.hear(&Note::Accept { push, dense });
         }
         Ok(())
     }
 
     /// A receiver is ready and waits for a sending job; it is told when the job comes.
-    pub(crate) fn accepted_early(&self, number: u32, (push, dense): Accepted) {
+    pub fn accepted(&self, number: u32, accepts: Accepts) {
         let jobs = self.jobs.lock();
         if let Some(job) = jobs.get(&number).cloned() {
             drop(jobs);
+            let Accepts { push, dense } = accepts;
             return job.hear(&Note::Accept { push, dense });
         }
         let mut accepted = self.accepted.lock();
         if accepted.len() < MAX_ACCEPTED {
-            accepted.insert(number, (push, dense));
+            accepted.insert(number, accepts);
         }
     }
 
@@ -264,6 +271,11 @@ impl Session {
     /// True while a job runs.
     pub fn is_busy(&self) -> bool {
         !self.jobs.lock().is_empty()
+    }
+
+    /// No job runs, and the peer has everything that was sent: nobody misses anything when it ends now.
+    pub fn is_settled(&self) -> bool {
+        !self.is_busy() && self.outbox.is_settled()
     }
 
     /// True when it is over.

@@ -24,6 +24,8 @@ struct State {
     messages: VecDeque<Arc<OutUnit>>,
     data: VecDeque<Arc<OutUnit>>,
     next_id: u32,
+    /// Units that lanes hold: pulled, not acknowledged, not given back.
+    pulled: usize,
     /// Bytes of units started.
     started: u64,
     /// The peer's cumulative grant.
@@ -43,6 +45,7 @@ impl Outbox {
             messages: VecDeque::new(),
             data: VecDeque::new(),
             next_id: 0,
+            pulled: 0,
             started: 0,
             grant: 0,
             limiter: (limit > 0).then(|| Limiter::new(limit, Instant::now())),
@@ -90,6 +93,7 @@ impl Outbox {
         let next = s.next(Instant::now());
         match next {
             Next::Unit(_) => {
+                s.pulled += 1;
                 if s.data.len() == QUEUED_UNITS / 2 {
                     self.room.notify_all();
                 }
@@ -97,6 +101,18 @@ impl Outbox {
             _ => s.idle |= 1 << lane,
         }
         next
+    }
+
+    /// The peer has a unit whole.
+    pub fn acked(&self) {
+        let mut s = self.state.lock();
+        s.pulled = s.pulled.saturating_sub(1);
+    }
+
+    /// Everything that was ever to be sent has arrived.
+    pub fn is_settled(&self) -> bool {
+        let s = self.state.lock();
+        s.pulled == 0 && s.again.is_empty() && s.messages.is_empty() && s.data.is_empty()
     }
 
     /// A larger grant of the peer, in any order.
@@ -118,6 +134,7 @@ impl Outbox {
         let mut s = self.state.lock();
         s.wakers.retain(|(l, _)| *l != lane);
         s.idle &= !(1 << lane);
+        s.pulled = s.pulled.saturating_sub(unfinished.len());
         s.again.extend(unfinished);
         s.wake_idle();
     }
@@ -222,6 +239,24 @@ mod tests {
         })
         .collect();
         assert_eq!(order, [0, 2, 1]);
+    }
+
+    #[test]
+    fn it_is_settled_when_every_unit_was_acknowledged() {
+        let o = Outbox::new(0);
+        assert!(o.is_settled());
+        o.raise_grant(100);
+        o.push_message(50, body(50));
+        assert!(!o.is_settled());
+        let Next::Unit(unit) = o.next(0) else {
+            panic!("a unit")
+        };
+        assert!(!o.is_settled());
+        o.remove_lane(0, vec![unit]);
+        assert!(!o.is_settled());
+        assert!(matches!(o.next(1), Next::Unit(_)));
+        o.acked();
+        assert!(o.is_settled());
     }
 
     #[test]

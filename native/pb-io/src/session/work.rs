@@ -8,7 +8,7 @@ use pb_proto::message::note::{Note, Notes};
 use pb_proto::message::{self, Parsed};
 
 use super::job::Chunk;
-use super::{Session, Stage, error};
+use super::{Accepts, Session, Stage, error};
 use crate::error::Code;
 use crate::transport::{InUnit, TransportError};
 
@@ -94,7 +94,9 @@ fn hear(session: &Arc<Session>, number: u32, notes: &[u8]) -> Result<(), Transpo
         match (&job, note) {
             (Some(job), note) => job.hear(&note),
             // The receiver may be ready before the sending job is there.
-            (None, Note::Accept { push, dense }) => session.accepted_early(number, (push, dense)),
+            (None, Note::Accept { push, dense }) => {
+                session.accepted(number, Accepts { push, dense })
+            }
             (None, _) => {}
         }
     }

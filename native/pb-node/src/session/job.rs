@@ -11,7 +11,7 @@ use pb_io::fs::Root;
 use pb_io::job::{JobError, Listener, Manifest, Status};
 use pb_io::recv::{Overwrite, RecvJob, RecvOptions, Unfinished};
 use pb_io::send::{SendJob, SendOptions};
-use pb_io::session::Session;
+use pb_io::session::{Accepts, Session};
 
 use super::checkpoint::{self, OnBatch};
 use super::options::{NativeReceiveOptions, NativeSendOptions};
@@ -29,6 +29,13 @@ const PARALLEL_FILES: u32 = 4;
 #[napi]
 pub struct NativeSendJob {
     job: Arc<SendJob>,
+}
+
+/// What a receiver wants of its sender.
+#[napi(object)]
+pub struct NativeAccepts {
+    pub push: bool,
+    pub dense: bool,
 }
 
 /// A receiving job.
@@ -156,6 +163,13 @@ impl NativeSendJob {
 
 #[napi]
 impl NativeReceiveJob {
+    /// What the sender is told of it.
+    #[napi(getter)]
+    pub fn accepts(&self) -> NativeAccepts {
+        let Accepts { push, dense } = self.job.accepts();
+        NativeAccepts { push, dense }
+    }
+
     /// `keep`: what the checkpoint knows of unfinished files stays.
     #[napi]
     pub fn abort(&self, reason: String, keep: bool) {

@@ -18,7 +18,7 @@ use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 use parking_lot::Mutex;
 use pb_io::error::Code;
-use pb_io::session::{Session, SessionOptions, join};
+use pb_io::session::{Accepts, Session, SessionOptions, join};
 use pb_io::transport::LaneSet;
 use pb_io::transport::connect::{Connected, connect};
 use pb_io::transport::{TransportError, TransportKind};
@@ -27,7 +27,7 @@ use crate::error::Failure;
 use crate::fs::NativeRoot;
 use crate::work::{Work, work};
 use checkpoint::NativeBatch;
-pub use job::{NativeReceiveJob, NativeSendJob};
+pub use job::{NativeAccepts, NativeReceiveJob, NativeSendJob};
 pub use listen::NativeListener;
 use options::{NativeReceiveOptions, NativeSendOptions, NativeSessionOptions};
 use trace::{NativeTrace, trace};
@@ -203,6 +203,13 @@ impl NativeSession {
             .map_err(|e| e.into_js(&env))
     }
 
+    /// The peer's receiving job is ready, as was heard elsewhere than on the session.
+    #[napi]
+    pub fn accepted(&self, job: u32, accepts: NativeAccepts) {
+        let NativeAccepts { push, dense } = accepts;
+        self.session.accepted(job, Accepts { push, dense });
+    }
+
     /// `listener` hears once why the session ended: `{code, message}`, or both null after `close()`.
     #[napi]
     pub fn on_close(&self, listener: Function<'_, NativeClosed, ()>) -> napi::Result<()> {
@@ -219,7 +226,8 @@ impl NativeSession {
         Ok(())
     }
 
-    /// Ends the session: at once when a job still runs, else when what is queued has left. Idempotent.
+    /// Ends the session: at once when a job still runs or the peer has everything, else when what is queued has left. Nobody
+    /// waits for the peer to say that it knows of the end. Idempotent.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close(&self) -> AsyncTask<Work<()>> {
         let (session, lanes) = (Arc::clone(&self.session), Arc::clone(&self.lanes));
@@ -229,7 +237,10 @@ impl NativeSession {
                 && !session.has_ended()
                 && !session.is_busy()
             {
-                lanes.finish(DRAIN);
+                match session.is_settled() {
+                    true => lanes.leave(),
+                    false => _ = lanes.finish(DRAIN),
+                }
             }
             session.end(None);
             Ok(())

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file packetboat/v1/session.proto.
  */
 export const file_packetboat_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("ChtwYWNrZXRib2F0L3YxL3Nlc3Npb24ucHJvdG8SDXBhY2tldGJvYXQudjEizgEKC09wZW5SZXF1ZXN0EhgKEHByb3RvY29sX3ZlcnNpb24YASABKA0SFQoNY2xpZW50X3JhbmRvbRgCIAEoDBIQCghzZWFsX29mZhgDIAEoCBINCgVsYW5lcxgEIAEoDRIUCgxtZW1vcnlfYnl0ZXMYBSABKAQSEwoLY2h1bmtfYnl0ZXMYBiABKA0SHgoWbGltaXRfYnl0ZXNfcGVyX3NlY29uZBgHIAEoBBISCgpjb250cm9sbGVyGAggASgJEg4KBnN1aXRlcxgJIAMoDSKIAQoMT3BlblJlc3BvbnNlEhUKDWNvbm5lY3Rpb25faWQYASABKAYSFQoNc2VydmVyX3JhbmRvbRgCIAEoDBINCgVzdWl0ZRgDIAEoDRINCgVsYW5lcxgEIAEoDRIUCgxtZW1vcnlfYnl0ZXMYBSABKAQSFgoOc2VydmVyX3ZlcnNpb24YBiABKAkixwEKDlJlY2VpdmVSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAYSCwoDam9iGAIgASgNEiwKC2Rlc3RpbmF0aW9uGAMgASgLMhcucGFja2V0Ym9hdC52MS5Mb2NhdGlvbhIvCgdvcHRpb25zGAQgASgLMh4ucGFja2V0Ym9hdC52MS5UcmFuc2Zlck9wdGlvbnMSEgoKZXhhY3RfbmFtZRgFIAEoCBIOCgZqb2JfaWQYBiABKAkSDgoGcmVzdW1lGAcgASgIIsIBCgtTZW5kUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgGEgsKA2pvYhgCIAEoDRIoCgdzb3VyY2VzGAMgAygLMhcucGFja2V0Ym9hdC52MS5Mb2NhdGlvbhIvCgdvcHRpb25zGAQgASgLMh4ucGFja2V0Ym9hdC52MS5UcmFuc2Zlck9wdGlvbnMSDwoHc2V2ZXJhbBgFIAEoCBIMCgRtb3ZlGAYgASgIEhUKDWludG9fZXhpc3RpbmcYByABKAgi5gEKC0NvcHlSZXF1ZXN0EigKB3NvdXJjZXMYASADKAsyFy5wYWNrZXRib2F0LnYxLkxvY2F0aW9uEiwKC2Rlc3RpbmF0aW9uGAIgASgLMhcucGFja2V0Ym9hdC52MS5Mb2NhdGlvbhIvCgdvcHRpb25zGAMgASgLMh4ucGFja2V0Ym9hdC52MS5UcmFuc2Zlck9wdGlvbnMSDwoHc2V2ZXJhbBgEIAEoCBIMCgRtb3ZlGAUgASgIEg8KB2RyeV9ydW4YBiABKAgSDgoGam9iX2lkGAcgASgJEg4KBnJlc3VtZRgIIAEoCCK3AgoISm9iRXZlbnQSJQoFcmVhZHkYASABKAsyFC5wYWNrZXRib2F0LnYxLlJlYWR5SAASKQoFZXJyb3IYAiABKAsyGC5wYWNrZXRib2F0LnYxLkVycm9ySW5mb0gAEicKBm5vdGljZRgDIAEoCzIVLnBhY2tldGJvYXQudjEuTm90aWNlSAASJgoEZG9uZRgEIAEoCzIWLnBhY2tldGJvYXQudjEuSm9iRG9uZUgAEicKBmxpc3RlZBgFIAEoCzIVLnBhY2tldGJvYXQudjEuTGlzdGVkSAASLQoHc2FtcGxlcxgGIAEoCzIaLnBhY2tldGJvYXQudjEuUGF0aFNhbXBsZXNIABInCgZyZWRvbmUYByABKAsyFS5wYWNrZXRib2F0LnYxLlJlZG9uZUgAQgcKBWV2ZW50IgcKBVJlYWR5IjIKBlJlZG9uZRIoCgVmaWxlcxgBIAMoCzIZLnBhY2tldGJvYXQudjEuUmVkb25lRmlsZSI0CgZMaXN0ZWQSDQoFZmlsZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSDAoEZG9uZRgDIAEoCCI3CgtQYXRoU2FtcGxlcxIoCgVsYW5lcxgBIAMoCzIZLnBhY2tldGJvYXQudjEuUGF0aFNhbXBsZSJ8CgdKb2JEb25lEg0KBWZpbGVzGAEgASgEEg0KBWJ5dGVzGAIgASgEEg4KBmZhaWxlZBgDIAEoBBIXCg9yZW1vdmVkX3NvdXJjZXMYBCABKAQSKgoGY29waWVkGAUgAygLMhoucGFja2V0Ym9hdC52MS5Db3BpZWRCeXRlcyIqCgtDb3BpZWRCeXRlcxIMCgRzdGVwGAEgASgJEg0KBWJ5dGVzGAIgASgEIj4KDENsb3NlUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgGEhcKD2ZpbmlzaGVkX2pvYl9pZBgCIAEoCSIPCg1DbG9zZVJlc3BvbnNlMt0CCg5TZXNzaW9uU2VydmljZRI/CgRPcGVuEhoucGFja2V0Ym9hdC52MS5PcGVuUmVxdWVzdBobLnBhY2tldGJvYXQudjEuT3BlblJlc3BvbnNlEkMKB1JlY2VpdmUSHS5wYWNrZXRib2F0LnYxLlJlY2VpdmVSZXF1ZXN0GhcucGFja2V0Ym9hdC52MS5Kb2JFdmVudDABEj0KBFNlbmQSGi5wYWNrZXRib2F0LnYxLlNlbmRSZXF1ZXN0GhcucGFja2V0Ym9hdC52MS5Kb2JFdmVudDABEkIKBENvcHkSGi5wYWNrZXRib2F0LnYxLkNvcHlSZXF1ZXN0GhwucGFja2V0Ym9hdC52MS5TdGFydFJlc3BvbnNlMAESQgoFQ2xvc2USGy5wYWNrZXRib2F0LnYxLkNsb3NlUmVxdWVzdBocLnBhY2tldGJvYXQudjEuQ2xvc2VSZXNwb25zZWIGcHJvdG8z", [file_packetboat_v1_transfer, file_packetboat_v1_types]);
+  fileDesc("ChtwYWNrZXRib2F0L3YxL3Nlc3Npb24ucHJvdG8SDXBhY2tldGJvYXQudjEizgEKC09wZW5SZXF1ZXN0EhgKEHByb3RvY29sX3ZlcnNpb24YASABKA0SFQoNY2xpZW50X3JhbmRvbRgCIAEoDBIQCghzZWFsX29mZhgDIAEoCBINCgVsYW5lcxgEIAEoDRIUCgxtZW1vcnlfYnl0ZXMYBSABKAQSEwoLY2h1bmtfYnl0ZXMYBiABKA0SHgoWbGltaXRfYnl0ZXNfcGVyX3NlY29uZBgHIAEoBBISCgpjb250cm9sbGVyGAggASgJEg4KBnN1aXRlcxgJIAMoDSKIAQoMT3BlblJlc3BvbnNlEhUKDWNvbm5lY3Rpb25faWQYASABKAYSFQoNc2VydmVyX3JhbmRvbRgCIAEoDBINCgVzdWl0ZRgDIAEoDRINCgVsYW5lcxgEIAEoDRIUCgxtZW1vcnlfYnl0ZXMYBSABKAQSFgoOc2VydmVyX3ZlcnNpb24YBiABKAkixwEKDlJlY2VpdmVSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAYSCwoDam9iGAIgASgNEiwKC2Rlc3RpbmF0aW9uGAMgASgLMhcucGFja2V0Ym9hdC52MS5Mb2NhdGlvbhIvCgdvcHRpb25zGAQgASgLMh4ucGFja2V0Ym9hdC52MS5UcmFuc2Zlck9wdGlvbnMSEgoKZXhhY3RfbmFtZRgFIAEoCBIOCgZqb2JfaWQYBiABKAkSDgoGcmVzdW1lGAcgASgIIsIBCgtTZW5kUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgGEgsKA2pvYhgCIAEoDRIoCgdzb3VyY2VzGAMgAygLMhcucGFja2V0Ym9hdC52MS5Mb2NhdGlvbhIvCgdvcHRpb25zGAQgASgLMh4ucGFja2V0Ym9hdC52MS5UcmFuc2Zlck9wdGlvbnMSDwoHc2V2ZXJhbBgFIAEoCBIMCgRtb3ZlGAYgASgIEhUKDWludG9fZXhpc3RpbmcYByABKAgi5gEKC0NvcHlSZXF1ZXN0EigKB3NvdXJjZXMYASADKAsyFy5wYWNrZXRib2F0LnYxLkxvY2F0aW9uEiwKC2Rlc3RpbmF0aW9uGAIgASgLMhcucGFja2V0Ym9hdC52MS5Mb2NhdGlvbhIvCgdvcHRpb25zGAMgASgLMh4ucGFja2V0Ym9hdC52MS5UcmFuc2Zlck9wdGlvbnMSDwoHc2V2ZXJhbBgEIAEoCBIMCgRtb3ZlGAUgASgIEg8KB2RyeV9ydW4YBiABKAgSDgoGam9iX2lkGAcgASgJEg4KBnJlc3VtZRgIIAEoCCK3AgoISm9iRXZlbnQSJQoFcmVhZHkYASABKAsyFC5wYWNrZXRib2F0LnYxLlJlYWR5SAASKQoFZXJyb3IYAiABKAsyGC5wYWNrZXRib2F0LnYxLkVycm9ySW5mb0gAEicKBm5vdGljZRgDIAEoCzIVLnBhY2tldGJvYXQudjEuTm90aWNlSAASJgoEZG9uZRgEIAEoCzIWLnBhY2tldGJvYXQudjEuSm9iRG9uZUgAEicKBmxpc3RlZBgFIAEoCzIVLnBhY2tldGJvYXQudjEuTGlzdGVkSAASLQoHc2FtcGxlcxgGIAEoCzIaLnBhY2tldGJvYXQudjEuUGF0aFNhbXBsZXNIABInCgZyZWRvbmUYByABKAsyFS5wYWNrZXRib2F0LnYxLlJlZG9uZUgAQgcKBWV2ZW50IjAKBVJlYWR5EicKB2FjY2VwdHMYASABKAsyFi5wYWNrZXRib2F0LnYxLkFjY2VwdHMiJgoHQWNjZXB0cxIMCgRwdXNoGAEgASgIEg0KBWRlbnNlGAIgASgIIjIKBlJlZG9uZRIoCgVmaWxlcxgBIAMoCzIZLnBhY2tldGJvYXQudjEuUmVkb25lRmlsZSI0CgZMaXN0ZWQSDQoFZmlsZXMYASABKAQSDQoFYnl0ZXMYAiABKAQSDAoEZG9uZRgDIAEoCCI3CgtQYXRoU2FtcGxlcxIoCgVsYW5lcxgBIAMoCzIZLnBhY2tldGJvYXQudjEuUGF0aFNhbXBsZSJ8CgdKb2JEb25lEg0KBWZpbGVzGAEgASgEEg0KBWJ5dGVzGAIgASgEEg4KBmZhaWxlZBgDIAEoBBIXCg9yZW1vdmVkX3NvdXJjZXMYBCABKAQSKgoGY29waWVkGAUgAygLMhoucGFja2V0Ym9hdC52MS5Db3BpZWRCeXRlcyIqCgtDb3BpZWRCeXRlcxIMCgRzdGVwGAEgASgJEg0KBWJ5dGVzGAIgASgEIj4KDENsb3NlUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgGEhcKD2ZpbmlzaGVkX2pvYl9pZBgCIAEoCSIPCg1DbG9zZVJlc3BvbnNlMt0CCg5TZXNzaW9uU2VydmljZRI/CgRPcGVuEhoucGFja2V0Ym9hdC52MS5PcGVuUmVxdWVzdBobLnBhY2tldGJvYXQudjEuT3BlblJlc3BvbnNlEkMKB1JlY2VpdmUSHS5wYWNrZXRib2F0LnYxLlJlY2VpdmVSZXF1ZXN0GhcucGFja2V0Ym9hdC52MS5Kb2JFdmVudDABEj0KBFNlbmQSGi5wYWNrZXRib2F0LnYxLlNlbmRSZXF1ZXN0GhcucGFja2V0Ym9hdC52MS5Kb2JFdmVudDABEkIKBENvcHkSGi5wYWNrZXRib2F0LnYxLkNvcHlSZXF1ZXN0GhwucGFja2V0Ym9hdC52MS5TdGFydFJlc3BvbnNlMAESQgoFQ2xvc2USGy5wYWNrZXRib2F0LnYxLkNsb3NlUmVxdWVzdBocLnBhY2tldGJvYXQudjEuQ2xvc2VSZXNwb25zZWIGcHJvdG8z", [file_packetboat_v1_transfer, file_packetboat_v1_types]);
 
 /**
  * @generated from message packetboat.v1.OpenRequest
@@ -350,6 +350,12 @@ export const JobEventSchema: GenMessage<JobEvent> = /*@__PURE__*/
  * @generated from message packetboat.v1.Ready
  */
 export type Ready = Message<"packetboat.v1.Ready"> & {
+  /**
+   * Receive jobs: what the note ACCEPT says, which so need not be waited for. Absent: it is to be waited for.
+   *
+   * @generated from field: packetboat.v1.Accepts accepts = 1;
+   */
+  accepts?: Accepts | undefined;
 };
 
 /**
@@ -358,6 +364,28 @@ export type Ready = Message<"packetboat.v1.Ready"> & {
  */
 export const ReadySchema: GenMessage<Ready> = /*@__PURE__*/
   messageDesc(file_packetboat_v1_session, 6);
+
+/**
+ * @generated from message packetboat.v1.Accepts
+ */
+export type Accepts = Message<"packetboat.v1.Accepts"> & {
+  /**
+   * @generated from field: bool push = 1;
+   */
+  push: boolean;
+
+  /**
+   * @generated from field: bool dense = 2;
+   */
+  dense: boolean;
+};
+
+/**
+ * Describes the message packetboat.v1.Accepts.
+ * Use `create(AcceptsSchema)` to create a new message.
+ */
+export const AcceptsSchema: GenMessage<Accepts> = /*@__PURE__*/
+  messageDesc(file_packetboat_v1_session, 7);
 
 /**
  * @generated from message packetboat.v1.Redone
@@ -374,7 +402,7 @@ export type Redone = Message<"packetboat.v1.Redone"> & {
  * Use `create(RedoneSchema)` to create a new message.
  */
 export const RedoneSchema: GenMessage<Redone> = /*@__PURE__*/
-  messageDesc(file_packetboat_v1_session, 7);
+  messageDesc(file_packetboat_v1_session, 8);
 
 /**
  * @generated from message packetboat.v1.Listed
@@ -401,7 +429,7 @@ export type Listed = Message<"packetboat.v1.Listed"> & {
  * Use `create(ListedSchema)` to create a new message.
  */
 export const ListedSchema: GenMessage<Listed> = /*@__PURE__*/
-  messageDesc(file_packetboat_v1_session, 8);
+  messageDesc(file_packetboat_v1_session, 9);
 
 /**
  * @generated from message packetboat.v1.PathSamples
@@ -418,7 +446,7 @@ export type PathSamples = Message<"packetboat.v1.PathSamples"> & {
  * Use `create(PathSamplesSchema)` to create a new message.
  */
 export const PathSamplesSchema: GenMessage<PathSamples> = /*@__PURE__*/
-  messageDesc(file_packetboat_v1_session, 9);
+  messageDesc(file_packetboat_v1_session, 10);
 
 /**
  * @generated from message packetboat.v1.JobDone
@@ -457,7 +485,7 @@ export type JobDone = Message<"packetboat.v1.JobDone"> & {
  * Use `create(JobDoneSchema)` to create a new message.
  */
 export const JobDoneSchema: GenMessage<JobDone> = /*@__PURE__*/
-  messageDesc(file_packetboat_v1_session, 10);
+  messageDesc(file_packetboat_v1_session, 11);
 
 /**
  * @generated from message packetboat.v1.CopiedBytes
@@ -481,7 +509,7 @@ export type CopiedBytes = Message<"packetboat.v1.CopiedBytes"> & {
  * Use `create(CopiedBytesSchema)` to create a new message.
  */
 export const CopiedBytesSchema: GenMessage<CopiedBytes> = /*@__PURE__*/
-  messageDesc(file_packetboat_v1_session, 11);
+  messageDesc(file_packetboat_v1_session, 12);
 
 /**
  * @generated from message packetboat.v1.CloseRequest
@@ -505,7 +533,7 @@ export type CloseRequest = Message<"packetboat.v1.CloseRequest"> & {
  * Use `create(CloseRequestSchema)` to create a new message.
  */
 export const CloseRequestSchema: GenMessage<CloseRequest> = /*@__PURE__*/
-  messageDesc(file_packetboat_v1_session, 12);
+  messageDesc(file_packetboat_v1_session, 13);
 
 /**
  * @generated from message packetboat.v1.CloseResponse
@@ -518,7 +546,7 @@ export type CloseResponse = Message<"packetboat.v1.CloseResponse"> & {
  * Use `create(CloseResponseSchema)` to create a new message.
  */
 export const CloseResponseSchema: GenMessage<CloseResponse> = /*@__PURE__*/
-  messageDesc(file_packetboat_v1_session, 13);
+  messageDesc(file_packetboat_v1_session, 14);
 
 /**
  * Opens data sessions between two engines, and jobs on them. See docs/PROTOCOL.md.

@@ -23,6 +23,8 @@ impl TcpLane {
         if flushed {
             flushed = self.out.control(Kind::Control, &frame).is_ok() && self.flush_until(until);
         }
+        // The owner need not wait for the peer's end of the stream.
+        self.entered.leave();
         if flushed {
             self.leave();
         }
