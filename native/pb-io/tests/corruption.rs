@@ -1,21 +1,25 @@
 //! Bytes that change between the sender's hash and the receiver's disk: found, fetched again, never published.
 
+#[allow(dead_code)]
+mod common;
+
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pb_io::error::Code;
-use pb_io::fs::{Kind, Resolve, Root};
-use pb_io::job::{State, Status, Update, get};
+use pb_io::fs::Kind;
+use pb_io::job::{State, Status, get};
 use pb_io::recv::{Overwrite, RecvJob, RecvOptions};
 use pb_io::send::{Entry, SendJob, SendOptions};
 use pb_io::session::{Session, SessionOptions};
 use pb_io::transport::{LaneHost, Next, OutBody, Place};
 use pb_proto::message::item::{Item, Items};
 use pb_proto::message::{Parsed, parse};
+
+use common::{recv_options, root, send_options, status};
 
 /// What the wire does to the bytes of a unit.
 type Damage = Box<dyn FnMut(&mut [u8]) + Send>;
@@ -50,17 +54,6 @@ fn carry(
             to.unit_complete(0, place);
         }
     })
-}
-
-fn status() -> (Arc<Status>, std::sync::mpsc::Receiver<State>) {
-    let (tell, end) = channel();
-    let tell = Mutex::new(tell);
-    let listener = move |_: &Status, update: Update| {
-        if let Update::Ended(state, _) = update {
-            let _ = tell.lock().expect("not poisoned").send(state);
-        }
-    };
-    (Status::new(None, Box::new(listener)), end)
 }
 
 struct Outcome {
@@ -98,26 +91,15 @@ fn send_from(name: &str, size: usize, pipe: Option<fs::File>, damage: Damage) ->
     ];
     let (received, received_end) = status();
     let recv = RecvOptions {
-        job: 1,
-        root: Root::open(&dir.join("b"), Resolve::Beneath, true).expect("a root"),
-        base: Vec::new(),
-        exact_name: false,
         overwrite: Overwrite::Always,
-        fsync: true,
-        perms: true,
-        owner: false,
-        stream: None,
-        discard: false,
+        ..recv_options(root(&dir.join("b")))
     };
     RecvJob::start(&b, recv, received, None).expect("a job");
     let (sent, sent_end) = status();
     let options = SendOptions {
-        job: 1,
-        roots: vec![Root::open(&dir.join("a"), Resolve::Beneath, true).expect("a root")],
-        chunk_bytes: 64 << 10,
         parallel_files: 1,
-        follow: false,
         remove_sources: true,
+        ..send_options(root(&dir.join("a")))
     };
     let job = SendJob::start(&a, options, Arc::clone(&sent)).expect("a job");
     job.push(vec![Entry {

@@ -1,16 +1,19 @@
 //! Disks that are full: the job fails, what stood there stays, nothing temporary is left.
 
 #[allow(dead_code)]
+mod common;
+#[allow(dead_code)]
 mod peer;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::noise;
 use pb_io::error::Code;
 use pb_io::job::State;
 use pb_proto::message::item::{Item, NO_TOKEN};
-use peer::{CHUNK, Peer, meta, noise, root_hash};
+use peer::{CHUNK, Peer, meta, root_hash};
 
 /// A file system of 4 MiB; taken away when dropped.
 struct SmallDisk(PathBuf);

@@ -1,11 +1,14 @@
 //! In a process of its own, as it takes descriptors away from all of it.
 
 #[allow(dead_code)]
+mod common;
+#[allow(dead_code)]
 mod peer;
 
+use common::noise;
 use pb_io::job::State;
 use pb_proto::message::item::{Item, NO_TOKEN};
-use peer::{CHUNK, Peer, meta, noise, root_hash};
+use peer::{CHUNK, Peer, meta, root_hash};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 #[test]

@@ -1,16 +1,19 @@
 //! A receiving job whose sender is written here, unit by unit: what no honest sender says must cost memory, credit,
 //! descriptors or names of the host nothing.
 
+#[allow(dead_code)]
+mod common;
 mod peer;
 
 use std::fs;
 use std::io::Read;
 
+use common::noise;
 use pb_io::error::Code;
 use pb_io::job::{State, get};
 use pb_io::recv::{Overwrite, RecvOptions, Unfinished};
 use pb_proto::message::item::{Item, Meta, NO_TOKEN, UNKNOWN_SIZE};
-use peer::{CHUNK, Peer, meta, noise, options, root_hash};
+use peer::{CHUNK, Peer, meta, options, root_hash};
 
 fn open(id: u32, path: &[u8], size: u64) -> Item<'_> {
     Item::Open {
@@ -216,17 +219,20 @@ fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 
-#[test]
-fn a_stream_holds_no_more_than_was_granted() {
+/// A peer whose job writes into a pipe, and the end to read from.
+fn streaming() -> (Peer, fs::File) {
     let (reader, writer) = rustix::pipe::pipe().expect("a pipe");
     let out = fs::File::from(writer);
-    let mut p = Peer::with(
-        |o| RecvOptions {
-            stream: Some(out),
-            ..o
-        },
-        |_| {},
-    );
+    let into_pipe = |o| RecvOptions {
+        stream: Some(out),
+        ..o
+    };
+    (Peer::with(into_pipe, |_| {}), reader.into())
+}
+
+#[test]
+fn a_stream_holds_no_more_than_was_granted() {
+    let (mut p, reader) = streaming();
     let data = noise(300 * CHUNK, 3);
     p.bundle(&[open(0, b"", UNKNOWN_SIZE)]);
     let mut sent = 1;
@@ -238,7 +244,7 @@ fn a_stream_holds_no_more_than_was_granted() {
     }
     let reading = std::thread::spawn(move || {
         let mut all = Vec::new();
-        fs::File::from(reader)
+        reader
             .take(300 * CHUNK as u64)
             .read_to_end(&mut all)
             .map(|_| all)
@@ -254,15 +260,7 @@ fn a_stream_holds_no_more_than_was_granted() {
 
 #[test]
 fn a_second_file_never_gets_into_the_stream_of_the_first() {
-    let (reader, writer) = rustix::pipe::pipe().expect("a pipe");
-    let out = fs::File::from(writer);
-    let mut p = Peer::with(
-        |o| RecvOptions {
-            stream: Some(out),
-            ..o
-        },
-        |_| {},
-    );
+    let (mut p, reader) = streaming();
     p.bundle(&[open(0, b"", UNKNOWN_SIZE)]);
     p.chunk(0, 0, &[b'a'; CHUNK]);
     p.settle();
@@ -270,7 +268,7 @@ fn a_second_file_never_gets_into_the_stream_of_the_first() {
     p.chunk(1, CHUNK as u64, &[b'b'; CHUNK]);
     assert_eq!(p.wait(), State::Failed);
     let mut got = vec![0; 2 * CHUNK];
-    let n = fs::File::from(reader).read(&mut got).expect("bytes");
+    let n = (&reader).read(&mut got).expect("bytes");
     assert!(got[..n].iter().all(|&b| b == b'a'));
 }
 

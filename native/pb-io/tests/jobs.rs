@@ -1,45 +1,27 @@
 //! Whole jobs between two sessions of this process: what is sent stands verified at the destination, or an error says why.
 
+#[allow(dead_code)]
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use pb_io::error::Code;
-use pb_io::fs::{Kind, Resolve, Root, Walker};
-use pb_io::job::{State, Status, Update, get};
+use pb_io::fs::{Kind, Resolve, Root};
+use pb_io::job::{State, Status, get};
 use pb_io::recv::{Overwrite, RecvJob, RecvOptions, Unfinished};
 use pb_io::send::{Entry, SendJob, SendOptions};
-use pb_io::session::{Session, SessionOptions, join};
+use pb_io::session::{Session, SessionOptions};
 use pb_io::transport::{LaneHost, Place};
 use pb_proto::message::message_trailer;
 use pb_proto::message::note::Note;
 
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Scratch {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("pb-jobs-{}-{n}", std::process::id()));
-        fs::create_dir_all(dir.join("a")).unwrap();
-        fs::create_dir_all(dir.join("b")).unwrap();
-        Scratch(dir)
-    }
-    fn path(&self, p: &str) -> PathBuf {
-        self.0.join(p)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use common::{Scratch, entries, noise, recv_options, root, send_options, sessions};
 
 struct Ended {
     status: Arc<Status>,
@@ -47,16 +29,7 @@ struct Ended {
 }
 
 fn status() -> Ended {
-    let (tell, end) = channel();
-    let tell = Mutex::new(tell);
-    let status = Status::new(
-        None,
-        Box::new(move |_, update| {
-            if let Update::Ended(state, _) = update {
-                let _ = tell.lock().unwrap().send(state);
-            }
-        }),
-    );
+    let (status, end) = common::status();
     Ended { status, end }
 }
 
@@ -66,43 +39,6 @@ impl Ended {
             .recv_timeout(Duration::from_secs(60))
             .expect("the job ends")
     }
-}
-
-fn sessions(memory: u64) -> (Arc<Session>, Arc<Session>) {
-    let options = SessionOptions {
-        memory,
-        limit: 0,
-        seal: true,
-    };
-    let (a, b) = (
-        Session::new(options).unwrap(),
-        Session::new(options).unwrap(),
-    );
-    join(&a, &b).unwrap();
-    (a, b)
-}
-
-fn entries(root: &Root) -> Vec<Entry> {
-    let walker = Walker::new(root.clone(), b"", false).unwrap();
-    let mut all = Vec::new();
-    for item in walker {
-        let (path, meta) = item.unwrap();
-        all.push(Entry {
-            root: 0,
-            source: path.clone(),
-            target: path,
-            kind: meta.kind,
-            size: meta.size,
-            mtime_ns: meta.mtime_ns,
-            mode: meta.mode,
-            uid: meta.uid,
-            gid: meta.gid,
-            inode: meta.inode,
-            link_target: meta.link_target.unwrap_or_default(),
-            pipe: None,
-        });
-    }
-    all
 }
 
 struct Copy {
@@ -120,44 +56,17 @@ const COPY: Copy = Copy {
 };
 
 fn copy(from: &Path, to: &Path, how: &Copy) -> (State, Ended, Ended) {
-    let root = Root::open(from, Resolve::Beneath, true).unwrap();
+    let root = root(from);
     let list = entries(&root);
     send_entries(root, list, to, how)
 }
 
-fn recv_options(root: Root, base: Vec<u8>) -> RecvOptions {
-    RecvOptions {
-        job: 1,
-        root,
-        base,
-        exact_name: false,
-        overwrite: Overwrite::IfDifferent,
-        fsync: true,
-        perms: true,
-        owner: false,
-        stream: None,
-        discard: false,
-    }
-}
-
-fn send_options(root: Root) -> SendOptions {
-    SendOptions {
-        job: 1,
-        roots: vec![root],
-        chunk_bytes: 64 << 10,
-        parallel_files: 4,
-        follow: false,
-        remove_sources: false,
-    }
-}
-
 fn send_entries(root: Root, list: Vec<Entry>, to: &Path, how: &Copy) -> (State, Ended, Ended) {
-    let (a, b) = sessions(how.memory);
+    let (a, b) = sessions(how.memory, 0);
     let (sent, received) = (status(), status());
-    let root_to = Root::open(to, Resolve::Beneath, true).unwrap();
     let recv = RecvOptions {
         overwrite: how.overwrite,
-        ..recv_options(root_to, Vec::new())
+        ..recv_options(common::root(to))
     };
     RecvJob::start(&b, recv, Arc::clone(&received.status), None).unwrap();
     let send = SendOptions {
@@ -204,30 +113,18 @@ fn snapshot(dir: &Path) -> BTreeMap<PathBuf, (u32, i64, Vec<u8>)> {
     all
 }
 
-fn bytes(n: usize, seed: u64) -> Vec<u8> {
-    let mut x = seed | 1;
-    (0..n)
-        .map(|_| {
-            x ^= x << 13;
-            x ^= x >> 7;
-            x ^= x << 17;
-            x as u8
-        })
-        .collect()
-}
-
 fn plant(dir: &Path) {
     fs::create_dir_all(dir.join("deep/er/est")).unwrap();
     fs::create_dir_all(dir.join("empty")).unwrap();
     for i in 0..300u64 {
         fs::write(
             dir.join(format!("deep/f{i}")),
-            bytes((i * 37 % 5000) as usize, i),
+            noise((i * 37 % 5000) as usize, i),
         )
         .unwrap();
     }
-    fs::write(dir.join("deep/er/est/large"), bytes(3_000_001, 7)).unwrap();
-    fs::write(dir.join("exact"), bytes(1 << 20, 8)).unwrap();
+    fs::write(dir.join("deep/er/est/large"), noise(3_000_001, 7)).unwrap();
+    fs::write(dir.join("exact"), noise(1 << 20, 8)).unwrap();
     fs::write(dir.join("none"), b"").unwrap();
     symlink("deep/f1", dir.join("link")).unwrap();
     symlink("/nowhere", dir.join("dangling")).unwrap();
@@ -326,13 +223,13 @@ fn holes_are_zeros_in_a_stream() {
     file.set_len(3 << 20).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, b"here", 2 << 20).unwrap();
     drop(file);
-    let (a, b) = sessions(16 << 20);
+    let (a, b) = sessions(16 << 20, 0);
     let (sent, received) = (status(), status());
-    let root = Root::open(&s.path("a"), Resolve::Beneath, true).unwrap();
+    let root = root(&s.path("a"));
     let out = fs::File::create(s.path("out")).unwrap();
     let recv = RecvOptions {
         stream: Some(out),
-        ..recv_options(root.clone(), Vec::new())
+        ..recv_options(root.clone())
     };
     RecvJob::start(&b, recv, Arc::clone(&received.status), None).unwrap();
     let list = entries(&root);
@@ -373,7 +270,7 @@ fn one_failure_leaves_the_rest_and_says_which() {
     let s = Scratch::new();
     plant(&s.path("a"));
     fs::create_dir(s.path("b/exact")).unwrap();
-    let root = Root::open(&s.path("a"), Resolve::Beneath, true).unwrap();
+    let root = root(&s.path("a"));
     let list = entries(&root);
     fs::remove_file(s.path("a/deep/f5")).unwrap();
     let (state, sent, received) = send_entries(root, list, &s.path("b"), &COPY);
@@ -401,7 +298,7 @@ fn names_that_lead_out_are_refused_and_nothing_is_written() {
     let s = Scratch::new();
     fs::write(s.path("a/x"), b"x").unwrap();
     symlink(s.path(""), s.path("b/out")).unwrap();
-    let root = Root::open(&s.path("a"), Resolve::Beneath, true).unwrap();
+    let root = root(&s.path("a"));
     for target in ["../evil", "/evil", "out/evil", "a\0b"] {
         let mut list = entries(&root);
         list[0].target = target.into();
@@ -422,7 +319,7 @@ fn a_link_that_was_sent_is_no_way_out_of_a_folder_of_the_host() {
     let s = Scratch::new();
     fs::create_dir(s.path("out")).unwrap();
     fs::write(s.path("a/x"), b"x").unwrap();
-    let root = Root::open(&s.path("a"), Resolve::Beneath, true).unwrap();
+    let root = root(&s.path("a"));
     let mut list = entries(&root);
     list[0].target = b"way/x".to_vec();
     for first in [true, false] {
@@ -431,7 +328,7 @@ fn a_link_that_was_sent_is_no_way_out_of_a_folder_of_the_host() {
         if first {
             symlink(s.path("out"), s.path("b/way")).unwrap();
         }
-        let (a, b) = sessions(16 << 20);
+        let (a, b) = sessions(16 << 20, 0);
         let (sent, received) = (status(), status());
         let host = Root::open(Path::new("/"), Resolve::Host, true).unwrap();
         let base = s
@@ -441,13 +338,11 @@ fn a_link_that_was_sent_is_no_way_out_of_a_folder_of_the_host() {
             .trim_start_matches('/')
             .as_bytes()
             .to_vec();
-        RecvJob::start(
-            &b,
-            recv_options(host, base),
-            Arc::clone(&received.status),
-            None,
-        )
-        .unwrap();
+        let recv = RecvOptions {
+            base,
+            ..recv_options(host)
+        };
+        RecvJob::start(&b, recv, Arc::clone(&received.status), None).unwrap();
         let job = SendJob::start(&a, send_options(root.clone()), Arc::clone(&sent.status)).unwrap();
         let mut link = entries(&root).remove(0);
         (link.kind, link.target, link.link_target) =
@@ -468,7 +363,7 @@ fn a_link_that_was_sent_is_no_way_out_of_a_folder_of_the_host() {
 #[test]
 fn a_pipe_is_sent_to_its_end() {
     let s = Scratch::new();
-    let content = bytes(1_000_003, 3);
+    let content = noise(1_000_003, 3);
     let (reader, writer) = rustix::pipe::pipe().unwrap();
     let feed = content.clone();
     let thread = std::thread::spawn(move || {
@@ -488,7 +383,7 @@ fn a_pipe_is_sent_to_its_end() {
         link_target: Vec::new(),
         pipe: Some(fs::File::from(reader)),
     };
-    let root = Root::open(&s.path("a"), Resolve::Beneath, true).unwrap();
+    let root = root(&s.path("a"));
     let (state, sent, _) = send_entries(root, vec![entry], &s.path("b"), &COPY);
     thread.join().unwrap();
     assert_eq!((state, sent.status.errors()), (State::Done, vec![]));
@@ -498,7 +393,7 @@ fn a_pipe_is_sent_to_its_end() {
 #[test]
 fn the_smallest_memory_suffices() {
     let s = Scratch::new();
-    fs::write(s.path("a/large"), bytes(40 << 20, 5)).unwrap();
+    fs::write(s.path("a/large"), noise(40 << 20, 5)).unwrap();
     plant(&s.path("a"));
     let (state, _, _) = copy(
         &s.path("a"),
@@ -516,12 +411,14 @@ fn the_smallest_memory_suffices() {
 #[test]
 fn an_aborted_job_leaves_no_temporary_names() {
     let s = Scratch::new();
-    fs::write(s.path("a/large"), bytes(30 << 20, 5)).unwrap();
-    let (a, b) = sessions(4 << 20);
+    fs::write(s.path("a/large"), noise(30 << 20, 5)).unwrap();
+    let (a, b) = sessions(4 << 20, 0);
     let (sent, received) = (status(), status());
-    let root = Root::open(&s.path("a"), Resolve::Beneath, true).unwrap();
-    let root_b = Root::open(&s.path("b"), Resolve::Beneath, true).unwrap();
-    let recv = recv_options(root_b, b"new".to_vec());
+    let (root, root_b) = (root(&s.path("a")), root(&s.path("b")));
+    let recv = RecvOptions {
+        base: b"new".to_vec(),
+        ..recv_options(root_b)
+    };
     let receiver = RecvJob::start(&b, recv, Arc::clone(&received.status), None).unwrap();
     let list = entries(&root);
     let send = SendOptions {
@@ -545,7 +442,7 @@ fn an_aborted_job_leaves_no_temporary_names() {
 #[test]
 fn an_aborted_sender_lets_its_readers_go_though_nobody_takes_its_data() {
     let s = Scratch::new();
-    fs::write(s.path("a/large"), bytes(40 << 20, 5)).unwrap();
+    fs::write(s.path("a/large"), noise(40 << 20, 5)).unwrap();
     let options = SessionOptions {
         memory: 64 << 20,
         limit: 0,
@@ -553,7 +450,7 @@ fn an_aborted_sender_lets_its_readers_go_though_nobody_takes_its_data() {
     };
     let session = Session::new(options).unwrap();
     let sent = status();
-    let root = Root::open(&s.path("a"), Resolve::Beneath, true).unwrap();
+    let root = root(&s.path("a"));
     let list = entries(&root);
     let job = SendJob::start(&session, send_options(root), Arc::clone(&sent.status)).unwrap();
     job.push(list);

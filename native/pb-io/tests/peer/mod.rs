@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use pb_io::fs::{Resolve, Root};
-use pb_io::job::{State, Status, Update, get};
+use pb_io::job::{State, Status, get};
 use pb_io::recv::checkpoint::{Batch, CheckpointOptions};
-use pb_io::recv::{Overwrite, RecvJob, RecvOptions};
+use pb_io::recv::{RecvJob, RecvOptions};
 use pb_io::session::{Session, SessionOptions};
 use pb_io::transport::{LaneHost, Next, Place};
 use pb_proto::message::item::{Item, Meta};
 use pb_proto::message::{ChunkTrailer, bundle_trailer};
+
+use crate::common::{recv_options, root, status};
 
 pub const CHUNK: usize = 64 << 10;
 const JOB: u32 = 1;
@@ -45,45 +46,12 @@ pub fn meta(id: u32, path: &[u8]) -> Meta<'_> {
     }
 }
 
-pub fn noise(n: usize, seed: u64) -> Vec<u8> {
-    let mut x = seed.wrapping_mul(0x9e37_79b9) | 1;
-    let next = |_| {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        x as u8
-    };
-    (0..n).map(next).collect()
-}
-
 pub fn root_hash(data: &[u8]) -> [u8; 32] {
     pb_io::hash::whole(data)
 }
 
 pub fn options(dir: &Path) -> RecvOptions {
-    RecvOptions {
-        job: JOB,
-        root: Root::open(dir, Resolve::Beneath, true).expect("a root"),
-        base: Vec::new(),
-        exact_name: false,
-        overwrite: Overwrite::IfDifferent,
-        fsync: true,
-        perms: true,
-        owner: false,
-        stream: None,
-        discard: false,
-    }
-}
-
-fn status() -> (Arc<Status>, Receiver<State>) {
-    let (tell, end) = channel();
-    let tell = Mutex::new(tell);
-    let listener = move |_: &Status, update: Update| {
-        if let Update::Ended(state, _) = update {
-            let _ = tell.lock().expect("not poisoned").send(state);
-        }
-    };
-    (Status::new(None, Box::new(listener)), end)
+    recv_options(root(dir))
 }
 
 fn scratch() -> PathBuf {

@@ -6,7 +6,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use pb_io::job::{Redone, State, get};
 use pb_io::recv::Overwrite;
 
-use crate::run::{CHUNK, Records, SETUP, Scratch, Setup, noise, run};
+use crate::common::{Scratch, noise};
+use crate::run::{CHUNK, Records, SETUP, Setup, run};
 
 /// A file of which some chunks are recorded and the rest never came.
 pub fn half_done(s: &Scratch, size: usize, setup: &Setup) -> Records {

@@ -13,10 +13,8 @@ use pb_io::send::SendJob;
 use pb_io::session::{Session, SessionOptions};
 use pb_io::transport::{LaneHost, Next, OutBody, Place};
 
-use crate::run::{
-    CHUNK, Keeper, Records, SETUP, Scratch, Setup, entries, noise, recv_options, run, send_options,
-    status,
-};
+use crate::common::{Scratch, entries, noise, status};
+use crate::run::{CHUNK, Keeper, Records, SETUP, Setup, recv_options, run, send_options};
 
 /// Two sessions whose wire is cut after a number of units.
 struct Wire {

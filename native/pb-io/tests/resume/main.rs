@@ -1,5 +1,7 @@
 //! Jobs that are resumed: what was recorded is not sent again, what has changed is, and versions never mix.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod files;
 mod kill;
 mod order;

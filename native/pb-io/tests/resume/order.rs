@@ -8,10 +8,10 @@ use pb_io::job::{State, Status, get};
 use pb_io::recv::Unfinished;
 use pb_io::send::SendJob;
 
+use crate::common::{Scratch, entries, noise, status};
 use crate::files::{half_done, same};
 use crate::run::{
-    CHUNK, Keeper, PATIENCE, Records, SETUP, Scratch, Setup, entries, noise, recv_options, run,
-    send_options, sessions, status,
+    CHUNK, Keeper, PATIENCE, Records, SETUP, Setup, recv_options, run, send_options, sessions,
 };
 
 /// Both ends of a run whose records the test keeps.

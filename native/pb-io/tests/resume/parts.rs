@@ -8,8 +8,9 @@ use pb_io::fs::{Resolve, Root};
 use pb_io::job::{Redone, State, get};
 use pb_io::recv::remove_parts;
 
+use crate::common::{Scratch, entries, noise};
 use crate::files::{half_done, same};
-use crate::run::{CHUNK, Records, SETUP, Scratch, entries, noise, run, run_entries, send_options};
+use crate::run::{CHUNK, Records, SETUP, run, run_entries, send_options};
 
 const SIZE: usize = 100 * CHUNK as usize;
 

@@ -1,64 +1,22 @@
 //! One run of a job between two sessions of this process, its records, and its death.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pb_io::fs::{Resolve, Root, Walker};
-use pb_io::job::{JobError, State, Status, Update, get};
+use pb_io::job::{JobError, State, Status, get};
 use pb_io::recv::checkpoint::{Batch, CheckpointOptions, DONE_RECORD, PartRecord};
 use pb_io::recv::{Overwrite, RecvJob, RecvOptions};
 use pb_io::send::{Entry, SendJob, SendOptions};
-use pb_io::session::{Session, SessionOptions, join};
+use pb_io::session::Session;
 use pb_io::source::FileKey;
+
+use crate::common::{self, Scratch, entries, root, status};
 
 pub const CHUNK: u64 = 64 << 10;
 pub const PATIENCE: Duration = Duration::from_secs(60);
-
-pub struct Scratch(PathBuf);
-
-impl Scratch {
-    pub fn new() -> Scratch {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("pb-resume-{}-{n}", std::process::id()));
-        fs::create_dir_all(dir.join("a")).unwrap();
-        fs::create_dir_all(dir.join("b")).unwrap();
-        Scratch(dir)
-    }
-    pub fn path(&self, p: &str) -> PathBuf {
-        self.0.join(p)
-    }
-    /// Names at the destination that are no file's own.
-    pub fn parts(&self) -> Vec<PathBuf> {
-        let all = fs::read_dir(self.path("b")).unwrap();
-        let paths = all.map(|e| e.unwrap().path());
-        paths
-            .filter(|p| p.extension().is_some_and(|e| e == "part"))
-            .collect()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-pub fn noise(n: usize, seed: u64) -> Vec<u8> {
-    let mut x = seed.wrapping_mul(0x9e37_79b9) | 1;
-    let next = |_| {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        x as u8
-    };
-    (0..n).map(next).collect()
-}
 
 /// What a caller has on stable storage.
 #[derive(Default, Clone)]
@@ -163,79 +121,24 @@ impl Ran {
     }
 }
 
-pub fn status() -> (Arc<Status>, Receiver<State>) {
-    let (tell, end) = channel();
-    let tell = Mutex::new(tell);
-    let listener = move |_: &Status, update: Update| {
-        if let Update::Ended(state, _) = update {
-            let _ = tell.lock().unwrap().send(state);
-        }
-    };
-    (Status::new(None, Box::new(listener)), end)
-}
-
-pub fn entries(root: &Root) -> Vec<Entry> {
-    let walker = Walker::new(root.clone(), b"", false).unwrap();
-    let entry = |(path, meta): (Vec<u8>, pb_io::fs::Meta)| Entry {
-        root: 0,
-        source: path.clone(),
-        target: path,
-        kind: meta.kind,
-        size: meta.size,
-        mtime_ns: meta.mtime_ns,
-        mode: meta.mode,
-        uid: meta.uid,
-        gid: meta.gid,
-        inode: meta.inode,
-        link_target: meta.link_target.unwrap_or_default(),
-        pipe: None,
-    };
-    walker.map(|item| entry(item.unwrap())).collect()
-}
-
 pub fn recv_options(to: &Path, setup: &Setup) -> RecvOptions {
     RecvOptions {
-        job: 1,
-        root: Root::open(to, Resolve::Beneath, true).unwrap(),
-        base: Vec::new(),
-        exact_name: false,
         overwrite: setup.overwrite,
-        fsync: true,
-        perms: true,
-        owner: false,
-        stream: None,
-        discard: false,
+        ..common::recv_options(root(to))
     }
 }
 
 pub fn send_options(from: &Path, setup: &Setup) -> SendOptions {
     SendOptions {
-        job: 1,
-        roots: vec![Root::open(from, Resolve::Beneath, true).unwrap()],
         chunk_bytes: setup.chunk,
-        parallel_files: 4,
-        follow: false,
         remove_sources: setup.move_sources,
+        ..common::send_options(root(from))
     }
 }
 
-/// Two joined sessions; `limit` bounds the first.
+/// Two joined sessions as the setup says.
 pub fn sessions(setup: &Setup) -> (Arc<Session>, Arc<Session>) {
-    let options = SessionOptions {
-        memory: setup.memory,
-        limit: setup.limit,
-        seal: true,
-    };
-    let pair = (
-        Session::new(options).unwrap(),
-        Session::new(SessionOptions {
-            limit: 0,
-            ..options
-        })
-        .unwrap(),
-    );
-    join(&pair.0, &pair.1).unwrap();
-    pair
+    common::sessions(setup.memory, setup.limit)
 }
 
 /// The receiving process: its records outlive it.

@@ -13,7 +13,8 @@ use pb_proto::message::item::{Item, Items};
 use pb_proto::message::note::{MAX_HAVE, Note};
 use pb_proto::message::{Parsed, message_trailer, parse};
 
-use crate::run::{CHUNK, PATIENCE, SETUP, Scratch, entries, noise, send_options, status};
+use crate::common::{Scratch, entries, noise, status};
+use crate::run::{CHUNK, PATIENCE, SETUP, send_options};
 
 struct Receiver {
     session: Arc<Session>,

@@ -10,8 +10,9 @@ use pb_io::transport::crypto::{SessionKeys, Suite};
 use pb_io::transport::listener::Listener;
 use pb_io::transport::{Choice, LaneOptions};
 
+use crate::common::{Scratch, entries};
 use crate::files::{half_done, same};
-use crate::run::{CHUNK, Ran, Records, SETUP, Scratch, Setup, entries, run_over, send_options};
+use crate::run::{CHUNK, Ran, Records, SETUP, Setup, run_over, send_options};
 
 /// A run over the loopback interface.
 fn over(s: &Scratch, (choice, lanes): (Choice, u8), setup: &Setup, records: &mut Records) -> Ran {
