@@ -1,5 +1,6 @@
 //! Whole transports between two small hosts in one process.
 
+mod both;
 mod host;
 mod relay;
 mod samples;
@@ -18,6 +19,9 @@ use host::TestHost;
 
 /// Longest time a test's condition may take to come true.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Memory of a host, in bytes, that no test fills.
+const BUDGET: usize = 64 << 20;
 
 fn keys(seed: u8) -> SessionKeys {
     let connection_id = u64::from_be_bytes([seed; 8]);

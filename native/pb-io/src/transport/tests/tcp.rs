@@ -7,40 +7,6 @@ use parking_lot::Mutex;
 use super::host::{random_bytes, units};
 use super::*;
 
-const BUDGET: usize = 64 << 20;
-
-#[test]
-fn sealed_both_ways() {
-    Pair::open(Choice::Tcp, &options(true, 1), BUDGET).exchange(units(1, 60), units(2, 60));
-}
-
-#[test]
-fn clear_both_ways_with_sealed_messages_between() {
-    Pair::open(Choice::Tcp, &options(false, 1), BUDGET).exchange(units(3, 60), units(4, 60));
-}
-
-#[test]
-fn several_lanes() {
-    Pair::open(Choice::Tcp, &options(true, 4), BUDGET).exchange(units(5, 120), units(6, 120));
-    Pair::open(Choice::Tcp, &options(false, 4), BUDGET).exchange(units(5, 120), units(6, 120));
-}
-
-#[test]
-fn a_tiny_grant_slows_and_does_not_stop() {
-    let budget = (1 << 20) + 100;
-    Pair::open(Choice::Tcp, &options(true, 2), budget).exchange(units(7, 60), units(8, 60));
-}
-
-#[test]
-fn file_bodies_with_trailers() {
-    let mut up = units(9, 40);
-    for unit in &mut up {
-        unit.from_file = Some(unit.bytes.len().min(77));
-    }
-    let pair = Pair::open(Choice::Tcp, &options(false, 2), BUDGET);
-    pair.exchange(up, units(10, 20));
-}
-
 #[test]
 fn the_other_suite() {
     let listener = listener();
@@ -119,27 +85,6 @@ fn killed_lane(seal: bool) {
 }
 
 #[test]
-fn a_wrong_key_is_never_accepted() {
-    let listener = listener();
-    let (client, server) = (TestHost::new(BUDGET), TestHost::new(BUDGET));
-    let _accepted = listener
-        .register(&keys(1), &options(true, 1), server.clone())
-        .unwrap();
-    let wrong = SessionKeys {
-        connection_id: keys(1).connection_id,
-        ..keys(2).clone()
-    };
-    let got = connect(
-        listener.local_addr(),
-        &wrong,
-        &options(true, 1),
-        Choice::Tcp,
-        client.clone(),
-    );
-    assert!(got.is_err() && client.ups() == 0 && server.ups() == 0);
-}
-
-#[test]
 fn a_replayed_hello_gets_no_second_lane() {
     let relay = Relay::new();
     let pair = Pair::through(Choice::Tcp, &options(true, 1), BUDGET, |addr| {
@@ -189,52 +134,6 @@ fn other_connections_are_handed_out_untouched() {
     assert_eq!(&got, b"\x16\x03\x01\x02 hello");
     server.write_all(b"x").unwrap();
     client.read_exact(&mut got[..1]).unwrap();
-}
-
-#[test]
-fn finish_sends_what_is_queued() {
-    let pair = Pair::open(Choice::Tcp, &options(true, 2), BUDGET);
-    let up = units(21, 80);
-    pair.client.send_all(&up);
-    assert!(pair.connected.lanes.finish(Duration::from_secs(30)));
-    pair.server.compare(&up);
-    assert_eq!(pair.client.acked(), up.len());
-    assert_eq!(pair.client.failures(), Vec::<String>::new());
-}
-
-#[test]
-fn close_tells_the_peer() {
-    let pair = Pair::open(Choice::Tcp, &options(true, 2), BUDGET);
-    eventually("all lanes are up", || {
-        pair.client.ups() == 2 && pair.server.ups() == 2
-    });
-    pair.connected.lanes.close(0x123, "that is enough");
-    eventually("the server hears it", || pair.server.closed().is_some());
-    assert!(
-        pair.server
-            .closed()
-            .unwrap()
-            .message
-            .contains("that is enough")
-    );
-    eventually("all lanes end", || {
-        pair.client.downs().len() == 2 && pair.server.downs().len() == 2
-    });
-    assert!(
-        pair.client.downs().iter().all(Option::is_none),
-        "the closing side has no failure"
-    );
-}
-
-#[test]
-fn an_excess_over_the_grant_closes_the_session() {
-    let pair = Pair::open(Choice::Tcp, &options(true, 1), 1 << 20);
-    // The client believes that it was granted far more than it was.
-    crate::transport::LaneHost::peer_grant(&*pair.client, 1 << 40);
-    pair.client.send_all(&units(1, 60));
-    eventually("the server closes", || {
-        pair.server.closed().is_some() && pair.client.closed().is_some()
-    });
 }
 
 /// Bytes that the relay keeps: more than a HELLO.

@@ -2,29 +2,6 @@ use super::host::units;
 use super::relay::{Faults, UdpRelay};
 use super::*;
 
-const BUDGET: usize = 64 << 20;
-
-#[test]
-fn sealed_both_ways() {
-    Pair::open(Choice::Udp, &options(true, 1), BUDGET).exchange(units(1, 60), units(2, 60));
-}
-
-#[test]
-fn clear_both_ways_with_sealed_messages_between() {
-    Pair::open(Choice::Udp, &options(false, 1), BUDGET).exchange(units(3, 60), units(4, 60));
-}
-
-#[test]
-fn several_lanes() {
-    Pair::open(Choice::Udp, &options(true, 4), BUDGET).exchange(units(5, 120), units(6, 120));
-}
-
-#[test]
-fn a_tiny_grant_slows_and_does_not_stop() {
-    let budget = (1 << 20) + 100;
-    Pair::open(Choice::Udp, &options(true, 2), budget).exchange(units(7, 60), units(8, 60));
-}
-
 #[test]
 fn ethernet_sized_datagrams() {
     let options = LaneOptions {
@@ -32,15 +9,6 @@ fn ethernet_sized_datagrams() {
         ..options(true, 2)
     };
     Pair::open(Choice::Udp, &options, BUDGET).exchange(units(9, 60), units(10, 60));
-}
-
-#[test]
-fn file_bodies_are_read() {
-    let mut up = units(9, 40);
-    for unit in &mut up {
-        unit.from_file = Some(unit.bytes.len().min(77));
-    }
-    Pair::open(Choice::Udp, &options(false, 2), BUDGET).exchange(up, units(10, 20));
 }
 
 #[test]
@@ -166,31 +134,6 @@ fn a_recorded_session_cannot_be_played_again() {
 }
 
 #[test]
-fn a_wrong_key_is_never_accepted() {
-    let listener = listener();
-    let (client, server) = (TestHost::new(BUDGET), TestHost::new(BUDGET));
-    let _accepted = listener
-        .register(&keys(1), &options(true, 1), server.clone())
-        .unwrap();
-    let wrong = SessionKeys {
-        connection_id: keys(1).connection_id,
-        ..keys(2).clone()
-    };
-    let got = connect(
-        listener.local_addr(),
-        &wrong,
-        &options(true, 1),
-        Choice::Udp,
-        client.clone(),
-    );
-    assert!(
-        got.is_err_and(|e| e.code == crate::error::Code::Timeout)
-            && client.ups() == 0
-            && server.ups() == 0
-    );
-}
-
-#[test]
 fn a_client_whose_address_changes_goes_on() {
     let relay = UdpRelay::new(Faults::default());
     let pair = Pair::through(Choice::Udp, &options(true, 1), BUDGET, |addr| {
@@ -214,17 +157,6 @@ fn a_client_whose_address_changes_goes_on() {
 }
 
 #[test]
-fn finish_sends_what_is_queued() {
-    let pair = Pair::open(Choice::Udp, &options(true, 2), BUDGET);
-    let up = units(21, 80);
-    pair.client.send_all(&up);
-    assert!(pair.connected.lanes.finish(Duration::from_secs(30)));
-    pair.server.compare(&up);
-    assert_eq!(pair.client.acked(), up.len());
-    assert_eq!(pair.client.failures(), Vec::<String>::new());
-}
-
-#[test]
 fn a_client_that_vanishes_when_all_is_done_is_no_failure() {
     let relay = UdpRelay::new(Faults::default());
     let pair = Pair::through(Choice::Udp, &options(true, 1), BUDGET, |addr| {
@@ -241,36 +173,6 @@ fn a_client_that_vanishes_when_all_is_done_is_no_failure() {
         eventually("the server's lane ends", || pair.server.downs().len() == 1);
     });
     assert_eq!(pair.server.failures(), Vec::<String>::new());
-}
-
-#[test]
-fn close_tells_the_peer() {
-    let pair = Pair::open(Choice::Udp, &options(true, 1), BUDGET);
-    pair.client.send_all(&units(1, 3));
-    eventually("the lane works", || pair.server.received() == 3);
-    pair.connected.lanes.close(0x123, "that is enough");
-    eventually("the server hears it", || pair.server.closed().is_some());
-    assert!(
-        pair.server
-            .closed()
-            .unwrap()
-            .message
-            .contains("that is enough")
-    );
-    eventually("both lanes end", || {
-        pair.client.downs().len() == 1 && pair.server.downs().len() == 1
-    });
-    assert!(pair.client.downs()[0].is_none());
-}
-
-#[test]
-fn an_excess_over_the_grant_closes_the_session() {
-    let pair = Pair::open(Choice::Udp, &options(true, 1), 1 << 20);
-    crate::transport::LaneHost::peer_grant(&*pair.client, 1 << 40);
-    pair.client.send_all(&units(1, 60));
-    eventually("the server closes", || {
-        pair.server.closed().is_some() && pair.client.closed().is_some()
-    });
 }
 
 #[test]
