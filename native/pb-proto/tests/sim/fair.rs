@@ -1,7 +1,7 @@
 //! Beside others: one minute at 100 Mbit/s and 40 ms, against flows as Linux has them and against ourselves.
 
 use super::*;
-use pb_proto::sim::{Rival, RivalKind};
+use pb_proto::sim::{Mark, Rival, RivalKind};
 
 const MINUTE: u64 = 60 * SECOND;
 
@@ -60,19 +60,23 @@ fn two_of_ours_share_evenly() {
     }
 }
 
+/// What was there, second by second, of a minute in which a CUBIC flow comes and goes at these seconds.
+fn visited(mut scenario: Scenario, comes: u64, goes: u64) -> Vec<Mark> {
+    scenario.rivals = vec![Rival {
+        kind: RivalKind::Cubic,
+        from: Instant(comes * SECOND),
+        to: Some(Instant(goes * SECOND)),
+    }];
+    scenario.mark_every = Some(SECOND);
+    finish(&scenario).marks
+}
+
 #[test]
 fn ledbat_gives_way_to_a_cubic_flow_and_comes_back() {
     for queue in [0.5, 1.0, 4.0] {
         let mut visit = shared(queue, 1);
         visit.controllers = vec![ControllerKind::Ledbat];
-        let (from, to) = (Instant(20 * SECOND), Some(Instant(40 * SECOND)));
-        visit.rivals = vec![Rival {
-            kind: RivalKind::Cubic,
-            from,
-            to,
-        }];
-        visit.mark_every = Some(SECOND);
-        let marks = finish(&visit).marks;
+        let marks = visited(visit, 20, 40);
         let share = |a: usize, b: usize| {
             let bytes = marks[b].delivered[0] - marks[a].delivered[0];
             bytes as f64 / ((b - a) as u64 * FAST) as f64
@@ -86,15 +90,7 @@ fn ledbat_gives_way_to_a_cubic_flow_and_comes_back() {
 
 #[test]
 fn the_link_is_taken_back_when_a_cubic_flow_ends() {
-    let mut two = shared(1.0, 1);
-    let (from, to) = (Instant(5 * SECOND), Some(Instant(25 * SECOND)));
-    two.rivals = vec![Rival {
-        kind: RivalKind::Cubic,
-        from,
-        to,
-    }];
-    two.mark_every = Some(SECOND);
-    let marks = finish(&two).marks;
+    let marks = visited(shared(1.0, 1), 5, 25);
     let share = (marks[45].delivered[0] - marks[40].delivered[0]) as f64 / (5 * FAST) as f64;
     assert!(share > 0.85, "{share}");
 }
