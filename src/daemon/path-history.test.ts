@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { LaneSample } from "../native/types.ts";
+import { laneSample } from "../native/testing/lane-sample.ts";
 import { openPathHistory } from "./path-history.ts";
 
 const DAY_MS = 86_400_000;
@@ -13,10 +13,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 const file = () => join(folder, "paths.json");
-const lanes = (pathRate: number) =>
-  [
-    { pathRate, minRttNs: 50e6, packetsSent: 10, packetsLost: 0, packetsSpuriouslyLost: 0 },
-  ] as unknown as LaneSample[];
+const lanes = (pathRate: number) => [laneSample({ pathRate, minRttNs: 50e6, packetsSent: 10 })];
 
 describe("the history of paths", () => {
   it("is kept between processes, in a file for its owner alone", async () => {

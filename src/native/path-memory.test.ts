@@ -1,16 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { memoryOf, pathKey } from "./path-memory.ts";
+import { laneSample } from "./testing/lane-sample.ts";
 import type { LaneSample } from "./types.ts";
 
-const lane = (change: Partial<LaneSample>) =>
-  ({
-    minRttNs: 100e6,
-    pathRate: 0,
-    packetsSent: 1000,
-    packetsLost: 0,
-    packetsSpuriouslyLost: 0,
-    ...change,
-  }) as LaneSample;
+const lane = (change: Partial<LaneSample>) => laneSample({ minRttNs: 100e6, packetsSent: 1000, ...change });
 
 describe("what lanes learn of a path", () => {
   it("is what they carried together, when they filled it", () => {

@@ -1,40 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { LaneSample } from "../native/types.ts";
+import { laneSample as lane } from "../native/testing/lane-sample.ts";
 import { summarizeLanes } from "./lanes.ts";
 import { limitTimes, longest, Window } from "./window.ts";
-
-const lane = (values: Partial<LaneSample>): LaneSample => ({
-  lane: 0,
-  minRttNs: 0,
-  smoothedRttNs: 0,
-  deliveryRate: 0,
-  pacingRate: 0,
-  bytesInFlight: 0,
-  congestionWindow: 0,
-  packetsSent: 0,
-  packetsReceived: 0,
-  packetsLost: 0,
-  packetsSpuriouslyLost: 0,
-  packetsReordered: 0,
-  bytesSent: 0,
-  bytesReceived: 0,
-  bytesRetransmitted: 0,
-  bytesProbed: 0,
-  pathRate: 0,
-  warm: false,
-  peerSocketDrops: 0,
-  ecnCe: 0,
-  datagramSize: 1408,
-  limitedBy: "application",
-  applicationNs: 0,
-  cpuNs: 0,
-  congestionNs: 0,
-  receiverNs: 0,
-  pacingNs: 0,
-  phase: "",
-  ...values,
-});
 
 describe("Window", () => {
   it("gives the rate of the last two seconds, not of the whole", () => {

@@ -1,42 +1,20 @@
 import { describe, expect, it } from "vitest";
 import type { TraceRecord } from "../../model/trace.ts";
+import { laneSample } from "../../native/testing/lane-sample.ts";
 import type { LaneSample } from "../../native/types.ts";
 import { LaneEvents } from "./lane-events.ts";
 import { Pace } from "./pace.ts";
 
-function sample(change: Partial<LaneSample>): LaneSample {
-  return {
-    lane: 0,
+const sample = (change: Partial<LaneSample>) =>
+  laneSample({
     minRttNs: 1e6,
     smoothedRttNs: 2e6,
     deliveryRate: 1_000,
-    pacingRate: 0,
-    bytesInFlight: 10,
-    congestionWindow: 20,
-    packetsSent: 0,
-    packetsReceived: 0,
-    packetsLost: 0,
-    packetsSpuriouslyLost: 0,
-    packetsReordered: 0,
-    bytesSent: 0,
-    bytesReceived: 0,
-    bytesRetransmitted: 0,
-    bytesProbed: 0,
-    pathRate: 0,
-    warm: false,
-    peerSocketDrops: 0,
-    ecnCe: 0,
-    datagramSize: 1_472,
     limitedBy: "congestion",
-    cpuNs: 0,
-    applicationNs: 0,
     congestionNs: 5e6,
-    receiverNs: 0,
-    pacingNs: 0,
     phase: "startup",
     ...change,
-  };
-}
+  });
 
 function events(vantage: "client" | "server" = "client") {
   const records: TraceRecord[] = [];
