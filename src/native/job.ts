@@ -2,7 +2,7 @@ import type { PbError } from "../model/error.ts";
 import { pathText } from "../model/path.ts";
 import type { Addon } from "./addon.ts";
 import { fromNative, nativeFailure } from "./errors.ts";
-import type { JobProgress, JobResult } from "./types.ts";
+import type { JobCounters, JobProgress, JobResult } from "./types.ts";
 
 /** Entries that may wait in the engine before `push` holds its caller back; QUEUE_HIGH of native/pb-io/src/send. */
 const QUEUE_HIGH = 16_384;
@@ -61,7 +61,7 @@ export class Job {
   }
 }
 
-function counters(u: Addon.NativeUpdate): Omit<JobProgress, "errors" | "redone"> {
+function counters(u: Addon.NativeUpdate): JobCounters {
   const { bytes, totalBytes, files, totalFiles, directories, symlinks } = u;
   const { skippedFiles, skippedBytes, failedFiles, chunksRefetched, removedSources } = u;
   const { resumedFiles, resumedBytes, redoneFiles } = u;

@@ -210,7 +210,8 @@ export interface RedoneFile {
   readonly reason: string;
 }
 
-export interface JobProgress {
+/** The counters of a job. */
+export interface JobCounters {
   /** Payload bytes of files: verified at the receiver. */
   readonly bytes: number;
   /** Pushed (sender) or announced (receiver) so far. */
@@ -230,6 +231,9 @@ export interface JobProgress {
   readonly resumedBytes: number;
   /** Files that an earlier run had, and whose source, part or destination had changed since. */
   readonly redoneFiles: number;
+}
+
+export interface JobProgress extends JobCounters {
   /** New since the last call, of the first 1,000: which, and why. Known to the receiving end. */
   readonly redone: readonly RedoneFile[];
   /** New since the last call, at most 100 a call. */

@@ -1,22 +1,7 @@
-import type { JobProgress } from "../native/types.ts";
+import type { JobCounters, JobProgress } from "../native/types.ts";
 
-/** The counters of a transfer. */
-export interface Counts {
-  readonly bytes: number;
-  readonly totalBytes: number;
-  readonly files: number;
-  readonly totalFiles: number;
-  readonly directories: number;
-  readonly symlinks: number;
-  readonly skippedFiles: number;
-  readonly skippedBytes: number;
-  readonly failedFiles: number;
-  readonly chunksRefetched: number;
-  readonly removedSources: number;
-  readonly resumedFiles: number;
-  readonly resumedBytes: number;
-  readonly redoneFiles: number;
-}
+/** The counters of a transfer: of its jobs together. */
+export type Counts = JobCounters;
 
 export const NO_COUNTS: Counts = {
   bytes: 0,
