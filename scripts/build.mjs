@@ -45,6 +45,8 @@ async function build() {
     metafile: true,
     mainFields: ["module", "main"],
     plugins: [cjsNames],
+    // ssh2's addons are optional: without them it uses Node's own ciphers, which is what a user who installs the tarball has.
+    external: ["*.node"],
     define: { __PB_VERSION__: JSON.stringify(version) },
     // Bundled CommonJS packages call require() for Node's builtins.
     banner: {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { PbError } from "../model/error.ts";
 
 /** `caller` or `closing`, whichever aborts first. `dispose` leaves no listener behind. */
@@ -6,6 +7,8 @@ export function either(
   closing: AbortSignal,
 ): { readonly signal: AbortSignal } & Disposable {
   const controller = new AbortController();
+  // As many calls at once as there are; each removes its own listener.
+  setMaxListeners(0, caller, closing, controller.signal);
   const stop = () => controller.abort();
   for (const signal of [caller, closing]) {
     if (signal.aborted) stop();

@@ -4,4 +4,5 @@ import type { EndpointLoaders } from "../backend/registry.ts";
 
 export const endpoints: EndpointLoaders = {
   s3: async () => (await import("../backend/s3/backend.ts")).openS3,
+  sftp: async () => (await import("../backend/sftp/backend.ts")).openSftp,
 };

@@ -1,0 +1,114 @@
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import type { EndpointConfig } from "../../model/endpoint.ts";
+import { PbError } from "../../model/error.ts";
+import { pathBytes, pathText } from "../../model/path.ts";
+import type { Backend } from "../backend.ts";
+import type { EndpointTools, OpenEndpoint } from "../registry.ts";
+import { either } from "../signals.ts";
+import { walkLinked } from "../wrap/linked-walk.ts";
+import { POSIX_RENAME, realPath } from "./calls.ts";
+import { createChunks } from "./chunks.ts";
+import { type ConnectOptions, connectSftp } from "./connect.ts";
+import { sftpError } from "./errors.ts";
+import { createFiles } from "./files.ts";
+import type { Ground } from "./ground.ts";
+import { loadHostKeys, usualFiles } from "./host-keys.ts";
+import { findLogin, stringOf } from "./login.ts";
+import { createPool } from "./pool.ts";
+import { createResolver } from "./resolve.ts";
+
+const DEFAULT_PORT = 22;
+/** As many as a server with usual bounds (sshd's MaxStartups 10:30:100) takes from one user without complaint. */
+const MAX_CONNECTIONS = 4;
+
+/**
+ * Files of a server with SSH. Connects at once: what it can do is known only then.
+ *
+ * `settings.path` is the root; relative, or with `~/`, it is below the login folder; without it the root is the server's "/",
+ * and links lead where they lead.
+ */
+export const openSftp: OpenEndpoint = async (config, tools) => {
+  const options = await connectOptions(config, tools);
+  const pool = createPool({ connect: () => connectSftp(options), max: MAX_CONNECTIONS });
+  const { signal } = new AbortController();
+  try {
+    const first = await pool.take(signal);
+    const path = stringOf(config.settings.path) ?? "/";
+    const asked = path.replace(/^~\/?/, "") || ".";
+    const root = pathText(await realPath(first, pathBytes(asked), signal)).replace(/\/+$/, "");
+    if (root !== "" && !root.startsWith("/"))
+      throw new PbError("protocol_violation", "the server names no absolute path", {
+        path,
+        peer: tools.name,
+      });
+    return backendOf({ pool, root, peer: tools.name, replaces: first.extensions.has(POSIX_RENAME) });
+  } catch (error) {
+    pool.close();
+    throw sftpError(error, { path: "", peer: tools.name });
+  }
+};
+
+async function connectOptions(config: EndpointConfig, tools: EndpointTools): Promise<ConnectOptions> {
+  const { settings } = config;
+  const host = stringOf(settings.host);
+  if (host === undefined)
+    throw new PbError("invalid_argument", "host: name the server", { peer: tools.name });
+  const port = typeof settings.port === "number" ? settings.port : DEFAULT_PORT;
+  const home = tools.env.HOME ?? userInfo().homedir;
+  const files = stringOf(settings.known_hosts);
+  const hostKeys = await loadHostKeys({
+    host,
+    port,
+    peer: tools.name,
+    pinned: stringOf(settings.host_key) ?? "",
+    files: files === undefined ? usualFiles(home) : [files.replace(/^~(?=\/)/, home)],
+    own: join(tools.home, "known_hosts"),
+  });
+  const login = await findLogin({ config, peer: tools.name, home, env: tools.env });
+  return { host, port, peer: tools.name, hostKeys, login };
+}
+
+function backendOf({
+  root,
+  ...shared
+}: Omit<Ground, "resolver" | "closing"> & { readonly root: string }): Backend {
+  const closing = new AbortController();
+  const ground: Ground = { ...shared, resolver: createResolver(root), closing: closing.signal };
+  const { reader, ...files } = createFiles(ground);
+  const close = async () => {
+    closing.abort();
+    ground.pool.close();
+  };
+  return {
+    scheme: "sftp",
+    name: ground.peer,
+    capabilities: {
+      atomicRename: true,
+      links: true,
+      permissions: true,
+      owners: false,
+      mtimeResolutionNs: 1_000_000_000,
+      serverSideCopy: false,
+      writable: true,
+      parallelRead: true,
+      parallelWrite: true,
+      resumeWrite: true,
+      atomicReplace:
+        ground.replaces || "this server cannot replace a file by renaming (posix-rename@openssh.com)",
+      hashes: "SFTP has no hashes of files",
+      setMtime: true,
+      append: true,
+      folders: true,
+      watch: "SFTP does not tell of changes",
+    },
+    async *list(path, options) {
+      using signals = either(options.signal, closing.signal);
+      yield* walkLinked(reader, path, { ...options, signal: signals.signal });
+    },
+    ...files,
+    native: { kind: "chunks", chunks: createChunks(ground) },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
