@@ -9,8 +9,12 @@ const DAV_EXT = "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so";
 export interface NginxOptions {
   /** PUT, DELETE, MKCOL, COPY, MOVE, PROPFIND. Needs `hasDavExt`. */
   readonly dav?: boolean;
+  /** A PUT makes the folders that are missing, which WebDAV forbids. */
+  readonly makeParents?: boolean;
   /** With these every request needs them (Basic). `password` is written in the form `{PLAIN}…`. */
   readonly user?: { readonly name: string; readonly password: string };
+  /** An existing folder to serve; default: a new one. */
+  readonly root?: string;
   /** More lines for the server block. */
   readonly directives?: readonly string[];
 }
@@ -29,8 +33,8 @@ export const hasDavExt = () => hasNginx() && existsSync(DAV_EXT);
 export async function startNginx(options: NginxOptions = {}): Promise<NginxServer> {
   const folder = await serverFolder("nginx");
   const port = await freePort();
-  const root = join(folder, "root");
-  await mkdir(root);
+  const root = options.root ?? join(folder, "root");
+  await mkdir(root, { recursive: true });
   if (options.user)
     await writeFile(join(folder, "users"), `${options.user.name}:{PLAIN}${options.user.password}\n`);
   const file = join(folder, "nginx.conf");
@@ -75,7 +79,7 @@ function configuration({
           "dav_methods PUT DELETE MKCOL COPY MOVE;",
           "dav_ext_methods PROPFIND OPTIONS;",
           "client_max_body_size 0;",
-          "create_full_put_path off;",
+          `create_full_put_path ${options.makeParents ? "on" : "off"};`,
         ]
       : []),
     ...(options.directives ?? []),

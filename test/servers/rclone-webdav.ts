@@ -7,19 +7,19 @@ export interface RcloneServer extends AsyncDisposable {
   readonly url: string;
   readonly user: string;
   readonly password: string;
-  /** What it serves. */
+  /** What it serves: the folder that was given, or a new one. */
   readonly root: string;
   stop(): Promise<void>;
 }
 
 export const hasRclone = () => findProgram("rclone") !== undefined;
 
-export async function startRcloneWebdav(): Promise<RcloneServer> {
+export async function startRcloneWebdav(options: { readonly root?: string } = {}): Promise<RcloneServer> {
   const folder = await serverFolder("rclone");
   const port = await freePort();
   const [user, password] = ["sailor", "only for this test"];
-  const root = join(folder, "root");
-  await mkdir(root);
+  const root = options.root ?? join(folder, "root");
+  await mkdir(root, { recursive: true });
   const running = await startProgram({
     program: findProgram("rclone") ?? "rclone",
     args: ["serve", "webdav", root, "--addr", `${HOST}:${port}`, "--config", join(folder, "none.conf")],

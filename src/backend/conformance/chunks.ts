@@ -236,8 +236,8 @@ function large(current: () => Fixture, size: number): void {
   });
 
   test("and nothing of it stays when it is given up", async () => {
-    const { backend } = current();
-    await backend.mkdir("d", { parents: true, signal: never });
+    const { backend, place } = current();
+    await place.fill("d", 0);
     const before = await namesBelow(backend, "");
     await using sink = await chunksOf(backend).create("d/f", options);
     const first = sink.blockBytes === 1 ? 1000 : sink.blockBytes;

@@ -32,6 +32,8 @@ export type OpenFixture = () => Promise<Fixture>;
 export interface Traits {
   readonly links: boolean;
   readonly permissions: boolean;
+  /** Are there folders, names and times to change? Default true. */
+  readonly changes?: boolean;
   /** Any bytes, or UTF-8 only. */
   readonly names: "bytes" | "text";
   /** Kinds of names (naming.ts) that the server of this test, not its protocol, cannot hold. */

@@ -1,0 +1,290 @@
+/**
+ * Requests to one web server. What proves the user goes to the remote's own origin and nowhere else: a redirect to another is followed without it, one
+ * from https to http never.
+ */
+import { readFile } from "node:fs/promises";
+import type { Readable } from "node:stream";
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from "undici";
+import type { EndpointConfig } from "../../model/endpoint.ts";
+import { PbError } from "../../model/error.ts";
+import { joinPath, pathText } from "../../model/path.ts";
+import type { EndpointTools } from "../registry.ts";
+import { either, refuseAborted } from "../signals.ts";
+import { statusError, transportError } from "./errors.ts";
+import { componentsOf, encodeSegment } from "./path.ts";
+
+/** Connections to the server, and so requests at once. */
+export const MAX_CALLS = 32;
+/** Longer chains are loops (RFC 9110 section 15.4 leaves the number to clients; browsers take 20). */
+const MAX_REDIRECTS = 10;
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Until the first byte of an answer: a MOVE or DELETE of a large tree takes its time. */
+const HEADERS_TIMEOUT_MS = 300_000;
+/** Between two pieces of an answer. */
+const BODY_TIMEOUT_MS = 60_000;
+
+export interface WebRequest {
+  readonly method: "GET" | "HEAD" | "PUT" | "DELETE" | "PROPFIND" | "MKCOL" | "MOVE" | "COPY" | "PROPPATCH";
+  /** As the caller of the backend gave it. */
+  readonly path: string;
+  /** With a slash at the end of the URL. */
+  readonly folder?: boolean;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string | Readable;
+  /** These answers are the caller's to read; any other but 2xx is thrown. */
+  readonly allow?: readonly number[];
+  readonly signal: AbortSignal;
+}
+
+export interface WebAnswer {
+  readonly status: number;
+  /** Names in lower case; of several of one name the first. */
+  header(name: string): string | undefined;
+  /** Where it came from, after redirects. */
+  readonly url: URL;
+  /** Must be read or dropped. */
+  readonly body: Readable;
+  /** As `PathText`: what is not UTF-8 in a listing are names. */
+  text(limit?: number): Promise<string>;
+  /** Ends it unread. */
+  drop(): void;
+}
+
+export interface WebClient {
+  readonly peer: string;
+  /** @throws PbError as errors.ts maps statuses and failures; `aborted` */
+  send(request: WebRequest): Promise<WebAnswer>;
+  /** What of a path of the contract is a URL here. @throws PbError `path_escapes`, `invalid_path` */
+  urlOf(path: string, folder?: boolean): URL;
+  /** Aborted by `close`. */
+  readonly closing: AbortSignal;
+  close(): Promise<void>;
+}
+
+/** @throws PbError `invalid_argument` naming the setting */
+export async function openWebClient(
+  config: EndpointConfig,
+  { name, env }: EndpointTools,
+): Promise<WebClient> {
+  const base = baseUrl(config, name);
+  const query = textOf(config, "query");
+  const dispatcher = await dispatcherOf(config, { peer: name, env });
+  const closing = new AbortController();
+  const urlOf = (path: string, folder = false) => {
+    const segments = componentsOf(path).map(encodeSegment).join("/");
+    const url = new URL(base);
+    // The root of a server is a folder whatever is asked.
+    url.pathname = `${base.pathname}${segments}${folder && segments !== "" ? "/" : ""}`;
+    if (query !== undefined) url.search = query;
+    return url;
+  };
+  const authorization = () => authorizationOf(config, base, name);
+  return {
+    peer: name,
+    closing: closing.signal,
+    urlOf,
+    send: (request) =>
+      send({ dispatcher, peer: name, base, authorization, closing: closing.signal }, request, urlOf),
+    async close() {
+      closing.abort();
+      await dispatcher.destroy();
+    },
+  };
+}
+
+export function textOf({ settings }: EndpointConfig, name: string): string | undefined {
+  const value = settings[name];
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+/** Ends with a slash. */
+function baseUrl(config: EndpointConfig, peer: string): URL {
+  const text = textOf(config, "url") ?? "";
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:"))
+    throw new PbError(
+      "invalid_argument",
+      `url must be http://HOST/PATH or https://HOST/PATH, not ${JSON.stringify(text)}`,
+      { peer },
+    );
+  const path = textOf(config, "path");
+  if (path !== undefined)
+    url.pathname = joinPath(url.pathname, componentsOf(path).map(encodeSegment).join("/"));
+  if (!url.pathname.endsWith("/")) url.pathname += "/";
+  url.username = "";
+  url.password = "";
+  url.search = "";
+  url.hash = "";
+  return url;
+}
+
+async function dispatcherOf(
+  config: EndpointConfig,
+  { peer, env }: { readonly peer: string; readonly env: EndpointTools["env"] },
+): Promise<Dispatcher> {
+  const file = textOf(config, "ca_file");
+  const ca = file === undefined ? undefined : await readAuthorities(file, peer);
+  const tls = ca === undefined ? {} : { ca };
+  const common = {
+    connections: MAX_CALLS,
+    pipelining: 1,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    bodyTimeout: BODY_TIMEOUT_MS,
+  };
+  const proxy = (name: string) => env[name] ?? env[name.toUpperCase()];
+  const [http, https] = [proxy("http_proxy"), proxy("https_proxy")];
+  if (http === undefined && https === undefined)
+    return new Agent({ ...common, connect: { ...tls, timeout: CONNECT_TIMEOUT_MS } });
+  return new EnvHttpProxyAgent({
+    ...common,
+    requestTls: tls,
+    ...(http === undefined ? {} : { httpProxy: http }),
+    ...(https === undefined ? {} : { httpsProxy: https }),
+    noProxy: proxy("no_proxy") ?? "",
+  });
+}
+
+async function readAuthorities(file: string, peer: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new PbError("invalid_argument", `ca_file ${file} cannot be read`, { peer, cause: error });
+  }
+}
+
+/** Asked for at each request, so that what was rotated or locked counts at once. @throws PbError `invalid_argument` */
+async function authorizationOf(
+  config: EndpointConfig,
+  base: URL,
+  peer: string,
+): Promise<Readonly<Record<string, string>>> {
+  const token = await config.secret("token");
+  if (token !== undefined) return { authorization: `Bearer ${token.reveal()}` };
+  const user = textOf(config, "user");
+  const password = await config.secret("password");
+  if (user === undefined && password === undefined) return {};
+  if (user?.includes(":"))
+    throw new PbError("invalid_argument", `user must not hold a colon (${base.origin})`, { peer });
+  const pair = Buffer.from(`${user ?? ""}:${password?.reveal() ?? ""}`, "utf8").toString("base64");
+  return { authorization: `Basic ${pair}` };
+}
+
+interface Sending {
+  readonly dispatcher: Dispatcher;
+  readonly peer: string;
+  readonly base: URL;
+  readonly authorization: () => Promise<Readonly<Record<string, string>>>;
+  readonly closing: AbortSignal;
+}
+
+async function send(
+  { dispatcher, peer, base, authorization, closing }: Sending,
+  request: WebRequest,
+  urlOf: WebClient["urlOf"],
+): Promise<WebAnswer> {
+  const { method, path, folder, headers = {}, body, allow = [], signal: caller } = request;
+  const at = { path, peer };
+  // Not disposed before the body has been read: the listeners go with it.
+  const signals = either(caller, closing);
+  try {
+    refuseAborted(signals.signal);
+    let url = urlOf(path, folder);
+    for (let hops = 0; ; hops += 1) {
+      const own = url.origin === base.origin ? await authorization() : {};
+      const answer = await dispatcher.request({
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method: method as Dispatcher.HttpMethod,
+        // What is compressed on the way has another length and other ranges than the file.
+        headers: { "accept-encoding": "identity", "user-agent": "packetboat", ...headers, ...own },
+        body: body ?? null,
+        signal: signals.signal,
+      });
+      const next = redirectOf(answer, { url, hops, at, replayable: !isStream(body) });
+      if (next === undefined)
+        return checked(answer, { url, allow, at, release: () => signals[Symbol.dispose]() });
+      answer.body.on("error", () => {}).destroy();
+      url = next;
+    }
+  } catch (error) {
+    const wasAborted = signals.signal.aborted;
+    signals[Symbol.dispose]();
+    if (wasAborted) throw new PbError("aborted", "interrupted", { path, cause: error });
+    throw transportError(error, at);
+  }
+}
+
+const isStream = (body: WebRequest["body"]) => typeof body === "object" && !(body instanceof Uint8Array);
+
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
+interface Hop {
+  readonly url: URL;
+  readonly hops: number;
+  readonly at: { readonly path: string; readonly peer: string };
+  readonly replayable: boolean;
+}
+
+/** Where to ask instead, or undefined for an answer. @throws PbError `permission_denied` when the way there is not safe */
+function redirectOf(answer: Dispatcher.ResponseData, { url, hops, at, replayable }: Hop): URL | undefined {
+  const location = answer.headers.location;
+  if (!REDIRECTS.has(answer.statusCode) || typeof location !== "string") return undefined;
+  const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
+  const refuse = (why: string) => {
+    answer.body.on("error", () => {}).destroy();
+    return new PbError("permission_denied", `${at.peer}: refused to be sent on, ${why}`, at);
+  };
+  if (next === undefined || (next.protocol !== "http:" && next.protocol !== "https:"))
+    throw refuse("not to another web address");
+  if (url.protocol === "https:" && next.protocol === "http:")
+    throw refuse(`from https to http (${next.host})`);
+  if (hops >= MAX_REDIRECTS) throw refuse(`${MAX_REDIRECTS} times in a row`);
+  if (!replayable) throw refuse(`to ${next.host} in the middle of an upload`);
+  return next;
+}
+
+interface Checking {
+  readonly url: URL;
+  readonly allow: readonly number[];
+  readonly at: { readonly path: string; readonly peer: string };
+  readonly release: () => void;
+}
+
+function checked(answer: Dispatcher.ResponseData, { url, allow, at, release }: Checking): WebAnswer {
+  const { statusCode: status, headers, body } = answer;
+  const header = (name: string) => {
+    const value = headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  };
+  body.once("close", release);
+  const drop = () => {
+    body.on("error", () => {}).destroy();
+  };
+  if (!(status >= 200 && status < 300) && !allow.includes(status)) {
+    drop();
+    throw statusError(status, at, header("retry-after"));
+  }
+  return { status, header, url, body, drop, text: (limit) => textOfBody(body, { limit, at }) };
+}
+
+/** 64 MiB: a listing of 300,000 files. */
+const MAX_TEXT_BYTES = 64 * 1024 * 1024;
+
+async function textOfBody(
+  body: Readable,
+  { limit = MAX_TEXT_BYTES, at }: { readonly limit: number | undefined; readonly at: Hop["at"] },
+): Promise<string> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const piece of body as AsyncIterable<Buffer>) {
+      size += piece.length;
+      if (size > limit)
+        throw new PbError("protocol_violation", `${at.peer}: an answer of more than ${limit} bytes`, at);
+      pieces.push(piece);
+    }
+  } catch (error) {
+    throw transportError(error, at);
+  }
+  return pathText(Buffer.concat(pieces));
+}
