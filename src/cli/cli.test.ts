@@ -254,7 +254,7 @@ describe("servers and remotes", () => {
 
   test("tables of remotes and clients", async () => {
     expect((await cli(["remote", "list"])).stdout).toMatch(
-      /^NAME {2}ADDRESS .*\nbox {3}box\.example:7373 {2}read, write/,
+      /^NAME {2}TYPE {2}ADDRESS .*\nbox {3}pb {4}box\.example:7373 {2}read, write/,
     );
     expect((await cli(["clients", "list"])).stdout).toMatch(/\nc1 {2}laptop {2}read .* never .* ok\n$/);
     expect((await cli(["remote", "list"], { remotes: [] })).stderr).toContain("pb remote add");

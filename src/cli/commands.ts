@@ -32,6 +32,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry("Servers:", ["invite"], async () => (await import("./commands/invite.ts")).inviteCommand),
   entry("Servers:", ["clients"], async () => (await import("./commands/clients.ts")).clientsCommand),
   entry("Servers:", ["remote"], async () => (await import("./commands/remote.ts")).remoteCommand),
+  entry(
+    "Servers:",
+    ["credentials"],
+    async () => (await import("./commands/credentials.ts")).credentialsCommand,
+  ),
   entry("Help:", ["doctor"], async () => (await import("./commands/doctor.ts")).doctorCommand),
   entry("Help:", ["demo"], async () => (await import("./commands/demo.ts")).demoCommand),
   entry("Help:", ["completion"], async () => (await import("./commands/completion.ts")).completionCommand),

@@ -3,7 +3,13 @@ import type { Command } from "commander";
 import type { FileService } from "../gen/packetboat/v1/file_pb.ts";
 import type { JobService } from "../gen/packetboat/v1/job_pb.ts";
 import type { TransferService } from "../gen/packetboat/v1/transfer_pb.ts";
-import type { DoctorActions, RemoteActions, ServerActions } from "../model/actions.ts";
+import type {
+  CredentialActions,
+  DoctorActions,
+  RemoteActions,
+  ServerActions,
+  StoreActions,
+} from "../model/actions.ts";
 import type { ExitCode } from "../model/exit.ts";
 import type { Log } from "./log.ts";
 import type { Output } from "./output.ts";
@@ -19,6 +25,9 @@ export interface Services {
   readonly transfers: Transfers;
   readonly jobs: Jobs;
   readonly remotes: RemoteActions;
+  readonly credentials: CredentialActions;
+  /** Remotes and credentials of a server's state folder instead of this client's. */
+  storeOf(state: string): StoreActions;
   readonly server: ServerActions;
   readonly doctor: DoctorActions;
 }
@@ -34,6 +43,8 @@ export interface Shell {
   readonly version: string;
   /** How to start this program again: executable, then its first arguments. */
   readonly self: readonly string[];
+  /** As --password-command says; a process of a job gets it, too. */
+  readonly passwordCommand?: string;
   /** The process ends with this unless an error ends it. */
   setExitCode(code: ExitCode): void;
 }

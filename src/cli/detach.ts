@@ -24,7 +24,7 @@ const FLAGS = { retries: "--retries", deadline: "--deadline", keepHistory: "--ke
 
 /** What it would say goes into its record: `pb jobs show`. */
 export async function startApart(
-  { self, cwd, terminal }: CliContext,
+  { self, cwd, terminal, credentials, passwordCommand }: CliContext,
   id: string,
   flags: Pick<TransferFlags, "retries" | "deadline" | "keepHistory"> = {},
 ): Promise<void> {
@@ -33,12 +33,22 @@ export async function startApart(
     const flag = FLAGS[name as keyof typeof FLAGS];
     return flag === undefined || value === undefined ? [] : [flag, String(value)];
   });
-  const child = spawn(command, [...first, "jobs", "resume", "--quiet", ...given, id], {
+  // A passphrase goes through a pipe: arguments and environments are for others to read.
+  const passphrase = credentials.passphraseForChild();
+  const opening =
+    passphrase !== undefined
+      ? ["--password-fd", "0"]
+      : passwordCommand !== undefined
+        ? ["--password-command", passwordCommand]
+        : [];
+  const child = spawn(command, [...first, "jobs", "resume", "--quiet", ...opening, ...given, id], {
     cwd,
     env: { ...terminal.env },
     detached: true,
-    stdio: "ignore",
+    stdio: [passphrase === undefined ? "ignore" : "pipe", "ignore", "ignore"],
   });
+  child.stdin?.on("error", () => undefined);
+  child.stdin?.end(passphrase);
   await new Promise<void>((resolve, reject) => {
     child.once("spawn", resolve);
     child.once("error", (cause) => {

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import { PbError } from "../model/error.ts";
 import type { LogFormat, LogLevel } from "./log.ts";
 import { FORMATS, type Format } from "./output.ts";
-import { parseChoice } from "./words/number.ts";
+import { parseChoice, parseCount } from "./words/number.ts";
 
 /** What every command takes, before or after its name. */
 export interface Globals {
@@ -13,6 +13,10 @@ export interface Globals {
   readonly logFormat: LogFormat;
   readonly logFile?: string;
   readonly quiet: boolean;
+  /** Prints the passphrase of a locked store of credentials. */
+  readonly passwordCommand?: string;
+  /** The descriptor that a parent gives the passphrase through. */
+  readonly passwordFd?: number;
 }
 
 const GROUP = "Output and logging:";
@@ -32,6 +36,10 @@ export function addGlobals(command: Command): Command {
     new Option("--log-format <format>", "default: text")
       .choices(["text", "json"])
       .argParser((text) => parseChoice(text, "--log-format", ["text", "json"])),
+    new Option("--password-command <command>", "prints the passphrase of locked credentials"),
+    new Option("--password-fd <n>")
+      .argParser((text) => parseCount(text, "--password-fd", { min: 0, max: 1023 }))
+      .hideHelp(),
   ];
   for (const option of options) command.addOption(option.helpGroup(GROUP));
   return command;
@@ -44,6 +52,8 @@ interface Given {
   readonly verbose?: number | true;
   readonly logFile?: string;
   readonly logFormat?: LogFormat;
+  readonly passwordCommand?: string;
+  readonly passwordFd?: number;
 }
 
 /** The options of a command and of those above it, the nearest wins; the environment last. */
@@ -62,5 +72,7 @@ export function readGlobals(command: Command, env: Readonly<Record<string, strin
     logFormat: given.logFormat ?? (env.PB_LOG_FORMAT === "json" ? "json" : "text"),
     quiet: given.quiet === true,
     ...(logFile && { logFile }),
+    ...(given.passwordCommand !== undefined && { passwordCommand: given.passwordCommand }),
+    ...(given.passwordFd !== undefined && { passwordFd: given.passwordFd }),
   };
 }

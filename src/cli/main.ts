@@ -1,8 +1,11 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { PbError } from "../model/error.ts";
 import { EXIT } from "../model/exit.ts";
 import { pathText } from "../model/path.ts";
+import type { Globals } from "./globals.ts";
 import { type Running, runCli } from "./run.ts";
+import { askSecret } from "./secret-input.ts";
+import { canAsk, type Terminal } from "./terminal.ts";
 
 /** Put in by the bundler, from package.json. */
 declare const __PB_VERSION__: string;
@@ -34,22 +37,59 @@ function readArguments(): string[] {
 }
 
 /** Loaded only now: the daemon and all that it brings are not needed to show help. */
-async function loadServices(): Promise<Running> {
-  const [{ createClient }, { FileService }, { JobService }, { TransferService }, { openDaemon }] =
-    await Promise.all([
-      import("@connectrpc/connect"),
-      import("../gen/packetboat/v1/file_pb.ts"),
-      import("../gen/packetboat/v1/job_pb.ts"),
-      import("../gen/packetboat/v1/transfer_pb.ts"),
-      import("../daemon/daemon.ts"),
-    ]);
-  const { transport, remotes, server, doctor, close } = openDaemon({ version: __PB_VERSION__ });
+async function loadServices(globals: Globals): Promise<Running> {
+  const [
+    { createClient },
+    { FileService },
+    { JobService },
+    { TransferService },
+    { openDaemon, passphraseSource },
+  ] = await Promise.all([
+    import("@connectrpc/connect"),
+    import("../gen/packetboat/v1/file_pb.ts"),
+    import("../gen/packetboat/v1/job_pb.ts"),
+    import("../gen/packetboat/v1/transfer_pb.ts"),
+    import("../daemon/daemon.ts"),
+  ]);
+  const { passwordCommand: command, passwordFd: fd, quiet } = globals;
+  const ask = canAsk(terminal)
+    ? (question: string) => askSecret({ terminal, signal }, question, "PB_CONFIG_PASS")
+    : undefined;
+  const { transport, close, ...rest } = openDaemon({
+    version: __PB_VERSION__,
+    passphrase: passphraseSource({ env: process.env, command, fd, ask }),
+    warn: (text) => {
+      if (!quiet) process.stderr.write(`pb: ${text}\n`);
+    },
+  });
+  const { remotes, credentials, storeOf, server, doctor } = rest;
   const files = createClient(FileService, transport);
   const transfers = createClient(TransferService, transport);
   const jobs = createClient(JobService, transport);
-  return { files, transfers, jobs, remotes, server, doctor, close };
+  return { files, transfers, jobs, remotes, credentials, storeOf, server, doctor, close };
 }
 
+/**
+ * What is in memory here (keys, passphrases, what they open) is not left in a file when a process crashes: of the memory of this
+ * process and its children none goes into a core (core(5)). PB_FULL_CORE=1 is for who looks for a fault of the engine.
+ */
+function keepOutOfCores(): void {
+  if (process.env.PB_FULL_CORE === "1") return;
+  try {
+    writeFileSync("/proc/self/coredump_filter", "0");
+  } catch {
+    // A kernel without core dumps, or a /proc that cannot be written.
+  }
+}
+
+keepOutOfCores();
+const terminal: Terminal = {
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+};
+const signal = abortOnSignals();
 for (const stream of [process.stdout, process.stderr]) {
   // A reader that went away is noticed where something is written.
   stream.on("error", () => undefined);
@@ -57,11 +97,11 @@ for (const stream of [process.stdout, process.stderr]) {
 
 const code = await runCli({
   args: readArguments(),
-  terminal: { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env },
+  terminal,
   cwd: process.cwd(),
   version: __PB_VERSION__,
   self: [process.execPath, process.argv[1] ?? ""],
-  signal: abortOnSignals(),
+  signal,
   loadServices,
 });
 // Whatever still holds the event loop (a socket that drains, a prompt's stream) has no say any more.

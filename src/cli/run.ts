@@ -75,6 +75,7 @@ class Session implements CommandHost {
       cwd,
       version,
       self,
+      ...(globals.passwordCommand !== undefined && { passwordCommand: globals.passwordCommand }),
       setExitCode: (code) => {
         this.#exitCode = code;
       },
@@ -123,8 +124,8 @@ async function asPbError(error: unknown): Promise<PbError> {
 }
 
 /** Only the services, not what closes them. */
-function services({ files, transfers, jobs, remotes, server, doctor }: Running): Services {
-  return { files, transfers, jobs, remotes, server, doctor };
+function services({ close: _, ...services }: Running): Services {
+  return services;
 }
 
 /** Whatever broke because of Ctrl-C was interrupted. */

@@ -4,6 +4,7 @@ import type { ClientStore } from "../credential/clients.ts";
 import type { InviteStore } from "../credential/invites.ts";
 import { CLIENT_AUTH, type Credential, checkRequest, issue } from "../credential/x509.ts";
 import type { AdminService } from "../gen/packetboat/v1/admin_pb.ts";
+import { PbError } from "../model/error.ts";
 import { pathBytes } from "../model/path.ts";
 import { callerOf } from "./caller.ts";
 import { hostId } from "./host-id.ts";
@@ -78,16 +79,20 @@ export function createAdminService(options: AdminServiceOptions): ServiceImpl<ty
     },
 
     async renew({ csr }, context) {
-      return { certificate: await certify(callerOf(context).clientId, csr), ca: ca.certificate };
+      const { clientId, grant } = callerOf(context);
+      // What ends soon must not become what lasts a year.
+      if (grant !== undefined) throw new PbError("unauthenticated", "a token gets no certificate");
+      return { certificate: await certify(clientId, csr), ca: ca.certificate };
     },
 
     info(_request, context) {
-      const { clientId, readOnly, path } = callerOf(context);
+      const { clientId, readOnly, path, roots } = callerOf(context);
+      const seen = (name: string) => !roots || roots.some(({ root }) => root === "*" || root === name);
       return {
         version: options.version,
         timeNs: BigInt(Date.now()) * 1_000_000n,
         // What lies beside the caller's folder is none of its business.
-        roots: path === "/" ? [...options.roots] : [],
+        roots: path === "/" ? options.roots.filter(seen) : [],
         clientId,
         readOnly,
         path: pathBytes(path),

@@ -32,12 +32,14 @@ describe("a server's settings", () => {
       logFile: undefined,
       drainSeconds: 30,
       keepSeconds: 2_592_000,
+      jwtIssuers: [],
+      jwtAudiences: [],
     });
   });
 
   it("come from the flag, else the environment, else the file", async () => {
     const config = await configFile(
-      'root = "c"\nlisten = "c:1"\nadvertise = ["c:1"]\nstate = "/c"\nlog_level = "warn"\nlog_file = "/c"\ndrain_seconds = 3\nkeep_history_seconds = 33\n[roots]\nmore = "/m"\n',
+      'root = "c"\nlisten = "c:1"\nadvertise = ["c:1"]\nstate = "/c"\nlog_level = "warn"\nlog_file = "/c"\ndrain_seconds = 3\nkeep_history_seconds = 33\njwt_issuers = ["c.pem", "https://c"]\njwt_audiences = ["c"]\n[roots]\nmore = "/m"\n',
     );
     const env = {
       PB_ROOTS: "/e,x=/x",
@@ -48,6 +50,8 @@ describe("a server's settings", () => {
       PB_LOG_FILE: "/e",
       PB_DRAIN: "2",
       PB_KEEP_HISTORY: "22",
+      PB_JWT_ISSUER: "https://e,/e.pem",
+      PB_JWT_AUDIENCE: "e",
     };
     const flags = {
       roots: ["/f"],
@@ -58,6 +62,8 @@ describe("a server's settings", () => {
       logFile: "/f",
       drainSeconds: 1,
       keepSeconds: 11,
+      jwtIssuers: ["/f.pem"],
+      jwtAudiences: ["f"],
     };
     const fromFlags = { ...flags, roots: ["/f"] };
     expect(await resolveServe({ options: { ...flags, config }, env, defaultState })).toEqual(fromFlags);
@@ -70,6 +76,8 @@ describe("a server's settings", () => {
       logFile: "/e",
       drainSeconds: 2,
       keepSeconds: 22,
+      jwtIssuers: ["https://e", "/e.pem"],
+      jwtAudiences: ["e"],
     });
     // What the file names relatively is beside it.
     expect(await resolveServe({ options: { roots: [], config }, env: {}, defaultState })).toEqual({
@@ -81,6 +89,8 @@ describe("a server's settings", () => {
       logFile: "/c",
       drainSeconds: 3,
       keepSeconds: 33,
+      jwtIssuers: [join(config, "../c.pem"), "https://c"],
+      jwtAudiences: ["c"],
     });
     const byEnvironment = await resolveServe({
       options: { roots: [] },

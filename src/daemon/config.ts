@@ -18,6 +18,9 @@ export interface ServeSettings {
   readonly drainSeconds: number;
   /** What arrived of an unfinished job is kept so long after its last sign of life. */
   readonly keepSeconds: number;
+  /** Whose tokens are accepted, besides the server's own. */
+  readonly jwtIssuers: readonly string[];
+  readonly jwtAudiences: readonly string[];
 }
 
 export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
@@ -53,7 +56,13 @@ export async function resolveServe({ options, env, defaultState }: ResolveOption
       options.drainSeconds ?? seconds("PB_DRAIN", env) ?? config.drainSeconds ?? DEFAULT_DRAIN_SECONDS,
     keepSeconds:
       options.keepSeconds ?? seconds("PB_KEEP_HISTORY", env) ?? config.keepSeconds ?? DEFAULT_KEEP_SECONDS,
+    jwtIssuers: (options.jwtIssuers ?? list(env.PB_JWT_ISSUER) ?? config.jwtIssuers ?? []).map(issuerPath),
+    jwtAudiences: options.jwtAudiences ?? list(env.PB_JWT_AUDIENCE) ?? config.jwtAudiences ?? [],
   };
+}
+
+function issuerPath(issuer: string): string {
+  return issuer.includes("://") ? issuer : resolve(issuer);
 }
 
 /** Comma-separated. */
@@ -77,6 +86,8 @@ interface FileConfig {
   readonly logFile?: string | undefined;
   readonly drainSeconds?: number | undefined;
   readonly keepSeconds?: number | undefined;
+  readonly jwtIssuers?: readonly string[] | undefined;
+  readonly jwtAudiences?: readonly string[] | undefined;
 }
 
 async function readConfig(file: string): Promise<FileConfig> {
@@ -92,6 +103,8 @@ async function readConfig(file: string): Promise<FileConfig> {
     log_file: z.string().min(1).optional(),
     drain_seconds: z.number().min(0).max(86_400).optional(),
     keep_history_seconds: z.number().min(0).max(1e9).optional(),
+    jwt_issuers: z.array(z.string().min(1)).optional(),
+    jwt_audiences: z.array(z.string().min(1)).optional(),
   });
   const result = shape.safeParse(raw);
   if (!result.success) {
@@ -118,6 +131,8 @@ async function readConfig(file: string): Promise<FileConfig> {
     logFile: log_file && beside(log_file),
     drainSeconds: rest.drain_seconds,
     keepSeconds: rest.keep_history_seconds,
+    jwtIssuers: rest.jwt_issuers?.map((issuer) => (issuer.includes("://") ? issuer : beside(issuer))),
+    jwtAudiences: rest.jwt_audiences,
   };
 }
 

@@ -4,22 +4,33 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Transport } from "@connectrpc/connect";
 import { createLocalBackend } from "../backend/local/backend.ts";
+import type { PbConnection } from "../backend/pb/connection.ts";
 import { createSessionPeer } from "../backend/pb/session.ts";
+import type { Backends } from "../backend/registry.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { inspectCheckpoint } from "../checkpoint/inspect.ts";
 import { pbHome } from "../credential/home.ts";
 import { openRemotes } from "../credential/remotes.ts";
+import { type PassphraseSource, passphraseSource } from "../credential/vault/passphrase.ts";
+import { openVault } from "../credential/vault/vault.ts";
 import { JobService } from "../gen/packetboat/v1/job_pb.ts";
 import { SessionService } from "../gen/packetboat/v1/session_pb.ts";
 import { TransferService } from "../gen/packetboat/v1/transfer_pb.ts";
 import { Metrics } from "../metrics/metrics.ts";
-import type { DoctorActions, RemoteActions, ServerActions } from "../model/actions.ts";
+import type {
+  CredentialActions,
+  DoctorActions,
+  RemoteActions,
+  ServerActions,
+  StoreActions,
+} from "../model/actions.ts";
 import { DEFAULT_MEMORY_BYTES } from "../model/transfer.ts";
 import { openRoot } from "../native/root.ts";
 import { engine } from "../native/session.ts";
+import { createCredentialActions } from "./credentials.ts";
 import { createDoctor } from "./doctor/doctor.ts";
 import { features } from "./features.ts";
-import { inProcessDaemon } from "./in-process.ts";
+import { inProcessDaemon, openBackends } from "./in-process.ts";
 import type { LiveJob } from "./jobs/live.ts";
 import { createJobService } from "./jobs/service.ts";
 import { openJobs } from "./jobs/store.ts";
@@ -36,16 +47,25 @@ import { createTransferService } from "./transfer-service.ts";
 
 const checkpoints: Checkpoints = { open: openCheckpoint, inspect: inspectCheckpoint };
 
+export { passphraseSource };
+
 export interface DaemonOptions {
   /** Of this program, shown to peers. */
   readonly version: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Where the passphrase of a locked store comes from; default: the environment. */
+  readonly passphrase?: PassphraseSource;
+  /** For the user, now. */
+  readonly warn?: (text: string) => void;
 }
 
 export interface Daemon extends AsyncDisposable {
   /** FileService, TransferService and JobService, for `createClient`. */
   readonly transport: Transport;
   readonly remotes: RemoteActions;
+  readonly credentials: CredentialActions;
+  /** The same of a server's state folder. */
+  storeOf(state: string): StoreActions;
   readonly server: ServerActions;
   readonly doctor: DoctorActions;
   readonly metrics: Metrics;
@@ -57,34 +77,54 @@ export interface Daemon extends AsyncDisposable {
 const PATHS_FILE = "paths.json";
 
 /** @throws PbError `usage` for a PB_HOME that cannot be */
-export function openDaemon({ version, env = process.env }: DaemonOptions): Daemon {
+export function openDaemon({ version, env = process.env, warn, ...options }: DaemonOptions): Daemon {
   const home = pbHome(env);
+  const passphrase = options.passphrase ?? passphraseSource({ env });
+  const vaultOf = (folder: string) => openVault({ folder, passphrase, ...(warn && { warn }) });
+  const vault = vaultOf(home);
   const metrics = new Metrics();
   const store = openJobs(home);
   const live = new Map<string, LiveJob>();
   const history = openPathHistory(join(home, PATHS_FILE));
-  const inside = inProcessDaemon({
-    home,
+  const reach = {
     env,
     local: async () => {
       const root = await openRoot({ directory: "/", resolve: "host", writable: true });
       return createLocalBackend({ root });
     },
-    peer: (connection) => createSessionPeer({ connection, engine, history }),
+    peer: (connection: PbConnection) => createSessionPeer({ connection, engine, history }),
+  };
+  const inside = inProcessDaemon({
+    ...reach,
+    home,
+    vault,
     routes: (router, backends) => {
       const jobs = { backends, engine, metrics, store, checkpoints, live, spoolParent: tmpdir() };
       router.service(TransferService, createTransferService(jobs));
       router.service(JobService, createJobService(jobs));
     },
   });
+  const further: Backends[] = [];
+  const storeOf = (state: string): StoreActions => {
+    const theirs = vaultOf(state);
+    const backends = openBackends({ ...reach, home: state, vault: theirs });
+    further.push(backends);
+    return {
+      remotes: createRemoteActions({ home: state, vault: theirs, open: backends.open }),
+      credentials: createCredentialActions({ folder: state, vault: theirs, passphrase, env }),
+    };
+  };
   const close = async () => {
     // A job that nobody reads any more is recorded as what it is before its process ends.
     await Promise.allSettled([...live.values()].map((job) => job.stop("pause")));
     await inside.close();
+    await Promise.all(further.map((backends) => backends.close()));
   };
   return {
     transport: inside.transport,
-    remotes: createRemoteActions({ home }),
+    remotes: createRemoteActions({ home, vault, open: inside.backends.open }),
+    credentials: createCredentialActions({ folder: home, vault, passphrase, env }),
+    storeOf,
     server: createServerActions({ home, env, parts: serveParts(version) }),
     doctor: createDoctor({ home, store: openRemotes(home), engine }),
     metrics,

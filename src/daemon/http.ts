@@ -49,9 +49,17 @@ export function createHandler({ gate, calls, routes, onFailure }: HttpOptions): 
       response.end("ok\n");
       return;
     }
+    const { authorization } = request.headers;
     const socket = socketOf(request);
-    const proven = socket !== undefined && gate.provenId(socket) !== undefined;
-    (proven ? known : stranger)(request, response);
+    if (socket === undefined) return stranger(request, response);
+    if (authorization === undefined) {
+      return (gate.provenId(socket) === undefined ? stranger : known)(request, response);
+    }
+    // The gate asks again, and tells what is wrong.
+    gate.admit(socket, authorization).then(
+      () => known(request, response),
+      () => stranger(request, response),
+    );
   };
 }
 

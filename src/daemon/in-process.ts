@@ -6,6 +6,7 @@ import type { PbConnection } from "../backend/pb/connection.ts";
 import { type Backends, createBackends } from "../backend/registry.ts";
 import { openEndpoints } from "../credential/endpoints.ts";
 import { openRemotes } from "../credential/remotes.ts";
+import type { Vault } from "../credential/vault/vault.ts";
 import { FileService } from "../gen/packetboat/v1/file_pb.ts";
 import { pathText } from "../model/path.ts";
 import { callerKey, OWN_PROCESS } from "./caller.ts";
@@ -18,6 +19,7 @@ export interface InProcessOptions {
   /** PB_HOME. */
   readonly home: string;
   readonly env: NodeJS.ProcessEnv;
+  readonly vault: Vault;
   /** This machine's files, from "/". */
   readonly local: () => Promise<Backend>;
   /** How data sessions to a connected remote are opened. */
@@ -28,19 +30,28 @@ export interface InProcessOptions {
 
 export interface InProcessDaemon extends AsyncDisposable {
   readonly transport: Transport;
+  readonly backends: Pick<Backends, "open">;
   /** Idempotent. */
   close(): Promise<void>;
 }
 
-export function inProcessDaemon({ home, env, local, peer, routes }: InProcessOptions): InProcessDaemon {
-  const store = openRemotes(home);
-  const backends = createBackends({
+export type BackendsOptions = Omit<InProcessOptions, "routes">;
+
+/** What the remotes of a home, or of a server's state, lead to. */
+export function openBackends({ home, env, vault, local, peer }: BackendsOptions): Backends {
+  const tokenOf = async (name: string) => (await vault.get(name))?.secrets.get("token");
+  return createBackends({
     local,
-    pb: remoteBackends({ store, peer }),
+    pb: remoteBackends({ store: openRemotes(home), tokenOf, peer }),
     endpoints,
-    configs: openEndpoints(store),
+    configs: openEndpoints({ folder: home, vault }),
     tools: { home, env },
   });
+}
+
+export function inProcessDaemon(options: InProcessOptions): InProcessDaemon {
+  const { routes } = options;
+  const backends = openBackends(options);
   const files = createFileService({
     resolve: async ({ remote, path }, { signal }) => ({
       backend: await backends.open(remote, signal),
@@ -66,5 +77,5 @@ export function inProcessDaemon({ home, env, local, peer, routes }: InProcessOpt
     },
   );
   const close = () => backends.close();
-  return { transport, close, [Symbol.asyncDispose]: close };
+  return { transport, backends, close, [Symbol.asyncDispose]: close };
 }

@@ -2,7 +2,11 @@ import type { ClientStore } from "../credential/clients.ts";
 
 /** What is open for each client, so that a revocation ends it within a second. */
 export interface LiveClients extends AsyncDisposable {
-  /** `end` is called once if the client is revoked. Returns what to call when the thing has ended by itself. */
+  /**
+   * `end` is called once if the client is revoked, or the token ends. Returns what to call when the thing has ended by itself.
+   *
+   * @param clientId or the `grant` of a caller
+   */
   track(clientId: string, end: () => void): () => void;
   /** Idempotent. */
   close(): Promise<void>;

@@ -7,15 +7,29 @@ import { expiresAt, parseCertificate } from "../credential/certificate.ts";
 import type { Remote, RemoteKeys, RemoteStore } from "../credential/remotes.ts";
 import { createRequest } from "../credential/x509.ts";
 import { AdminService } from "../gen/packetboat/v1/admin_pb.ts";
+import type { Secret } from "../model/endpoint.ts";
+import { PbError } from "../model/error.ts";
 import { fromPeerError } from "../wire/connect.ts";
 
 /** The client renews within the last 30 days of its certificate's year. */
 const RENEW_BEFORE_MS = 30 * 86_400_000;
 
-/** A connection to a configured remote, with its certificate renewed when that is due. @throws PbError `unknown_remote` */
-export async function connectRemote(store: RemoteStore, name: string): Promise<PbConnection> {
+/** The secret `token` of a remote, as it is now. */
+export type TokenOf = (remote: string) => Promise<Secret | undefined>;
+
+/**
+ * A connection to a configured remote, with its certificate renewed when that is due.
+ *
+ * @param tokenOf asked at every call, for remotes where a token stands for the client. @throws PbError `unknown_remote`
+ */
+export async function connectRemote(
+  store: RemoteStore,
+  name: string,
+  tokenOf?: TokenOf,
+): Promise<PbConnection> {
   const remote = await store.get(name);
   const keys = await store.keys(remote);
+  if (remote.byToken) return connectByToken(remote, { ca: keys.ca, tokenOf });
   const connection = connectWith(remote, keys);
   const left = expiresAt(parseCertificate(keys.certificate)).getTime() - Date.now();
   if (left > RENEW_BEFORE_MS || left <= 0) return connection;
@@ -35,6 +49,24 @@ function connectWith(remote: Remote, keys: RemoteKeys): PbConnection {
   });
 }
 
+function connectByToken(
+  { name, addresses, fingerprint }: Remote,
+  { ca, tokenOf }: { readonly ca: string; readonly tokenOf: TokenOf | undefined },
+): PbConnection {
+  return connectPb({
+    addresses: addresses.map((address) => parseAddress(address)),
+    trust: { peer: name, fingerprint, ca },
+    async authorization() {
+      const token = await tokenOf?.(name);
+      if (token) return `Bearer ${token.reveal()}`;
+      throw new PbError("unauthenticated", `there is no token for ${name}`, {
+        peer: name,
+        hint: `pb credentials add ${name} --stdin token`,
+      });
+    },
+  });
+}
+
 async function renew(connection: PbConnection, keys: RemoteKeys): Promise<RemoteKeys> {
   const { csr, key } = await createRequest();
   try {
@@ -47,15 +79,20 @@ async function renew(connection: PbConnection, keys: RemoteKeys): Promise<Remote
 
 export interface RemoteBackendOptions {
   readonly store: RemoteStore;
+  readonly tokenOf: TokenOf;
   /** How data sessions to a connected server are opened. */
   readonly peer: (connection: PbConnection) => SessionPeer;
 }
 
 /** The `pb` factory of the registry. */
-export function remoteBackends({ store, peer }: RemoteBackendOptions): (name: string) => Promise<Backend> {
+export function remoteBackends({
+  store,
+  tokenOf,
+  peer,
+}: RemoteBackendOptions): (name: string) => Promise<Backend> {
   return async (name) => {
     const remote = await store.get(name);
-    const connection = await connectRemote(store, name);
+    const connection = await connectRemote(store, name, tokenOf);
     // Whoever opens a place asks something of it soon; two round trips of that are the handshake's.
     connection.endpoint().catch(() => undefined);
     return createPbBackend({ connection, peer: peer(connection), writable: !remote.readOnly });

@@ -51,6 +51,20 @@ export function createPlaces({ roots, backend }: PlacesOptions): Places {
     return { name: "", rest: path };
   }
 
+  /** Undefined for a root that the caller does not see. */
+  function access({ readOnly, roots }: Caller, name: string): { readonly write: boolean } | undefined {
+    if (!roots) return { write: !readOnly };
+    const given = roots.filter(({ root }) => root === name || root === "*");
+    return given.length === 0 ? undefined : { write: !readOnly && given.some(({ write }) => write) };
+  }
+
+  /** @throws PbError `not_found`: what a caller does not see is not there */
+  function demand(caller: Caller, name: string, path: string): { readonly write: boolean } {
+    const found = access(caller, name);
+    if (found) return found;
+    throw noSuchRoot(path);
+  }
+
   /** One descriptor for each kind of caller; opened again when the folder was replaced by another. */
   async function narrow(name: string, folder: string, writable: boolean): Promise<Backend> {
     const base = whole.get(name);
@@ -71,12 +85,14 @@ export function createPlaces({ roots, backend }: PlacesOptions): Places {
     const confined = cleanPath(caller.path);
     if (confined !== "") {
       const { name, rest } = locate(confined);
-      return { backend: await narrow(name, rest, !caller.readOnly), path, above: "/" };
+      const { write } = demand(caller, name, path);
+      return { backend: await narrow(name, rest, write), path, above: "/" };
     }
     if (path === "" && names.length > 0) return { backend: await top(caller), path, above: "/" };
     const { name, rest } = locate(path);
     if (!whole.has(name)) throw noSuchRoot(path);
-    return { backend: await narrow(name, "", !caller.readOnly), path: rest, above: aboveOf(name) };
+    const { write } = demand(caller, name, path);
+    return { backend: await narrow(name, "", write), path: rest, above: aboveOf(name) };
   }
 
   async function spots(caller: Caller, asked: string) {
@@ -84,8 +100,13 @@ export function createPlaces({ roots, backend }: PlacesOptions): Places {
     if (path !== "" || cleanPath(caller.path) !== "" || names.length === 0) {
       return [{ ...(await spot(caller, path)), name: "" }];
     }
-    const each = [...whole.keys()].map(async (name) => ({
-      backend: await narrow(name, "", !caller.readOnly),
+    const seen = [...whole.keys()].flatMap((name) => {
+      const found = access(caller, name);
+      return found ? [{ name, write: found.write }] : [];
+    });
+    if (seen.length === 0) throw noSuchRoot(path);
+    const each = seen.map(async ({ name, write }) => ({
+      backend: await narrow(name, "", write),
       path: "",
       above: aboveOf(name),
       name,

@@ -1,99 +1,161 @@
-import { createPrivateKey } from "node:crypto";
-import { hostname } from "node:os";
-import { createClient } from "@connectrpc/connect";
-import { connectPb } from "../backend/pb/connection.ts";
-import { firstOf } from "../backend/pb/dial.ts";
-import { fetchAuthority } from "../backend/pb/tls.ts";
-import { parseAddress } from "../credential/address.ts";
-import { clientIdOf, expiresAt, parseCertificate, verifyLeaf } from "../credential/certificate.ts";
-import { decodeInvite, type Invite } from "../credential/invite.ts";
-import { checkRemoteName, openRemotes, type Remote, type RemoteKeys, taken } from "../credential/remotes.ts";
-import { CLIENT_AUTH, createRequest } from "../credential/x509.ts";
-import { AdminService, type EnrolResponse } from "../gen/packetboat/v1/admin_pb.ts";
-import type { RemoteActions, RemoteInfo } from "../model/actions.ts";
+/** What `pb remote` asks for. */
+
+import type { Backend } from "../backend/backend.ts";
+import { expiresAt, parseCertificate } from "../credential/certificate.ts";
+import { type EndpointRemote, openEndpointRemotes } from "../credential/endpoint-remotes.ts";
+import { decodeInvite } from "../credential/invite.ts";
+import { checkRemoteName, openRemoteTables, taken, unknownRemote } from "../credential/remote-tables.ts";
+import { openRemotes, type Remote, type RemoteKeys } from "../credential/remotes.ts";
+import { openVault, type Vault } from "../credential/vault/vault.ts";
+import type { EndpointSpec, RemoteActions, RemoteInfo } from "../model/actions.ts";
 import { PbError } from "../model/error.ts";
-import { pathText } from "../model/path.ts";
-import { fromPeerError } from "../wire/connect.ts";
+import { madeOf } from "./credentials.ts";
+import { enrol, pin } from "./enrol.ts";
+import { testRemote } from "./remote-test.ts";
 
-/** A server issues a certificate within milliseconds; the rest is the way there. */
-const ENROL_TIMEOUT_MS = 30_000;
+export interface RemoteActionsOptions {
+  /** PB_HOME, or a server's state. */
+  readonly home: string;
+  readonly vault?: Vault;
+  /** Opens a remote of this home, through the registry. */
+  readonly open?: (name: string, signal: AbortSignal) => Promise<Backend>;
+}
 
-export function createRemoteActions({ home }: { readonly home: string }): RemoteActions {
+export function createRemoteActions(options: RemoteActionsOptions): RemoteActions {
+  const { home, open, vault = openVault({ folder: home }) } = options;
   const store = openRemotes(home);
+  const endpoints = openEndpointRemotes(home);
 
-  return {
-    async add(name, line, { replace, signal }) {
-      checkRemoteName(name);
-      const invite = decodeInvite(line);
-      // Before the invite is spent.
-      const names = (await store.list()).map((remote) => remote.name);
-      if (names.includes(name) && !replace) throw taken(name);
-      const { keys, remote } = await enrol(name, invite, signal);
-      await store.put(remote, keys, { replace });
-      return infoOf(remote, keys);
-    },
-
-    async list() {
-      const remotes = await store.list();
-      return Promise.all(remotes.map(async (remote) => infoOf(remote, await keysOf(remote))));
-    },
-
-    async remove(name) {
-      const keys = await store.get(name).then(keysOf);
-      return infoOf(await store.remove(name), keys);
-    },
-  };
+  /** Before anything is spent or asked for. */
+  async function demandFree(name: string, replace: boolean): Promise<void> {
+    checkRemoteName(name);
+    if (!replace && (await openRemoteTables(home).read()).has(name)) throw taken(name);
+  }
 
   /** Undefined where they cannot be read: a broken remote can still be listed and removed. */
   function keysOf(remote: Remote): Promise<RemoteKeys | undefined> {
     return store.keys(remote).catch(() => undefined);
   }
-}
 
-async function enrol(
-  name: string,
-  invite: Invite,
-  signal: AbortSignal,
-): Promise<{ readonly remote: Remote; readonly keys: RemoteKeys }> {
-  const { fingerprint, token } = invite;
-  const addresses = invite.addresses.map((address) => parseAddress(address));
-  const ca = await firstOf({
-    items: addresses,
-    signal,
-    attempt: (address, attempt) => fetchAuthority(address, { peer: name, fingerprint, signal: attempt }),
-  });
-  const { csr, key } = await createRequest();
-  await using connection = connectPb({ addresses, trust: { peer: name, fingerprint, ca } });
-  const client = createClient(AdminService, connection.transport);
-  let answer: EnrolResponse;
-  try {
-    const request = { token, csr, clientName: hostname() };
-    answer = await client.enrol(request, { signal, timeoutMs: ENROL_TIMEOUT_MS });
-  } catch (error) {
-    throw fromPeerError(error, { peer: name, signal });
+  async function show(name: string): Promise<RemoteInfo> {
+    const endpoint = await endpoints.find(name);
+    if (endpoint) return endpointInfo(endpoint);
+    const remote = (await store.list()).find((each) => each.name === name);
+    if (!remote) throw unknownRemote(name);
+    return infoOf(remote, await keysOf(remote));
   }
-  checkIssued(answer, { ca, key, peer: name });
-  const { clientId, readOnly, certificate } = answer;
-  const remote = {
-    name,
-    addresses: invite.addresses,
-    fingerprint,
-    clientId,
-    readOnly,
-    path: pathText(answer.path),
+
+  async function keepSecrets(name: string, { secrets }: EndpointSpec): Promise<void> {
+    if (secrets.size > 0) await vault.change((all) => all.set(name, madeOf(name, { secrets })));
+  }
+
+  /** Of its own name; one that several use stays. */
+  async function dropSecrets(name: string): Promise<void> {
+    if ((await vault.state()).form === "none" || !(await vault.get(name))) return;
+    const others = (await endpoints.list()).some(({ credential }) => credential === name);
+    if (!others) await vault.change((all) => all.delete(name));
+  }
+
+  return {
+    async add(name, line, { replace, signal }) {
+      await demandFree(name, replace);
+      const { keys, remote } = await enrol(name, decodeInvite(line), signal);
+      await store.put(remote, keys, { replace });
+      return infoOf(remote, keys);
+    },
+
+    async addEndpoint(name, spec, { replace, signal }) {
+      await demandFree(name, replace);
+      const { kind, settings, credential } = spec;
+      if (kind === "pb") {
+        const { remote, ca } = await pinned(name, spec, signal);
+        await keepSecrets(name, spec);
+        await store.put(remote, { key: "", certificate: "", ca }, { replace });
+        return show(name);
+      }
+      const remote = { name, kind, settings, ...(credential !== undefined && { credential }) };
+      // A remote that is refused leaves no secrets behind, one whose secrets can't be kept is not there.
+      await endpoints.put(remote, { replace });
+      await keepSecrets(name, spec);
+      return endpointInfo(remote);
+    },
+
+    async list() {
+      const servers = await store.list();
+      const known = await Promise.all(servers.map(async (remote) => infoOf(remote, await keysOf(remote))));
+      const all = [...known, ...(await endpoints.list()).map(endpointInfo)];
+      return all.sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+
+    show,
+
+    async remove(name) {
+      const info = await show(name);
+      if (info.type === "pb") await store.remove(name);
+      else await endpoints.remove(name);
+      await dropSecrets(name);
+      return info;
+    },
+
+    async rename(from, to) {
+      const { type, credential } = await show(from);
+      await (type === "pb" ? store : endpoints).rename(from, to);
+      if (credential === undefined && (await vault.state()).form !== "none" && (await vault.get(from))) {
+        await vault.change((all) => {
+          const moved = all.get(from);
+          if (moved) all.set(to, { ...moved, name: to });
+          all.delete(from);
+        });
+      }
+      return show(to);
+    },
+
+    async *test(name, options) {
+      if (!open) throw new PbError("unsupported", "nothing is opened here", { peer: name });
+      await show(name);
+      yield* testRemote({ ...options, name, open: (signal) => open(name, signal) });
+    },
   };
-  return { remote, keys: { key, certificate, ca } };
 }
 
-/** What the server gave is for our key and from the pinned authority, or it is not kept. */
-function checkIssued(
-  { certificate, clientId }: EnrolResponse,
-  { ca, key, peer }: { readonly ca: string; readonly key: string; readonly peer: string },
-): void {
-  const issued = parseCertificate(certificate, peer);
-  verifyLeaf({ certificate: issued, authority: parseCertificate(ca), usage: CLIENT_AUTH });
-  if (issued.checkPrivateKey(createPrivateKey(key)) && clientIdOf(issued) === clientId) return;
-  throw new PbError("protocol_violation", "the server issued a certificate for somebody else", { peer });
+/** A server whose authority is at the address that was given, and is the one of the fingerprint. */
+async function pinned(
+  name: string,
+  { settings: { address, fingerprint }, secrets }: EndpointSpec,
+  signal: AbortSignal,
+): Promise<{ readonly remote: Remote; readonly ca: string }> {
+  if (typeof address !== "string" || typeof fingerprint !== "string" || !/^[0-9a-f]{64}$/.test(fingerprint)) {
+    throw new PbError("usage", "a Packetboat server by token needs its address and fingerprint", {
+      hint: "pb remote add NAME pb://HOST:PORT --set fingerprint=HEX --stdin token; else use an invite",
+    });
+  }
+  if (!secrets.has("token")) throw new PbError("usage", "no token was given", { hint: "--stdin token" });
+  const addresses = [address];
+  const ca = await pin({ name, fingerprint, addresses, signal });
+  const remote = { name, addresses, fingerprint, clientId: "", readOnly: false, path: "/", byToken: true };
+  return { remote, ca };
+}
+
+function endpointInfo({ name, kind, settings, credential }: EndpointRemote): RemoteInfo {
+  const { path } = settings;
+  return {
+    name,
+    type: kind,
+    address: addressOf(settings),
+    fingerprint: "",
+    clientId: "",
+    readOnly: false,
+    path: typeof path === "string" ? path : "/",
+    expiresAt: "",
+    settings,
+    ...(credential !== undefined && { credential }),
+  };
+}
+
+function addressOf({ url, endpoint, bucket, host, port, user, path }: EndpointRemote["settings"]): string {
+  if (host !== undefined) return `${user ? `${user}@` : ""}${host}${port ? `:${port}` : ""}`;
+  const where = url ?? endpoint ?? (bucket === undefined ? path : "");
+  return [where ?? "", bucket ?? ""].filter((text) => text !== "").join(" ");
 }
 
 function infoOf(remote: Remote, keys: RemoteKeys | undefined): RemoteInfo {
@@ -105,6 +167,6 @@ function infoOf(remote: Remote, keys: RemoteKeys | undefined): RemoteInfo {
     clientId: remote.clientId,
     readOnly: remote.readOnly,
     path: remote.path,
-    expiresAt: keys ? expiresAt(parseCertificate(keys.certificate)).toISOString() : "",
+    expiresAt: keys?.certificate ? expiresAt(parseCertificate(keys.certificate)).toISOString() : "",
   };
 }

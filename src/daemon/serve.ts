@@ -5,9 +5,12 @@ import { join } from "node:path";
 import type { ConnectRouter } from "@connectrpc/connect";
 import type { Backend } from "../backend/backend.ts";
 import { formatAddress } from "../credential/address.ts";
+import { serverUri } from "../credential/certificate.ts";
 import { type ClientStore, openClients } from "../credential/clients.ts";
 import { ensurePrivateFolder } from "../credential/files.ts";
 import { type InviteStore, openInvites } from "../credential/invites.ts";
+import { openSubjects } from "../credential/jwt/subjects.ts";
+import { isTokenGrant, openTokens } from "../credential/jwt/tokens.ts";
 import { currentServer, type OpenedState, openServerState } from "../credential/server-state.ts";
 import { AdminService } from "../gen/packetboat/v1/admin_pb.ts";
 import { FileService } from "../gen/packetboat/v1/file_pb.ts";
@@ -70,12 +73,28 @@ export async function serve({ options, env, defaultState, parts }: ServeRequest)
   const clients = openClients(settings.state);
   const invites = openInvites(settings.state);
   await ensurePrivateFolder(join(settings.state, "clients"));
-  const live = cleanup.use(watchClients(clients));
+  const tokens = openTokens({
+    state: settings.state,
+    server: serverUri(state.fingerprint),
+    issuers: settings.jwtIssuers,
+    audiences: settings.jwtAudiences,
+  });
+  await tokens.check();
+  const subjects = openSubjects(settings.state);
+  const isRevoked = (id: string) => (isTokenGrant(id) ? !tokens.stands(id) : clients.isRevoked(id));
+  const live = cleanup.use(watchClients({ isRevoked }));
 
   const door = openDoor(parts);
   const listener = cleanup.use(await listen(settings, { ...parts, onStream: door.onStream }));
   const calls = countCalls();
-  const gate = createGate({ authority: state.authority, clients });
+  const gate = createGate({
+    authority: state.authority,
+    clients,
+    tokens,
+    track: live.track,
+    onToken: (caller) =>
+      subjects.note(caller).catch((err: unknown) => logger.warn({ err }, "a token's holder cannot be noted")),
+  });
   const further = cleanup.use(
     parts.services({
       version: parts.version,
@@ -85,7 +104,9 @@ export async function serve({ options, env, defaultState, parts }: ServeRequest)
       state: settings.state,
       client: async (id) => {
         const caller = await clients.get(id);
-        return caller && { caller, revoked: clients.isRevoked(id) };
+        if (caller) return { caller, revoked: clients.isRevoked(id) };
+        const subject = await subjects.get(id);
+        return subject && { caller: subject, revoked: false };
       },
       keepMs: settings.keepSeconds * 1_000,
     }),

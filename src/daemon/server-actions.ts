@@ -24,6 +24,8 @@ export function createServerActions({ home, env = process.env, parts }: ServerAc
     serve: (options) => serve({ options, env, defaultState: defaultState(home), parts }),
     invite: (options) => invite(stateOf(options.state), options),
 
+    defaultState: () => stateOf(undefined),
+
     async clients(state) {
       const folder = stateOf(state);
       await readAuthority(folder);

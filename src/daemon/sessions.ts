@@ -88,7 +88,7 @@ export class Sessions implements AsyncDisposable {
     const { connectionId, session, memoryBytes, beforeEnd = async () => {} } = opened;
     const stop = new AbortController();
     const revoked = () => {
-      void this.#end(held, new PbError("revoked", "the access of this client was revoked"));
+      void this.#end(held, new PbError("revoked", "the access of this client was revoked or has ended"));
     };
     const held: Held = {
       connectionId,
@@ -98,7 +98,7 @@ export class Sessions implements AsyncDisposable {
       beforeEnd,
       stop,
       ended: stop.signal,
-      untrack: this.#options.track(caller.clientId, revoked),
+      untrack: this.#options.track(caller.grant ?? caller.clientId, revoked),
       jobs: new Set(),
       idle: undefined,
     };

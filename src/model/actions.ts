@@ -3,19 +3,32 @@
  * commands import only model/ and gen/.
  */
 
+import type { EndpointKind, Secret, Setting } from "./endpoint.ts";
+
 export interface RemoteInfo {
   readonly name: string;
-  /** "pb" */
-  readonly type: string;
-  /** host:port */
+  readonly type: EndpointKind;
+  /** host:port, or a URL: where it is. */
   readonly address: string;
-  /** SHA-256 of the CA certificate, lower-case hex. */
+  /** SHA-256 of the CA certificate, lower-case hex; from here on "" where it is no Packetboat server. */
   readonly fingerprint: string;
   readonly clientId: string;
   readonly readOnly: boolean;
   readonly path: string;
   /** ISO 8601; of the client certificate. */
   readonly expiresAt: string;
+  /** Of remotes that are no Packetboat servers. */
+  readonly settings?: Readonly<Record<string, Setting>>;
+  /** The credential that it uses, where that is not the one of its own name. */
+  readonly credential?: string;
+}
+
+export interface EndpointSpec {
+  readonly kind: EndpointKind;
+  readonly settings: Readonly<Record<string, Setting>>;
+  /** Uses this entry of the store; else `secrets` become one of the remote's name. */
+  readonly credential?: string;
+  readonly secrets: ReadonlyMap<string, Secret>;
 }
 
 export interface RemoteActions {
@@ -25,8 +38,131 @@ export interface RemoteActions {
     invite: string,
     options: { readonly replace: boolean; readonly signal: AbortSignal },
   ): Promise<RemoteInfo>;
+  /** Of any kind; a Packetboat server is known by a token then. Secrets go into the store. */
+  addEndpoint(
+    name: string,
+    spec: EndpointSpec,
+    options: { readonly replace: boolean; readonly signal: AbortSignal },
+  ): Promise<RemoteInfo>;
   list(): Promise<RemoteInfo[]>;
+  /** @throws PbError `unknown_remote` */
+  show(name: string): Promise<RemoteInfo>;
+  /** With its secrets. */
   remove(name: string): Promise<RemoteInfo>;
+  /** With its secrets. @throws PbError `exists` */
+  rename(from: string, to: string): Promise<RemoteInfo>;
+  /** Connects and says what works; with `write` an empty file is made and removed. */
+  test(name: string, options: TestOptions): AsyncIterable<Check>;
+}
+
+export interface TestOptions {
+  /** `PathText` of the folder there that is tried; "": its top. */
+  readonly path: string;
+  readonly write: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface CredentialInfo {
+  readonly name: string;
+  readonly kind: string;
+  readonly user?: string;
+  readonly host?: string;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  readonly rotatedAt?: string;
+  /** Names of its secrets. */
+  readonly secrets: readonly string[];
+  /** Names of the remotes that use it. */
+  readonly usedBy: readonly string[];
+}
+
+export interface CredentialChange {
+  readonly user?: string;
+  readonly host?: string;
+  readonly secrets: ReadonlyMap<string, Secret>;
+  /** Names of secrets to drop. */
+  readonly drop?: readonly string[];
+}
+
+export const IMPORT_SOURCES = ["rclone", "aws", "ssh", "netrc", "pb"] as const;
+export type ImportSource = (typeof IMPORT_SOURCES)[number];
+
+export interface ImportOptions {
+  readonly source: ImportSource;
+  /** Default: where that program keeps it. */
+  readonly file?: string;
+  /** The content itself, instead of a file. */
+  readonly text?: string;
+  readonly replace: boolean;
+  /** Of an export of ours. */
+  readonly passphrase?: Secret;
+}
+
+export interface ImportReport {
+  readonly remotes: readonly string[];
+  readonly credentials: readonly string[];
+  readonly skipped: readonly { readonly name: string; readonly why: string }[];
+}
+
+export interface TokenOptions {
+  readonly subject: string;
+  /** `pb:read:ROOT`, `pb:write:ROOT` */
+  readonly scopes: readonly string[];
+  readonly expiresSeconds: number;
+}
+
+export interface TokenInfo {
+  readonly token: Secret;
+  readonly id: string;
+  readonly subject: string;
+  readonly scopes: readonly string[];
+  /** ISO 8601. */
+  readonly expiresAt: string;
+  readonly audience: string;
+}
+
+export interface CredentialActions {
+  /** Of the store as a whole. */
+  state(): Promise<{
+    readonly form: "none" | "sealed" | "plain";
+    readonly locked: boolean;
+    readonly file: string;
+  }>;
+  list(): Promise<CredentialInfo[]>;
+  /** @throws PbError `not_found` */
+  show(name: string): Promise<CredentialInfo & { readonly values: ReadonlyMap<string, Secret> }>;
+  /** @throws PbError `exists` unless `replace` */
+  add(name: string, given: CredentialChange, options: { readonly replace: boolean }): Promise<CredentialInfo>;
+  /** Sets and drops; the rest stays. `rotate`: what is set replaces all that was. */
+  edit(
+    name: string,
+    change: CredentialChange,
+    options: { readonly rotate: boolean },
+  ): Promise<CredentialInfo>;
+  remove(name: string): Promise<CredentialInfo>;
+  import(options: ImportOptions): Promise<ImportReport>;
+  /** Remotes and credentials, sealed by a passphrase. */
+  export(passphrase: Secret): Promise<string>;
+  lock(passphrase: Secret): Promise<void>;
+  unlock(options: { readonly plain: boolean }): Promise<void>;
+  /** Another identity. */
+  rekey(): Promise<void>;
+  /** A short-lived token for the server whose state folder this is. */
+  issueToken(options: TokenOptions): Promise<TokenInfo>;
+  /** By its id; at once, on open sessions too. */
+  revokeToken(id: string): Promise<void>;
+  /** Ends every token that was issued. */
+  rotateTokenKey(): Promise<void>;
+  /** The passphrase that the environment or a command gives. */
+  givenPassphrase(): Promise<Secret | undefined>;
+  /** What a child process needs to open the store, where it is known already. */
+  passphraseForChild(): string | undefined;
+}
+
+/** The remotes and credentials of one folder. */
+export interface StoreActions {
+  readonly remotes: RemoteActions;
+  readonly credentials: CredentialActions;
 }
 
 export interface ServeOptions {
@@ -44,6 +180,10 @@ export interface ServeOptions {
   readonly drainSeconds?: number;
   /** What arrived of an unfinished job is kept so long; default 30 days. */
   readonly keepSeconds?: number;
+  /** URL of an issuer or of a JWKS, or a file of keys: whose tokens are accepted. */
+  readonly jwtIssuers?: readonly string[];
+  /** What a token must be made out to. */
+  readonly jwtAudiences?: readonly string[];
   /** Aborting drains, then stops. */
   readonly signal: AbortSignal;
   /** Called once when calls are accepted. */
@@ -93,6 +233,8 @@ export interface ServerActions {
   serve(options: ServeOptions): Promise<void>;
   invite(options: InviteOptions): Promise<InviteInfo>;
   clients(state?: string): Promise<ClientInfo[]>;
+  /** The state folder when none is named. */
+  defaultState(): string;
   /** Takes effect at once, on open sessions too. */
   revoke(id: string, state?: string): Promise<ClientInfo>;
 }

@@ -62,7 +62,9 @@ export function endpointOfUrl(remote: string): UrlEndpoint {
   }
   const settings = { host: host.replace(/^\[|\]$/g, ""), ...name, ...(port && { port: Number(port) }) };
   if (kind !== "ftp") return { kind, settings };
-  return { kind, settings: { ...settings, tls: scheme === "ftps" ? "implicit" : "off" } };
+  // Only to nobody in particular in clear: a password would follow a name.
+  const tls = scheme === "ftps" ? "implicit" : user === "" ? "off" : "explicit";
+  return { kind, settings: { ...settings, tls } };
 }
 
 function decoded(text: string): string {

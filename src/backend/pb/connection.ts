@@ -2,7 +2,7 @@
 
 import type { ClientHttp2Stream } from "node:http2";
 import type { TLSSocket } from "node:tls";
-import type { Transport } from "@connectrpc/connect";
+import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { HostPort } from "../../credential/address.ts";
 import { PbError } from "../../model/error.ts";
@@ -15,6 +15,8 @@ export interface ConnectOptions {
   readonly trust: ServerTrust;
   /** Absent only while enrolling. */
   readonly client?: ClientIdentity;
+  /** Asked at every call: the header of that name, instead of a certificate. */
+  readonly authorization?: () => Promise<string>;
 }
 
 /** Where a server was found. */
@@ -44,6 +46,14 @@ const PING_TIMEOUT_MS = 15_000;
 const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
 /** What a server accepts of one request. */
 const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
+
+/** The connection is to the pinned server alone by then. */
+function authorizing(authorization: () => Promise<string>): Interceptor {
+  return (next) => async (request) => {
+    request.header.set("authorization", await authorization());
+    return next(request);
+  };
+}
 
 /** connect-node does not export its name. */
 type SessionManager = NonNullable<Parameters<typeof createGrpcTransport>[0]["sessionManager"]>;
@@ -118,6 +128,7 @@ export function connectPb(options: ConnectOptions): PbConnection {
     transport: createGrpcTransport({
       baseUrl: AUTHORITY,
       sessionManager,
+      interceptors: options.authorization ? [authorizing(options.authorization)] : [],
       // Listings compress well, but zlib is slower than the wires this is made for.
       acceptCompression: [],
       readMaxBytes: MAX_RESPONSE_BYTES,

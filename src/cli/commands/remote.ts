@@ -1,70 +1,54 @@
-import { text } from "node:stream/consumers";
 import { Command } from "commander";
 import type { RemoteInfo } from "../../model/actions.ts";
-import { PbError } from "../../model/error.ts";
-import { parseLocation } from "../../model/location.ts";
 import { displayPath } from "../../model/path.ts";
 import type { CommandHost } from "../context.ts";
+import { showChecks } from "../render/check.ts";
 import { formatTable } from "../render/text.ts";
+import { remotesFor, STATE_OPTION, type StateFlag } from "../store.ts";
+import { parsePlace } from "../words/place.ts";
+import { addCommand } from "./remote-add.ts";
 
 export function remoteCommand(host: CommandHost): Command {
   return new Command("remote")
-    .summary("the servers that this machine knows")
-    .description("Adds, lists and removes the servers that this machine knows.")
+    .summary("the servers and other places that this machine knows")
+    .description("Adds, tests, lists and removes the servers and other places that this machine knows.")
     .addCommand(addCommand(host))
     .addCommand(listCommand(host))
+    .addCommand(showCommand(host))
+    .addCommand(testCommand(host))
+    .addCommand(renameCommand(host))
     .addCommand(removeCommand(host));
-}
-
-function addCommand(host: CommandHost): Command {
-  return new Command("add")
-    .summary("enrol with a server by its invite")
-    .description(
-      "Pins the server's fingerprint and enrols a key of this machine's own. The invite's token is used up.",
-    )
-    .argument("<name>", "letters, digits, . _ -; used as NAME:/path")
-    .argument("<invite>", "the line that `pb serve` or `pb invite` printed; -: read from standard input")
-    .option("--replace", "replace a remote of this name")
-    .action(async (name: string, given: string, flags: { replace?: boolean }, command: Command) => {
-      checkName(name);
-      const { remotes, signal, out, log, terminal } = await host.context(command);
-      const invite = (given === "-" ? await text(terminal.stdin) : given).trim();
-      const remote = await remotes.add(name, invite, { replace: flags.replace === true, signal });
-      log.log("warn", `Added ${name}: ${remote.address}, fingerprint ${remote.fingerprint}`);
-      log.log("warn", `Try: pb ls ${name}:/`);
-      await out.record(remote, "");
-    });
-}
-
-function checkName(name: string): void {
-  const location = parseLocation(`${name}:/`);
-  if (location.kind === "remote" && location.remote === name) return;
-  throw new PbError("usage", `"${displayPath(name)}" is not a name for a remote; use letters, digits, . _ -`);
 }
 
 function listCommand(host: CommandHost): Command {
   return new Command("list")
     .alias("ls")
     .summary("list the remotes")
-    .action(async (_flags: object, command: Command) => {
-      const { remotes, out, log } = await host.context(command);
-      const all = await remotes.list();
+    .option(...STATE_OPTION)
+    .action(async (flags: StateFlag, command: Command) => {
+      const context = await host.context(command);
+      const { out, log } = context;
+      const all = await remotesFor(context, flags).list();
       if (out.machine) {
         const rows = out.rows<RemoteInfo>({ record: (remote) => remote, text: () => "" });
         await rows.push(all);
         return rows.end();
       }
-      if (all.length === 0) return log.log("warn", "No remotes yet. Add one: pb remote add NAME INVITE");
+      if (all.length === 0)
+        return log.log("warn", "No remotes yet. Add one: pb remote add NAME INVITE or URL");
       await out.write(`${remoteTable(all)}\n`);
     });
 }
 
 function remoteTable(remotes: readonly RemoteInfo[]): string {
-  const columns = ["NAME", "ADDRESS", "ACCESS", "PATH", "EXPIRES", "FINGERPRINT"].map((title) => ({ title }));
-  const rows = remotes.map(({ name, address, readOnly, path, expiresAt, fingerprint }) => [
+  const columns = ["NAME", "TYPE", "ADDRESS", "ACCESS", "PATH", "EXPIRES", "FINGERPRINT"].map((title) => ({
+    title,
+  }));
+  const rows = remotes.map(({ name, type, address, readOnly, path, expiresAt, fingerprint }) => [
     name,
+    type,
     displayPath(address),
-    readOnly ? "read" : "read, write",
+    readOnly ? "read" : type === "pb" ? "read, write" : "",
     displayPath(path),
     expiresAt.slice(0, 10),
     fingerprint.slice(0, 16),
@@ -72,15 +56,65 @@ function remoteTable(remotes: readonly RemoteInfo[]): string {
   return formatTable(columns, rows);
 }
 
+function showCommand(host: CommandHost): Command {
+  return new Command("show")
+    .summary("all that is known of a remote, but its secrets")
+    .argument("<name>", "the remote's name")
+    .option(...STATE_OPTION)
+    .action(async (name: string, flags: StateFlag, command: Command) => {
+      const context = await host.context(command);
+      const remote = await remotesFor(context, flags).show(name);
+      await context.out.record(remote, remoteText(remote));
+    });
+}
+
+function remoteText({ settings, ...rest }: RemoteInfo): string {
+  const lines = Object.entries({ ...rest, ...settings }).filter(
+    ([, value]) => value !== "" && value !== undefined,
+  );
+  return lines.map(([key, value]) => `${key.padEnd(14)} ${displayPath(String(value))}`).join("\n");
+}
+
+function testCommand(host: CommandHost): Command {
+  return new Command("test")
+    .summary("connect to a remote and say what works")
+    .argument("<name>", "the remote's name, or a folder there: NAME:PATH")
+    .option("--write", "make an empty file there, too, and remove it")
+    .option(...STATE_OPTION)
+    .action(async (given: string, flags: StateFlag & { write?: boolean }, command: Command) => {
+      const context = await host.context(command);
+      const place = given.includes(":") ? parsePlace(given, context.cwd) : { remote: given, path: "/" };
+      const { remote: name } = place;
+      const path = place.path.replace(/^\/+|\/+$/g, "");
+      const options = { path, write: flags.write === true, signal: context.signal };
+      await showChecks(context, remotesFor(context, flags).test(name, options));
+    });
+}
+
+function renameCommand(host: CommandHost): Command {
+  return new Command("rename")
+    .summary("give a remote another name")
+    .argument("<from>", "the remote's name")
+    .argument("<to>", "its new name")
+    .option(...STATE_OPTION)
+    .action(async (from: string, to: string, flags: StateFlag, command: Command) => {
+      const context = await host.context(command);
+      const remote = await remotesFor(context, flags).rename(from, to);
+      context.log.log("warn", `${from} is ${to} now.`);
+      await context.out.record(remote, "");
+    });
+}
+
 function removeCommand(host: CommandHost): Command {
   return new Command("remove")
     .alias("rm")
-    .summary("forget a remote and its key")
+    .summary("forget a remote and its secrets")
     .argument("<name>", "the remote's name")
-    .action(async (name: string, _flags: object, command: Command) => {
-      const { remotes, out, log } = await host.context(command);
-      const remote = await remotes.remove(name);
-      log.log("warn", `Removed ${name} (${remote.address}).`);
-      await out.record(remote, "");
+    .option(...STATE_OPTION)
+    .action(async (name: string, flags: StateFlag, command: Command) => {
+      const context = await host.context(command);
+      const remote = await remotesFor(context, flags).remove(name);
+      context.log.log("warn", `Removed ${name}${remote.address && ` (${displayPath(remote.address)})`}.`);
+      await context.out.record(remote, "");
     });
 }

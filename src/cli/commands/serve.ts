@@ -13,6 +13,8 @@ interface ServeFlags {
   readonly config?: string;
   readonly drain?: string;
   readonly keepHistory?: string;
+  readonly jwtIssuer?: readonly string[];
+  readonly jwtAudience?: readonly string[];
 }
 
 const collect = (value: string, before?: readonly string[]) => [...(before ?? []), value];
@@ -33,6 +35,12 @@ export function serveCommand(host: CommandHost): Command {
     .option("--config <file>", "settings, TOML; the command line wins")
     .option("--drain <time>", "how long running transfers may go on after SIGTERM; default: 30s")
     .option("--keep-history <time>", "how long what arrived of an unfinished job is kept; default: 30d")
+    .option(
+      "--jwt-issuer <url|file>",
+      "accept tokens whose keys are there: an issuer, a JWKS, or PEM; repeatable",
+      collect,
+    )
+    .option("--jwt-audience <name>", "what such tokens must be made out to; repeatable", collect)
     .addHelpText("after", NOTES)
     .action(async (flags: ServeFlags, command: Command) => {
       const context = await host.context(command);
@@ -53,6 +61,8 @@ export function serveCommand(host: CommandHost): Command {
         ...(flags.keepHistory !== undefined && {
           keepSeconds: parseDuration(flags.keepHistory, "--keep-history"),
         }),
+        ...(flags.jwtIssuer !== undefined && { jwtIssuers: flags.jwtIssuer }),
+        ...(flags.jwtAudience !== undefined && { jwtAudiences: flags.jwtAudience }),
         ...(globals.logLevelGiven && { logLevel: globals.logLevel }),
         ...(globals.logFile !== undefined && { logFile: resolve(cwd, globals.logFile) }),
       };

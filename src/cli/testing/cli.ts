@@ -16,15 +16,19 @@ export interface CliSetup extends FakeServices {
   readonly cwd?: string;
   /** Standard output fails so, as when its reader is gone. */
   readonly stdoutError?: Error;
+  /** What comes on standard input, to its end. Default: nothing comes, and it stays open. */
+  readonly stdin?: string;
 }
 
 /** Runs a command line in this process, against fake services, and gives what it printed. */
 export async function cli(args: readonly string[], setup: CliSetup = {}): Promise<CliRun> {
   const stdout = sink(setup.stdoutError);
   const stderr = Object.assign(sink(), setup.columns ? { isTTY: true, columns: setup.columns } : {});
+  const stdin = new PassThrough();
+  if (setup.stdin !== undefined) stdin.end(setup.stdin);
   const code = await runCli({
     args,
-    terminal: { stdin: new PassThrough(), stdout, stderr, env: setup.env ?? { TERM: "xterm" } },
+    terminal: { stdin, stdout, stderr, env: setup.env ?? { TERM: "xterm" } },
     cwd: setup.cwd ?? "/here",
     version: "1.2.3",
     self: ["pb"],

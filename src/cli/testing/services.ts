@@ -4,7 +4,15 @@ import { FileService } from "../../gen/packetboat/v1/file_pb.ts";
 import { JobService } from "../../gen/packetboat/v1/job_pb.ts";
 import { TransferService } from "../../gen/packetboat/v1/transfer_pb.ts";
 import { type Entry, EntryKind, EntrySchema } from "../../gen/packetboat/v1/types_pb.ts";
-import type { Check, ClientInfo, InviteInfo, RemoteInfo } from "../../model/actions.ts";
+import type {
+  Check,
+  ClientInfo,
+  CredentialActions,
+  CredentialInfo,
+  InviteInfo,
+  RemoteInfo,
+} from "../../model/actions.ts";
+import { Secret } from "../../model/endpoint.ts";
 import { PbError } from "../../model/error.ts";
 import { pathBytes, pathText } from "../../model/path.ts";
 import { toConnectError } from "../../wire/connect.ts";
@@ -16,6 +24,13 @@ export interface FakeServices {
   readonly jobs?: Partial<ServiceImpl<typeof JobService>>;
   readonly checks?: readonly Check[];
   readonly remotes?: readonly RemoteInfo[];
+  /** What remotes and credentials are given. */
+  readonly onEndpoint?: (given: {
+    readonly name: string;
+    readonly kind?: string;
+    readonly settings?: object;
+    readonly secrets: ReadonlyMap<string, Secret>;
+  }) => void;
 }
 
 export const REMOTE: RemoteInfo = {
@@ -56,7 +71,8 @@ export function fakeServices(fake: FakeServices = {}): Running {
     service(JobService, fake.jobs ?? {});
   });
   const remotes = fake.remotes ?? [REMOTE];
-  return {
+  const credentials = fakeCredentials(fake);
+  const running: Running = {
     files: createClient(FileService, transport),
     transfers: createClient(TransferService, transport),
     jobs: createClient(JobService, transport),
@@ -64,13 +80,25 @@ export function fakeServices(fake: FakeServices = {}): Running {
       add: async (name) => ({ ...REMOTE, name }),
       list: async () => [...remotes],
       remove: async (name) => ({ ...REMOTE, name }),
+      addEndpoint: async (name, { kind, settings, secrets }) => {
+        fake.onEndpoint?.({ name, kind, settings, secrets });
+        return { ...REMOTE, name, type: kind, settings };
+      },
+      show: async (name) => ({ ...REMOTE, name }),
+      rename: async (_, name) => ({ ...REMOTE, name }),
+      async *test() {
+        yield* fake.checks ?? [];
+      },
     },
+    credentials,
+    storeOf: () => ({ remotes: running.remotes, credentials }),
     server: {
       serve: async ({ onReady }) => {
         onReady({ host: "::", port: 7373, fingerprint: "ab", invite: INVITE.invite, state: "/state" });
       },
       invite: async () => INVITE,
       clients: async () => [CLIENT],
+      defaultState: () => "/state",
       revoke: async () => ({ ...CLIENT, revoked: true }),
     },
     doctor: {
@@ -79,6 +107,49 @@ export function fakeServices(fake: FakeServices = {}): Running {
       },
     },
     close: async () => undefined,
+  };
+  return running;
+}
+
+const CREDENTIAL: CredentialInfo = {
+  name: "nas",
+  kind: "password",
+  createdAt: "2026-01-01T00:00:00Z",
+  secrets: ["password"],
+  usedBy: ["nas"],
+};
+
+function fakeCredentials(fake: FakeServices): CredentialActions {
+  return {
+    state: async () => ({ form: "sealed", locked: false, file: "/home/credentials.age" }),
+    list: async () => [CREDENTIAL],
+    show: async (name) => ({ ...CREDENTIAL, name, values: new Map([["password", new Secret("hunter2")]]) }),
+    add: async (name, { secrets }) => {
+      fake.onEndpoint?.({ name, secrets });
+      return { ...CREDENTIAL, name };
+    },
+    edit: async (name, { secrets }) => {
+      fake.onEndpoint?.({ name, secrets });
+      return { ...CREDENTIAL, name };
+    },
+    remove: async (name) => ({ ...CREDENTIAL, name }),
+    import: async () => ({ remotes: ["a"], credentials: ["a"], skipped: [{ name: "b", why: "no" }] }),
+    export: async () => "sealed",
+    lock: async () => undefined,
+    unlock: async () => undefined,
+    rekey: async () => undefined,
+    issueToken: async ({ subject, scopes }) => ({
+      token: new Secret("a.b.c"),
+      id: "id",
+      subject,
+      scopes,
+      expiresAt: "2026-01-01T00:00:00Z",
+      audience: "urn:x",
+    }),
+    revokeToken: async () => undefined,
+    rotateTokenKey: async () => undefined,
+    givenPassphrase: async () => undefined,
+    passphraseForChild: () => undefined,
   };
 }
 

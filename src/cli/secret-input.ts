@@ -1,0 +1,93 @@
+/** How secrets come in: standard input, files, and questions on the terminal; never the command line. */
+
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { text } from "node:stream/consumers";
+import { type Command, Option } from "commander";
+import { Secret } from "../model/endpoint.ts";
+import { PbError } from "../model/error.ts";
+import type { Shell } from "./context.ts";
+import { canAsk, type Terminal } from "./terminal.ts";
+
+export interface SecretFlags {
+  readonly stdin?: string | true;
+  readonly secretFile?: readonly string[];
+}
+
+const collect = (value: string, before?: readonly string[]) => [...(before ?? []), value];
+
+export function addSecretOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--stdin [name]",
+        "read the secret of this name from standard input; without a name: lines NAME=VALUE",
+      ),
+    )
+    .addOption(
+      new Option(
+        "--secret-file <name=file>",
+        "take the secret of this name from a file; repeatable",
+      ).argParser(collect),
+    );
+}
+
+/** What the flags bring; empty where they bring nothing. @throws PbError `usage` naming the flag and never what was read */
+export async function readSecrets(shell: Shell, flags: SecretFlags): Promise<Map<string, Secret>> {
+  const secrets = new Map<string, Secret>();
+  for (const given of flags.secretFile ?? []) {
+    const [, name, file] = /^([a-z_]+)=(.+)$/s.exec(given) ?? [];
+    if (name === undefined || file === undefined) throw new PbError("usage", "--secret-file: NAME=FILE");
+    secrets.set(name, new Secret(readFile(resolve(shell.cwd, file))));
+  }
+  if (flags.stdin === undefined) return secrets;
+  const read = await text(shell.terminal.stdin);
+  if (flags.stdin !== true) return secrets.set(flags.stdin, new Secret(whole(read, flags.stdin)));
+  for (const line of read.split(/\r?\n/)) {
+    if (line.trim() === "" || line.startsWith("#")) continue;
+    const [, name, value] = /^\s*([a-z_]+)\s*=\s?(.*)$/.exec(line) ?? [];
+    if (name === undefined || !value) throw new PbError("usage", "--stdin: a line there is not NAME=VALUE");
+    secrets.set(name, new Secret(value));
+  }
+  return secrets;
+}
+
+function readFile(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new PbError("usage", `--secret-file: cannot read ${file}: ${(cause as Error).message}`, {
+      path: file,
+      cause,
+    });
+  }
+}
+
+/** The end of the line is not of a password, but is of a key. */
+function whole(read: string, name: string): string {
+  const found = read.includes("-----BEGIN ") ? read : read.replace(/\r?\n$/, "");
+  if (found === "") throw new PbError("usage", `--stdin ${name}: nothing came on standard input`);
+  return found;
+}
+
+/** Asks without showing what is typed. @throws PbError `aborted`; `usage` naming `instead` where nobody can be asked */
+export async function askSecret(
+  { terminal, signal }: { readonly terminal: Terminal; readonly signal: AbortSignal },
+  question: string,
+  instead: string,
+): Promise<string> {
+  if (!canAsk(terminal)) throw new PbError("usage", `${question}: nobody to ask; give ${instead}`);
+  const { password, isCancel } = await import("@clack/prompts");
+  const { stdin: input, stderr: output } = terminal;
+  const answer = await password({ message: question, input, output, signal });
+  if (!isCancel(answer)) return answer ?? "";
+  throw new PbError("aborted", "nothing was changed");
+}
+
+/** Twice, as nobody sees what was typed. */
+export async function askNewPassphrase(shell: Shell): Promise<Secret> {
+  const instead = "PB_CONFIG_PASS or --password-command";
+  const first = await askSecret(shell, "New passphrase", instead);
+  if (first === (await askSecret(shell, "Once more", instead))) return new Secret(first);
+  throw new PbError("usage", "the two were not the same; nothing was changed");
+}
