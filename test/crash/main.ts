@@ -55,6 +55,7 @@ async function points(options: Arguments): Promise<void> {
         side,
         seed,
         points: options.points,
+        slice: options.slice,
         onOutcome: ({ point, violations }, number, of) => {
           const at = point === undefined ? "not reached" : describePoint(point, scene.folder.path);
           tell(violations, `${name}: ${at}`);

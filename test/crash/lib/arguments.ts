@@ -6,6 +6,12 @@ import { DIRECTIONS, type Direction } from "./scene.ts";
 export type Mode = "points" | "random";
 export type Load = "small" | "large" | "many";
 
+export interface Slice {
+  /** From 0, below `of`. */
+  readonly rest: number;
+  readonly of: number;
+}
+
 export interface Arguments {
   readonly modes: readonly Mode[];
   readonly sides: readonly Side[];
@@ -15,6 +21,8 @@ export interface Arguments {
   readonly loads: readonly Load[];
   /** "all", or how many of each. */
   readonly points: "all" | number;
+  /** Of all points those whose number leaves this rest: a long sweep in several runs. */
+  readonly slice: Slice;
   readonly seeds: readonly number[];
 }
 
@@ -28,6 +36,7 @@ Kills pb with SIGKILL and asserts I1 to I6; test/crash/README.md says how.
   --transport udp|tcp|both    default udp
   --move off|on|both          moves instead of copies; default off
   --points all|sample|N       default all; sample: 12 of each
+  --slice K/N                 of --points all the K-th of N slices, 1 to N; default 1/1
   --load large|many|both      of --mode random; default both
   --seeds N                   different samples, different times; default 1
   --seed N                    the first of them; default 1
@@ -46,6 +55,7 @@ export function parse(words: readonly string[]): Arguments | "help" {
       transport: { type: "string", default: "udp" },
       move: { type: "string", default: "off" },
       points: { type: "string", default: "all" },
+      slice: { type: "string", default: "1/1" },
       load: { type: "string", default: "both" },
       seeds: { type: "string", default: "1" },
       seed: { type: "string", default: "1" },
@@ -61,6 +71,7 @@ export function parse(words: readonly string[]): Arguments | "help" {
     moves: some<"off" | "on">("--move", values.move, ["off", "on"]).map((word) => word === "on"),
     loads: some<Load>("--load", values.load, ["large", "many"]),
     points: points(values.points),
+    slice: slice(values.slice),
     seeds: Array.from({ length: count("--seeds", values.seeds) }, (_, n) => first + n),
   };
 }
@@ -81,6 +92,13 @@ function directions(word: string): readonly Direction[] {
 function points(word: string): "all" | number {
   if (word === "all") return word;
   return word === "sample" ? SAMPLE : count("--points", word);
+}
+
+function slice(word: string): Slice {
+  const [, rest = "", of = ""] = /^(\d+)\/(\d+)$/.exec(word) ?? [];
+  const [k, n] = [count("--slice", rest), count("--slice", of)];
+  if (k > n) throw new Error(`--slice ${word}: K/N, K from 1 to N`);
+  return { rest: k - 1, of: n };
 }
 
 function count(flag: string, word: string): number {
