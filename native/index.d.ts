@@ -155,6 +155,7 @@ export interface NativePart {
   temporary: Uint8Array
   device: bigint
   inode: bigint
+  birthNs: bigint
   chunks: Uint8Array
 }
 

@@ -15,6 +15,7 @@ const anyPart: fc.Arbitrary<StoredPart> = fc.record({
   temporary: bytes(255),
   device: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
   inode: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+  birthNs: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
   chunks: fc.array(fc.tuple(fc.nat(1_000), fc.integer({ min: 1, max: 5 }))).map((list) => runs(3, ...list)),
   extra: bytes(20),
   extraAt: fc.nat(1_000),

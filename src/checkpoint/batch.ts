@@ -28,7 +28,7 @@ export interface StoredBatch {
   readonly gone: Uint8Array;
 }
 
-const PART_FIXED_BYTES = FILE_KEY_BYTES + 5 * 8 + 4 + 2 + 3 * 4;
+const PART_FIXED_BYTES = FILE_KEY_BYTES + 6 * 8 + 4 + 2 + 3 * 4;
 
 /** What fills a part of a buffer: bytes that need not be a copy first. */
 export interface Filling {
@@ -48,13 +48,13 @@ export function partBytes(part: StoredPart, chunks: { readonly length: number } 
 }
 
 /**
- * key 16, size, chunkBytes, device, inode, extraAt: u64; worker u32; temporary u16+; target, chunks, extra u32+. `chunks` stand for those
+ * key 16, size, chunkBytes, device, inode, birthNs, extraAt: u64; worker u32; temporary u16+; target, chunks, extra u32+. `chunks` stand for those
  * of the part.
  */
 export function writePart(out: ByteWriter, part: StoredPart, chunks?: Filling): void {
-  const { temporary, extra } = part;
+  const { temporary, extra, size, chunkBytes, device, inode, birthNs, extraAt } = part;
   out.raw(part.key);
-  for (const each of [part.size, part.chunkBytes, part.device, part.inode, part.extraAt]) out.u64(each);
+  for (const each of [size, chunkBytes, device, inode, birthNs, extraAt]) out.u64(each);
   out.u32(part.worker ?? 0);
   out.u16(temporary.length);
   out.raw(temporary);
@@ -75,6 +75,7 @@ export function decodePart(bytes: Uint8Array): StoredPart {
   const chunkBytes = from.safe();
   const device = from.u64();
   const inode = from.u64();
+  const birthNs = BigInt.asIntN(64, from.u64());
   const extraAt = from.safe();
   const worker = from.u32();
   const temporary = copied(from.raw(from.u16()));
@@ -83,7 +84,7 @@ export function decodePart(bytes: Uint8Array): StoredPart {
   for (const _ of eachRun(chunks)); // each is whole
   const extra = from.sized();
   from.end();
-  return { key, size, chunkBytes, device, inode, extraAt, worker, temporary, target, chunks, extra };
+  return { key, size, chunkBytes, device, inode, birthNs, extraAt, worker, temporary, target, chunks, extra };
 }
 
 /** sequence u64, count of parts u32, each u32+; gone u32+; done u32+. */

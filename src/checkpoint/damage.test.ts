@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { PbError } from "../model/error.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import type { CheckpointFiles } from "./files.ts";
+import { FORMAT_VERSION } from "./header.ts";
 import { Disk } from "./testing/crash-disk.ts";
 import { CrashFiles } from "./testing/crash-files.ts";
 import { batch, done, History, Model, part, runs } from "./testing/history.ts";
@@ -168,13 +169,13 @@ describe("what is not this checkpoint's", () => {
     for (const name of names(disk)) {
       const newer = changed(disk, name, (bytes) => {
         const view = Buffer.from(bytes.buffer);
-        view.writeUInt16BE(2, 4);
+        view.writeUInt16BE(FORMAT_VERSION + 1, 4);
         view.writeUInt32BE(crc32(view.subarray(0, 48)), 48);
         return bytes;
       });
       const error = await refused(newer);
       expect(error, name).toMatchObject({ code: "unsupported_version", path: path(name) });
-      expect(error?.message).toContain("format 2, this pb knows 1");
+      expect(error?.message).toContain(`format ${FORMAT_VERSION + 1}, this pb knows ${FORMAT_VERSION}`);
       expect(error?.hint).toContain("--resume never");
     }
   });

@@ -4,7 +4,7 @@ import type { CheckpointBinding } from "../model/checkpoint.ts";
 import { PbError } from "../model/error.ts";
 
 /** Of everything behind the header. The header itself is the same in every version, so that each can tell which it is. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 const MAGIC = 0x5042434b; // "PBCK"
 const CRC_AT = 48;

@@ -196,6 +196,7 @@ export function isSamePart(one: PartRecord, other: PartRecord): boolean {
   return (
     one.device === other.device &&
     one.inode === other.inode &&
+    one.birthNs === other.birthNs &&
     one.chunkBytes === other.chunkBytes &&
     Buffer.compare(one.temporary, other.temporary) === 0
   );

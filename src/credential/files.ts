@@ -22,9 +22,10 @@ export function fileError(cause: unknown, path: string): PbError {
 /** Makes the folder with mode 0700, or checks that nobody else may write into the one that is there. */
 export async function ensurePrivateFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-    const { mode } = await stat(path);
-    if ((mode & 0o022) === 0) return;
+    await makeFolders(path);
+    const found = await stat(path);
+    if (!found.isDirectory()) throw new PbError("not_a_directory", `${path} is not a folder`, { path });
+    if ((found.mode & 0o022) === 0) return;
   } catch (cause) {
     throw fileError(cause, path);
   }
@@ -32,6 +33,21 @@ export async function ensurePrivateFolder(path: string): Promise<void> {
     path,
     hint: `chmod 700 ${path}`,
   });
+}
+
+/** Not Node's `recursive`: of a disk that is mounted read-only that says that nothing was found. */
+async function makeFolders(path: string): Promise<void> {
+  const make = () =>
+    mkdir(path, { mode: 0o700 }).catch((cause: unknown) => {
+      if (errnoOf(cause) !== "EEXIST") throw cause;
+    });
+  try {
+    await make();
+  } catch (cause) {
+    if (errnoOf(cause) !== "ENOENT" || dirname(path) === path) throw cause;
+    await makeFolders(dirname(path));
+    await make();
+  }
 }
 
 /** @throws PbError `not_found`, `permission_denied` */

@@ -77,6 +77,8 @@ export async function* farReceive(
     } finally {
       // What ended well is kept until the client says that it knows (Close).
       await kept?.leave({ discard: isOver(both) });
+      // The client has another session by now.
+      if (kept?.signal.aborted) await jobs.sessions.close(caller, request.connectionId);
     }
   });
 }
@@ -150,7 +152,7 @@ async function* runJob(
   } finally {
     left.abort();
     await running;
-    end();
+    end({ lost: context.signal.aborted });
   }
 }
 

@@ -20,6 +20,19 @@ export function peerOf(context: { readonly values: ContextValues }): Peer {
   return peer;
 }
 
+const gone = new WeakMap<Peer["socket"], AbortSignal>();
+
+/** Aborted when the connection is closed, by whichever side: a client that was killed is seen at once by that. */
+export function goneSignal({ socket }: Pick<Peer, "socket">): AbortSignal {
+  const known = gone.get(socket);
+  if (known) return known;
+  const controller = new AbortController();
+  gone.set(socket, controller.signal);
+  if (socket.destroyed) controller.abort();
+  else socket.once("close", () => controller.abort());
+  return controller.signal;
+}
+
 export function socketOf(request: IncomingMessage | Http2ServerRequest): TLSSocket | undefined {
   // Of an HTTP/2 request `socket` is a proxy that hides what the gate asks for less than `stream.session.socket` does.
   const socket = "stream" in request ? request.stream.session?.socket : request.socket;

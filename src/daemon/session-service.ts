@@ -20,7 +20,7 @@ import { controllerOf, MAX_LANES } from "../wire/options.ts";
 import { callerOf } from "./caller.ts";
 import { farCopy, farReceive, farSend } from "./far-jobs.ts";
 import type { Keeper } from "./kept/keeper.ts";
-import { peerKey } from "./peer.ts";
+import { goneSignal, peerKey } from "./peer.ts";
 import type { Places } from "./places.ts";
 import { Sessions } from "./sessions.ts";
 
@@ -98,7 +98,14 @@ async function open(
     keys: { connectionId, clientRandom: request.clientRandom, serverRandom, suite },
   });
   const beforeEnd = async () => options.history?.learn(path, session.samples());
-  sessions.add(caller, { connectionId, session, memoryBytes, beforeEnd });
+  const peer = context.values.get(peerKey);
+  sessions.add(caller, {
+    connectionId,
+    session,
+    memoryBytes,
+    beforeEnd,
+    ...(peer && { gone: goneSignal(peer) }),
+  });
   return {
     connectionId,
     serverRandom,

@@ -38,9 +38,9 @@ describe("Sessions", () => {
     vi.useRealTimers();
   });
 
-  const open = (who: Caller, connectionId: bigint, memoryBytes = 8 * MIB) => {
+  const open = (who: Caller, connectionId: bigint, memoryBytes = 8 * MIB, gone?: AbortSignal) => {
     const native = nativeSession();
-    sessions.add(who, { connectionId, session: native.session, memoryBytes });
+    sessions.add(who, { connectionId, session: native.session, memoryBytes, ...(gone && { gone }) });
     return native;
   };
 
@@ -69,6 +69,23 @@ describe("Sessions", () => {
     await vi.advanceTimersByTimeAsync(61_000);
     expect(busy.close).toHaveBeenCalledOnce();
     expect(held.ended.reason).toMatchObject({ code: "timeout" });
+  });
+
+  it("ends what a client that has gone can't use any more, and lets its jobs end first", async () => {
+    const gone = new AbortController();
+    const idle = open(ann, 1n, 8 * MIB, gone.signal);
+    const busy = open(ann, 2n, 8 * MIB, gone.signal);
+    const other = open(ann, 3n, 8 * MIB, new AbortController().signal);
+    const job = sessions.startJob(ann, 2n, 1);
+    gone.abort();
+    expect([idle, busy, other].map(({ close }) => close.mock.calls.length)).toEqual([1, 0, 0]);
+    job.end();
+    expect(busy.close).toHaveBeenCalledOnce();
+    sessions.startJob(ann, 3n, 1).end({ lost: true });
+    expect(other.close).toHaveBeenCalledOnce();
+    const late = open(ann, 4n, 8 * MIB, gone.signal);
+    expect(late.close).toHaveBeenCalledOnce();
+    expect(sessions.size).toBe(0);
   });
 
   it("ends a revoked client's sessions and jobs, and says why", async () => {

@@ -33,6 +33,14 @@ export interface Opened {
   readonly memoryBytes: number;
   /** Called once, while the session still answers. */
   readonly beforeEnd?: () => Promise<void>;
+  /** Aborted when the connection that it was asked for on has closed: then nobody is left to use it. */
+  readonly gone?: AbortSignal;
+}
+
+export interface StartedJob {
+  readonly open: OpenSession;
+  /** Idempotent. `lost`: whoever asked for the job has gone, and with it the session's use. */
+  end(how?: { readonly lost?: boolean }): void;
 }
 
 interface Held extends OpenSession {
@@ -41,6 +49,8 @@ interface Held extends OpenSession {
   readonly stop: AbortController;
   readonly untrack: () => void;
   readonly jobs: Set<number>;
+  readonly gone: AbortSignal | undefined;
+  readonly unwatch: () => void;
   idle: NodeJS.Timeout | undefined;
 }
 
@@ -85,11 +95,13 @@ export class Sessions implements AsyncDisposable {
 
   /** Keeps a session until it ends. */
   add(caller: Caller, opened: Opened): void {
-    const { connectionId, session, memoryBytes, beforeEnd = async () => {} } = opened;
+    const { connectionId, session, memoryBytes, gone, beforeEnd = async () => {} } = opened;
     const stop = new AbortController();
     const revoked = () => {
       void this.#end(held, new PbError("revoked", "the access of this client was revoked or has ended"));
     };
+    const onGone = () => this.#rest(held);
+    gone?.addEventListener("abort", onGone, { once: true });
     const held: Held = {
       connectionId,
       clientId: caller.clientId,
@@ -100,11 +112,13 @@ export class Sessions implements AsyncDisposable {
       ended: stop.signal,
       untrack: this.#options.track(caller.grant ?? caller.clientId, revoked),
       jobs: new Set(),
+      gone,
+      unwatch: () => gone?.removeEventListener("abort", onGone),
       idle: undefined,
     };
     this.#held.set(connectionId, held);
     this.#memoryUsed += memoryBytes;
-    this.#startIdle(held);
+    this.#rest(held);
     session.closed.then(
       (reason) => this.#end(held, reason),
       (cause: unknown) => this.#end(held, PbError.from(cause, "connection_lost")),
@@ -121,16 +135,17 @@ export class Sessions implements AsyncDisposable {
    *
    * @throws PbError `invalid_argument` when the session has a job of that number
    */
-  startJob(caller: Caller, connectionId: bigint, job: number): { readonly open: OpenSession; end(): void } {
+  startJob(caller: Caller, connectionId: bigint, job: number): StartedJob {
     const held = this.#get(caller, connectionId);
     if (held.jobs.has(job)) {
       throw new PbError("invalid_argument", `the session has a job ${job} already`);
     }
     clearTimeout(held.idle);
     held.jobs.add(job);
-    const end = () => {
-      if (held.jobs.delete(job) && held.jobs.size === 0 && this.#held.has(connectionId))
-        this.#startIdle(held);
+    const end = ({ lost = false } = {}) => {
+      if (!held.jobs.delete(job)) return;
+      if (lost) this.#abandon(held);
+      else this.#rest(held);
     };
     return { open: held, end };
   }
@@ -170,17 +185,30 @@ export class Sessions implements AsyncDisposable {
     throw new PbError("connection_lost", "there is no such session");
   }
 
-  #startIdle(held: Held): void {
+  /** Without a job: it may get another, from a client that is still there. */
+  #rest(held: Held): void {
+    if (held.jobs.size > 0 || !this.#held.has(held.connectionId)) return;
+    if (held.gone?.aborted) {
+      this.#abandon(held);
+      return;
+    }
+    clearTimeout(held.idle);
     held.idle = setTimeout(() => {
       void this.#end(held, new PbError("timeout", "the session was idle"));
     }, IDLE_MS);
     held.idle.unref();
   }
 
+  /** What it holds is another client's to use: one that was killed may have begun again already. */
+  #abandon(held: Held): void {
+    void this.#end(held, new PbError("connection_lost", "the client has gone"));
+  }
+
   async #end(held: Held, reason?: PbError): Promise<void> {
     if (!this.#held.delete(held.connectionId)) return;
     clearTimeout(held.idle);
     held.untrack();
+    held.unwatch();
     this.#memoryUsed -= held.memoryBytes;
     held.stop.abort(reason ?? new PbError("connection_lost", "the session was closed"));
     await Promise.allSettled([held.beforeEnd(), held.session.close()]);

@@ -21,11 +21,13 @@ export interface PartRecord {
   /** As offered, bytes; -1: unknown. */
   readonly size: number;
   readonly chunkBytes: number;
-  /** Name of the part beside the target. With `device`, `inode` and `chunkBytes` it says whether two records are of one part. */
+  /** Name of the part beside the target. With `device`, `inode`, `birthNs` and `chunkBytes` it says whether two records are of one part. */
   readonly temporary: Uint8Array;
   /** Of the part; 0n where there is no such thing. */
   readonly device: bigint;
   readonly inode: bigint;
+  /** When the part was made, ns since 1970; 0: not known. Inodes are used again. */
+  readonly birthNs: bigint;
   /** Durable chunks: runs of [u64 first index, u32 count, count x 32-byte chaining value]. */
   readonly chunks: Uint8Array;
   /**
@@ -41,8 +43,8 @@ export interface PartRecord {
 export interface CheckpointBatch {
   readonly number: number;
   /**
-   * Begun, or further: `chunks` holds only what became durable since the last batch. A record of another part (temporary, device, inode
-   * or chunkBytes differ) than the one known under its key replaces it.
+   * Begun, or further: `chunks` holds only what became durable since the last batch. A record of another part (temporary, device, inode,
+   * birthNs or chunkBytes differ) than the one known under its key replaces it.
    */
   readonly parts: readonly PartRecord[];
   /** Finished files: [key 16][size u64][root hash 32] = 56 bytes each. Already renamed, folder synced. Their parts are no more. */

@@ -43,7 +43,9 @@ export async function runSendHalf(options: SendHalfOptions): Promise<JobResult> 
   });
   const fed = await feedWhile(job, options, indexOf);
   const result = await settled(job, signal);
-  if (!request.move || result.state === "failed") return result;
+  // Else the receiver has not come to give the folders their modes and times: the run that goes on needs them here.
+  const arrived = result.state === "done" || result.state === "partial";
+  if (!request.move || !arrived) return result;
   const failed = new Set(result.allErrors.map(({ path }) => path ?? ""));
   const removed = await pruneFolders({ ...fed, failed, report: options.report, signal });
   return { ...result, removedSources: result.removedSources + removed };

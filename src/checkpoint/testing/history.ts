@@ -37,6 +37,7 @@ export function part(number: number, chunks: Uint8Array, more: Partial<PartRecor
     temporary: Buffer.from(`.pb-${number}.part`),
     device: 7n,
     inode: BigInt(number) + 0xffff_ffff_0000_0000n,
+    birthNs: 1_700_000_000_123_456_789n,
     chunks,
     ...more,
   };
@@ -72,7 +73,7 @@ export class Model {
   }
 
   #extend(each: PartRecord): void {
-    const id = `${keyText(each.temporary)}/${each.inode}/${each.device}/${each.chunkBytes}/${each.size}/${each.target}`;
+    const id = `${keyText(each.temporary)}/${each.inode}/${each.birthNs}/${each.device}/${each.chunkBytes}/${each.size}/${each.target}`;
     const text = keyText(each.key);
     let known = this.#parts.get(text);
     if (known?.id !== id) known = { id, chunks: new Map(), extra: "" };

@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { errorsOf } from "../../e2e/lib/assert.ts";
 import { mountTmpfs, whyNoMounts } from "../../e2e/lib/mount.ts";
-import { manifestOf } from "../lib/manifest.ts";
 import { afterDone, afterKill } from "../lib/oracle.ts";
 import { type Direction, Scene } from "../lib/scene.ts";
 import { large, small } from "../lib/workloads.ts";
@@ -57,14 +56,7 @@ async function wellAgain(scene: Scene): Promise<void> {
   await scene.ensureServer();
   const { code, stdout, stderr } = await scene.pb(scene.words());
   expect({ code, said: code === 0 ? "" : stdout + stderr }).toEqual({ code: 0, said: "" });
-  const { move, source } = scene.truth;
-  if (!move) return expect(await afterDone(scene.truth)).toEqual([]);
-  // What the first run placed is there already, and a move leaves the source of what it did not place itself.
-  expect((await afterKill(scene.truth)).violations).toEqual([]);
-  const arrived = await manifestOf(scene.truth.destinationPath);
-  for (const [path, item] of source) {
-    if (item.kind === "file") expect(arrived.get(path)?.content, path).toBe(item.content);
-  }
+  expect(await afterDone(scene.truth)).toEqual([]);
 }
 
 const BOTH: readonly Direction[] = ["up", "down"];
@@ -116,14 +108,9 @@ describe.skipIf(noMounts !== undefined)(`a disk of its own${noMounts ? `: ${noMo
     await wellAgain(scene);
   });
 
-  test("down: a state folder that can't be written: said, and it goes on", async () => {
-    await using scene = await Scene.make({
-      direction: "down",
-      transport: "udp",
-      move: true,
-      workload: small,
-    });
-    const state = join(scene.home, "jobs");
+  test.each(BOTH)("%s: a state folder that can't be written: said, and it goes on", async (direction) => {
+    await using scene = await Scene.make({ direction, transport: "udp", move: true, workload: small });
+    const state = direction === "up" ? join(scene.state, "checkpoints") : join(scene.home, "jobs");
     await mkdir(state, { recursive: true });
     await scene.ensureServer();
     {

@@ -1,5 +1,4 @@
 /** One kill at one system call, and the same command again. */
-import { sleep } from "../../e2e/lib/process.ts";
 import { KILLED, killpoint, type Point, readPoints } from "./killpoint.ts";
 import { afterDone, afterKill, type Remains } from "./oracle.ts";
 import type { Scene } from "./scene.ts";
@@ -91,24 +90,13 @@ export async function resume(
   remains: Remains,
 ): Promise<Pick<Outcome, "violations" | "redoBytes"> & { readonly receipt?: Receipt }> {
   if (scene.options.direction !== "local") await scene.ensureServer();
-  const { code, stdout, stderr } = await patiently(scene);
+  const { code, stdout, stderr } = await scene.pb(scene.words("--resume", "auto"));
   const violations = await afterDone(scene.truth);
   if (code === null) violations.unshift("I6: the second run never ended");
   else if (code !== 0) violations.unshift(`I6: the second run ended with exit ${code}: ${stdout}${stderr}`);
   if (code !== 0) return { violations, redoBytes: 0 };
   const receipt = JSON.parse(stdout) as Receipt;
   return { violations, receipt, redoBytes: redo(scene, remains, receipt) };
-}
-
-/** A server keeps the memory of clients that vanished until their sessions time out, and refuses meanwhile. */
-const PATIENCE_MS = 60_000;
-
-async function patiently(scene: Scene): Promise<Ended> {
-  for (const end = Date.now() + PATIENCE_MS; ; await sleep(1_000)) {
-    const result = await scene.pb(scene.words("--resume", "auto"));
-    const refused = result.code === 5 && result.stderr.includes('"resource_exhausted"');
-    if (!refused || Date.now() > end) return result;
-  }
 }
 
 /**

@@ -23,6 +23,8 @@ pub struct Meta {
     /// Nanoseconds since 1970, saturating (years 1677 to 2262).
     pub mtime_ns: i64,
     pub ctime_ns: i64,
+    /// When it was made; 0 where the file system does not keep that.
+    pub birth_ns: i64,
     /// Permission bits, 07777.
     pub mode: u32,
     pub uid: u32,
@@ -47,9 +49,11 @@ impl Meta {
     }
 }
 
+const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
+
 /// Of an open descriptor (`O_PATH` is enough).
 pub fn stat_fd(fd: BorrowedFd<'_>) -> Result<Meta, Errno> {
-    let raw = statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
+    let raw = statx(fd, "", AtFlags::EMPTY_PATH, WANTED)?;
     let mut meta = from_statx(&raw);
     if meta.kind == Kind::Symlink {
         meta.link_target = Some(readlinkat(fd, "", Vec::new())?.into_bytes());
@@ -60,7 +64,7 @@ pub fn stat_fd(fd: BorrowedFd<'_>) -> Result<Meta, Errno> {
 /// Of one name in a directory, never following it.
 pub fn stat_at(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Meta, Errno> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-    let meta = from_statx(&statx(dir, name, flags, StatxFlags::BASIC_STATS)?);
+    let meta = from_statx(&statx(dir, name, flags, WANTED)?);
     if meta.kind != Kind::Symlink {
         return Ok(meta);
     }
@@ -89,6 +93,10 @@ fn from_statx(raw: &Statx) -> Meta {
         size: raw.stx_size,
         mtime_ns: nanos(raw.stx_mtime.tv_sec, raw.stx_mtime.tv_nsec),
         ctime_ns: nanos(raw.stx_ctime.tv_sec, raw.stx_ctime.tv_nsec),
+        birth_ns: match StatxFlags::from_bits_retain(raw.stx_mask).contains(StatxFlags::BTIME) {
+            true => nanos(raw.stx_btime.tv_sec, raw.stx_btime.tv_nsec),
+            false => 0,
+        },
         mode: mode & 0o7777,
         uid: raw.stx_uid,
         gid: raw.stx_gid,

@@ -170,6 +170,7 @@ impl RecvJob {
             temporary,
             device: there.device,
             inode: there.inode,
+            birth_ns: there.birth_ns,
             chunks: Vec::new(),
         };
         pack_run(&mut part.chunks, chunks);
@@ -249,7 +250,7 @@ impl RecvJob {
     pub(super) fn drop_commit(&self, commit: Commit) {
         match commit {
             Commit::File(ready) => {
-                let kept = |key| self.keeping().is_some_and(|c| c.ledger.is_recorded(key));
+                let kept = |key| self.keeping().is_some_and(|c| c.ledger.is_kept(key));
                 if !ready.key.as_ref().is_some_and(kept) {
                     ready.temp.discard();
                     self.part_gone(ready.key);
@@ -277,12 +278,12 @@ impl RecvJob {
         let left = std::mem::take(&mut *checkpoint.left.lock());
         left.iter().for_each(|file| self.flush(checkpoint, file));
         checkpoint.ledger.flush_ended();
+        checkpoint.ledger.wait_confirmed(LAST_RECORD);
         for file in left {
             match file.known {
-                Some(k) if checkpoint.ledger.is_recorded(&k.key) => file.leave(),
+                Some(k) if checkpoint.ledger.is_kept(&k.key) => file.leave(),
                 _ => self.discard_large(&file),
             }
         }
-        checkpoint.ledger.wait_confirmed(LAST_RECORD);
     }
 }

@@ -54,6 +54,7 @@ mod tests {
             size,
             mtime_ns,
             ctime_ns: 0,
+            birth_ns: 0,
             mode: 0,
             uid: 0,
             gid: 0,

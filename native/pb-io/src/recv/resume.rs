@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use pb_proto::message::note::{MAX_HAVE, Note, Outcome};
 
-use super::checkpoint::{Durable, PartRecord, adopt, remove};
+use super::checkpoint::{Durable, PartRecord, adopt, identity_of, remove};
 use super::durable::Checkpoint;
 use super::file::{Known, LargeFile};
 use super::{MAX_LARGE, RecvJob, Wanted, policy};
@@ -34,8 +34,7 @@ impl RecvJob {
             there.kind == Kind::File
                 && there.size == offer.size
                 && policy::same_time(there.mtime_ns, offer.meta.mtime_ns)
-                && (done.is_some()
-                    || part == Some((there.device, there.inode)) && self.has_its_name(offer))
+                && (done.is_some() || part == Some(identity_of(&there)) && self.has_its_name(offer))
         });
         if stands && self.decide_unopened(offer.meta.id).is_some() {
             let place = self.place(&offer.meta.path);

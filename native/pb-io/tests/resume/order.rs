@@ -130,6 +130,24 @@ fn a_sender_that_goes_away_leaves_what_was_written() {
     assert_eq!((two.keeper.records().parts.len(), s.parts().len()), (1, 1));
 }
 
+/// As of a caller whose disk is full.
+#[test]
+fn a_part_whose_only_record_failed_is_not_left() {
+    let s = Scratch::new();
+    fs::write(s.path("a/x"), noise(300 * CHUNK as usize, 1)).unwrap();
+    let slow = Setup {
+        limit: 40 << 20,
+        ..SETUP
+    };
+    let two = start(&s, &slow, &Records::default());
+    let lost = two.keeper.batches.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((lost.parts.len(), s.parts().len()), (1, 1));
+    two.keeper.job.abort("no room", Unfinished::Keep);
+    two.keeper.job.abort("no room", Unfinished::Keep);
+    assert_eq!(two.received.recv_timeout(PATIENCE), Ok(State::Aborted));
+    assert!(s.parts().is_empty());
+}
+
 #[test]
 fn a_part_of_which_nothing_is_known_is_left_alone() {
     let s = Scratch::new();

@@ -166,6 +166,24 @@ fn a_listing_that_is_wrong_costs_one_more_offer() {
     assert!(same(&s, "x"));
 }
 
+/// ext4 gives the inode of a file that was removed to the next one.
+#[test]
+fn a_part_replaced_by_a_file_that_got_its_inode_is_begun_anew() {
+    let replaced = |s: &Scratch| {
+        let part = s.parts().remove(0);
+        fs::remove_file(&part).unwrap();
+        fs::write(part, noise(SIZE, 7)).unwrap();
+    };
+    is_redone(begun(replaced), Some(Redone::PartChanged), "replaced");
+    let (s, mut records) = begun(|_| {});
+    records.parts.values_mut().for_each(|p| p.birth_ns -= 1);
+    is_redone(
+        (s, records),
+        Some(Redone::PartChanged),
+        "same inode, born at another time",
+    );
+}
+
 #[test]
 fn parts_that_nobody_comes_for_go_when_the_job_is_over() {
     let (s, mut records) = begun(|s| fs::remove_file(s.path("a/x")).unwrap());

@@ -35,6 +35,7 @@ pub struct NativePart {
     pub temporary: Uint8Array,
     pub device: BigInt,
     pub inode: BigInt,
+    pub birth_ns: BigInt,
     pub chunks: Uint8Array,
 }
 
@@ -79,6 +80,7 @@ fn part_to_js(part: PartRecord) -> NativePart {
         temporary: part.temporary.into(),
         device: part.device.into(),
         inode: part.inode.into(),
+        birth_ns: part.birth_ns.into(),
         chunks: part.chunks.into(),
     }
 }
@@ -122,6 +124,7 @@ fn part(p: NativePart) -> Result<PartRecord, Failure> {
         temporary: p.temporary.to_vec(),
         device: p.device.get_u64().1,
         inode: p.inode.get_u64().1,
+        birth_ns: p.birth_ns.get_i64().0,
         chunks: p.chunks.to_vec(),
     })
 }

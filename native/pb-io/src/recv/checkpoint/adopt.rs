@@ -9,7 +9,7 @@ use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, openat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::{PartRecord, Runs};
+use super::{PartRecord, Runs, identity_of};
 use crate::fs::{Kind, Meta, stat_fd};
 use crate::hash::{Hash, chunk_count};
 use crate::recv::temp::Temp;
@@ -86,7 +86,7 @@ pub(crate) fn remove(part: &PartRecord, folder: Arc<OwnedFd>) -> bool {
     let Some(temp) = Temp::adopt(folder, &part.temporary, b"") else {
         return false;
     };
-    // Whatever its mode: its name, device and inode say enough.
+    // Whatever its mode: its name and identity say enough.
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let found = openat(temp.folder(), temp.temporary(), flags, Mode::empty());
     let is_it = found.is_ok_and(|fd| stat_fd(fd.as_fd()).is_ok_and(|m| is_part(&m, part)));
@@ -100,7 +100,7 @@ fn is_part(there: &Meta, part: &PartRecord) -> bool {
     there.kind == Kind::File
         && there.nlink == 1
         && there.uid == geteuid().as_raw()
-        && (there.device, there.inode) == (part.device, part.inode)
+        && identity_of(there) == part.identity()
 }
 
 fn open_part(temp: &Temp, part: &PartRecord) -> Option<File> {

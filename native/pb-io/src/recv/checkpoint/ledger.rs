@@ -39,6 +39,8 @@ struct Flight {
     number: u32,
     finished: Vec<Finished>,
     backlog: Backlog,
+    /// Parts that the caller's records will hold with it, and did not before.
+    begun: HashSet<FileKey>,
 }
 
 #[derive(Default)]
@@ -47,7 +49,7 @@ struct Book {
     last: u32,
     /// The large files that are open: key and id.
     live: HashMap<FileKey, u32>,
-    /// Keys that the caller's records hold as parts.
+    /// Keys that the caller's records hold as parts, those of the batch on its way too.
     recorded: HashSet<FileKey>,
     /// Files with chunks that no flush has seen.
     dirty: HashMap<u32, Arc<LargeFile>>,
@@ -176,7 +178,14 @@ impl Ledger {
         self.give(book);
     }
 
-    /// Does the caller's record, or a batch on its way, hold the part? Then it is worth keeping.
+    /// Do the caller's records hold the part for certain? Then it is worth keeping; else nobody would find it again.
+    pub fn is_kept(&self, key: &FileKey) -> bool {
+        let book = self.book.lock();
+        let unsure = book.flight.as_ref().is_some_and(|f| f.begun.contains(key));
+        book.recorded.contains(key) && !unsure
+    }
+
+    /// Does the caller's record, or a batch on its way, hold the part?
     pub fn is_recorded(&self, key: &FileKey) -> bool {
         let book = self.book.lock();
         book.recorded.contains(key) || book.parts.contains_key(key)
@@ -242,7 +251,8 @@ impl Ledger {
         }
         book.last = book.last.wrapping_add(1);
         let parts = std::mem::take(&mut book.parts);
-        book.recorded.extend(parts.keys());
+        let begun = parts.keys().copied();
+        let begun: HashSet<FileKey> = begun.filter(|key| book.recorded.insert(*key)).collect();
         let batch = Batch {
             number: book.last,
             parts: parts.into_values().collect(),
@@ -253,6 +263,7 @@ impl Ledger {
             number: book.last,
             finished: std::mem::take(&mut book.finished),
             backlog,
+            begun,
         });
         drop(book);
         (self.on_batch)(batch);

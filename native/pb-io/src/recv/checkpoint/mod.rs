@@ -14,7 +14,7 @@ pub(super) use adopt::{Adopted, Durable, adopt, remove};
 pub(super) use ledger::{Finished, Ledger};
 pub(super) use past::Past;
 pub use record::PartRecord;
-pub(super) use record::{Runs, pack_run};
+pub(super) use record::{Runs, identity_of, pack_run};
 
 /// What is kept of a receiving job, and what was kept of it before.
 pub struct CheckpointOptions {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use super::PartRecord;
+use super::record::Identity;
 use crate::hash::Hash;
 use crate::source::{FileKey, TARGET_BYTES};
 
@@ -48,14 +49,14 @@ impl Past {
         self.done.binary_search_by(target).is_ok()
     }
 
-    /// Device and inode of the part of this very file.
-    pub fn part_of(&self, target: &[u8], key: &FileKey) -> Option<(u64, u64)> {
+    /// Which file the part of this very file is.
+    pub fn part_of(&self, target: &[u8], key: &FileKey) -> Option<Identity> {
         if !self.had_parts {
             return None;
         }
         let parts = self.parts.lock();
         let part = parts.get(target)?.iter().find(|p| p.key == *key)?;
-        Some((part.device, part.inode))
+        Some(part.identity())
     }
 
     /// The parts of a target that nobody has asked for.

@@ -1,5 +1,6 @@
 //! The record of an unfinished file, and its chunks as bytes.
 
+use crate::fs::Meta;
 use crate::hash::Hash;
 use crate::source::FileKey;
 
@@ -15,8 +16,25 @@ pub struct PartRecord {
     pub temporary: Vec<u8>,
     pub device: u64,
     pub inode: u64,
+    /// When the part was made, ns since 1970; 0: not known. Inode numbers are used again, with this they are not.
+    pub birth_ns: i64,
     /// Durable chunks: runs of first index u64, count u32 and that many chaining values; big-endian.
     pub chunks: Vec<u8>,
+}
+
+/// Which file on which disk something is: device, inode, time of birth.
+pub(crate) type Identity = (u64, u64, i64);
+
+impl PartRecord {
+    /// Of the part, whatever its name is.
+    pub(crate) fn identity(&self) -> Identity {
+        (self.device, self.inode, self.birth_ns)
+    }
+}
+
+/// Of what is there.
+pub(crate) fn identity_of(there: &Meta) -> Identity {
+    (there.device, there.inode, there.birth_ns)
 }
 
 /// Appends runs for chunks by index; neighbours share one.
