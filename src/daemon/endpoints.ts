@@ -6,4 +6,5 @@ export const endpoints: EndpointLoaders = {
   http: async () => (await import("../backend/http/backend.ts")).openHttp,
   s3: async () => (await import("../backend/s3/backend.ts")).openS3,
   sftp: async () => (await import("../backend/sftp/backend.ts")).openSftp,
+  webdav: async () => (await import("../backend/webdav/backend.ts")).openWebdav,
 };

@@ -107,7 +107,16 @@ export const KINDS: Readonly<Record<EndpointKind, KindSpec>> = {
   },
   webdav: {
     about: "a server with WebDAV (Nextcloud, ownCloud, nginx, Apache)",
-    settings: [URL, USER, CA_FILE],
+    settings: [
+      URL,
+      USER,
+      CA_FILE,
+      {
+        name: "keeps_times",
+        type: "boolean",
+        about: "the server takes a file's time (X-OC-Mtime): Nextcloud, ownCloud",
+      },
+    ],
     secrets: [PASSWORD, TOKEN],
   },
   pb: {

@@ -12,6 +12,10 @@ export interface RcloneServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+/** For how long it does not see what a test changes behind its back. At 0 it reads a folder anew for each of its entries. */
+export const RCLONE_CACHE_MS = 40;
+const FRESH = ["--dir-cache-time", `${RCLONE_CACHE_MS}ms`];
+
 export const hasRclone = () => findProgram("rclone") !== undefined;
 
 export async function startRcloneWebdav(options: { readonly root?: string } = {}): Promise<RcloneServer> {
@@ -22,7 +26,16 @@ export async function startRcloneWebdav(options: { readonly root?: string } = {}
   await mkdir(root, { recursive: true });
   const running = await startProgram({
     program: findProgram("rclone") ?? "rclone",
-    args: ["serve", "webdav", root, "--addr", `${HOST}:${port}`, "--config", join(folder, "none.conf")],
+    args: [
+      "serve",
+      "webdav",
+      root,
+      "--addr",
+      `${HOST}:${port}`,
+      "--config",
+      join(folder, "none.conf"),
+      ...FRESH,
+    ],
     env: { RCLONE_USER: user, RCLONE_PASS: password },
     port,
     folder,

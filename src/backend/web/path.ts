@@ -49,12 +49,17 @@ export function childOf(
   const link = href.replaceAll("\\", "%5C");
   if (!URL.canParse(link, folder.href)) return undefined;
   const url = new URL(link, folder);
-  if (url.origin !== folder.origin || url.search !== "" || !url.pathname.startsWith(folder.pathname))
-    return undefined;
-  const rest = url.pathname.slice(folder.pathname.length);
-  const slash = rest.endsWith("/");
-  const segment = slash ? rest.slice(0, -1) : rest;
-  const name = segment.includes("/") ? undefined : decodeSegment(segment);
+  if (url.origin !== folder.origin || url.search !== "") return undefined;
+  const above = folder.pathname.split("/").slice(0, -1);
+  const segments = url.pathname.split("/");
+  const slash = segments.at(-1) === "";
+  if (slash) segments.pop();
+  const last = segments.pop() ?? "";
+  // Which characters are escaped is a server's choice.
+  const same = (segment: string, index: number) =>
+    decodeSegment(segment) === decodeSegment(segments[index] ?? "");
+  if (segments.length !== above.length || !above.every(same)) return undefined;
+  const name = decodeSegment(last);
   // A name that is no name (an encoded slash, "..") is left to the caller, who says so.
   return name === undefined || name === "" ? undefined : { name, slash };
 }

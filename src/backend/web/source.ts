@@ -15,9 +15,10 @@ export async function openSource(
   if (head.folder) throw new PbError("is_a_directory", "this is a folder", { path, peer: client.peer });
   if (!sameVersion(known, head)) throw changed(client, path);
   const now = { ...head, size: known.size };
+  const told = toldOf(known, now);
   return (await givesRanges(client, { path, head, signal }))
-    ? ranged(client, path, now)
-    : streamed(client, path, now);
+    ? ranged(client, { path, now, told })
+    : streamed(client, { path, now, told });
 }
 
 async function givesRanges(
@@ -36,14 +37,21 @@ async function givesRanges(
   return answer.status === 206;
 }
 
-/** What tells the caller of this version. */
-function known({ size, mtimeNs, version }: Version): KnownVersion {
-  return { size, mtimeNs, ...(version === undefined ? {} : { version }) };
+/** To the caller a version has an ETag only if its listing had one: not every server's WebDAV tells what its GET does. */
+function toldOf(known: KnownVersion, { size, mtimeNs, version }: Version): KnownVersion {
+  const etag = known.version === undefined || version === undefined ? {} : { version };
+  return { size, mtimeNs, ...etag };
 }
 
-function ranged(client: WebClient, path: string, now: Version): ChunkSource {
+interface Opened {
+  readonly path: string;
+  readonly now: Version;
+  readonly told: KnownVersion;
+}
+
+function ranged(client: WebClient, { path, now, told }: Opened): ChunkSource {
   return {
-    now: known(now),
+    now: told,
     parallel: true,
     read: (offset, into, signal) => readRange(client, { path, now, offset, into, signal }),
     // Each read was of this version where the server tells versions; else it is asked once more.
@@ -126,7 +134,7 @@ async function fill(client: WebClient, { answer, path, skip, into }: Filling): P
 }
 
 /** One GET that is read on; a read elsewhere begins anew. */
-function streamed(client: WebClient, path: string, now: Version): ChunkSource {
+function streamed(client: WebClient, { path, now, told }: Opened): ChunkSource {
   let open: { readonly answer: WebAnswer; readonly pieces: AsyncIterator<Uint8Array> } | undefined;
   let at = 0;
   let rest: Uint8Array = new Uint8Array();
@@ -155,7 +163,7 @@ function streamed(client: WebClient, path: string, now: Version): ChunkSource {
     }
   };
   return {
-    now: known(now),
+    now: told,
     parallel: false,
     async read(offset, into, signal) {
       if (open === undefined || offset < at) {
@@ -210,7 +218,7 @@ export async function readWhole(
   }
   // Without a Content-Length the end is all there is.
   if (at < into.length) throw changed(client, path);
-  return { ...known(now), confirmed: confirm(client, { path, answer, bytes: into }) };
+  return { ...toldOf(was, now), confirmed: confirm(client, { path, answer, bytes: into }) };
 }
 
 /** A digest that the server sent: Repr-Digest (RFC 9530), Digest (RFC 3230), Content-MD5. @throws PbError `verification_failed` */
