@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cjsNames } from "./lib/cjs-names.mjs";
+import { lazyWidth } from "./lib/lazy-width.mjs";
 import { writeLicences } from "./lib/licences.mjs";
 import { filesBelow, hashFiles, isFresh, ROOT, say, setFresh } from "./lib/tools.mjs";
 
@@ -44,7 +45,7 @@ async function build() {
     legalComments: "none",
     metafile: true,
     mainFields: ["module", "main"],
-    plugins: [cjsNames],
+    plugins: [cjsNames, lazyWidth],
     // ssh2's addons are optional: without them it uses Node's own ciphers, which is what a user who installs the tarball has.
     external: ["*.node"],
     define: { __PB_VERSION__: JSON.stringify(version) },

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { pathBytes } from "../model/path.ts";
 import { packEntries } from "./pack.ts";
 import type { SendEntry } from "./types.ts";
 
@@ -26,6 +27,15 @@ test("an entry is packed field by field", () => {
   expect(packed.readBigUInt64LE(35)).toBe(2n ** 64n - 1n);
   expect([...packed.subarray(43, 48)]).toEqual([3, 0, 0x61, 0x2f, 0xff]);
   expect(packed.readInt32LE(55 + 3)).toBe(3);
+});
+
+test.each(["ä€", "😀/x", "a\udc80\udcfe😀", ""])("%j is packed as its bytes", (target) => {
+  const packed = Buffer.from(packEntries([{ ...ENTRY, source: "s", target, linkTarget: "l" }, ENTRY]));
+  const bytes = Buffer.from(pathBytes(target));
+  const at = 43 + 3;
+  expect(packed.readUInt16LE(at)).toBe(bytes.length);
+  expect(packed.subarray(at + 2, at + 2 + bytes.length)).toEqual(bytes);
+  expect(packed.length).toBe(at + 2 + bytes.length + 3 + (43 + 2 + 3 + 2 + 2 + 2 + 1));
 });
 
 test("a path that can't be packed is named", () => {

@@ -58,6 +58,20 @@ const files = (out: readonly string[]) => out.filter((path) => /\.(md|js)$/.test
 
 describe("filter", () => {
   it.each([
+    [{}, true],
+    [{ minSize: 0 }, true],
+    [{ minSize: 1 }, false],
+    [{ maxSize: 0 }, false],
+    [{ minAgeSeconds: 0 }, false],
+    [{ maxAgeSeconds: 1 }, false],
+    [{ filters: rules("+ *") }, false],
+  ])("%j keeps all: %j", (given, keepsAll) => {
+    const options = { filters: [], ...given };
+    expect(compileFilter(options, NOW_NS).keepsAll).toBe(keepsAll);
+    if (keepsAll) expect(selected(REPO, options).out).toEqual(REPO.map(({ path }) => path));
+  });
+
+  it.each([
     [
       rules(),
       ["a.md", "b.js", "docs/c.md", "docs/deep/d.md", "node_modules/m/e.md", "src/.x/f.js", "src/g.js"],

@@ -17,6 +17,8 @@ export type FilterOptions = Pick<
  * destination only if something in it is included. Size and age bounds concern files.
  */
 export interface Filter {
+  /** No rule and no bound: whatever is listed is included. */
+  readonly keepsAll: boolean;
   /** May folders be left out, so that it pays to list folder by folder? */
   readonly prunes: boolean;
   /** The rule (index) that decides for `path`, given the one that decided for its folder; `NO_RULE` when none does. */
@@ -37,6 +39,7 @@ export function compileFilter(options: FilterOptions, nowNs: bigint): Filter {
   const rules = options.filters.map(({ include, pattern }) => ({ include, glob: compileGlob(pattern) }));
   const includes = (rule: number) => rules[rule]?.include ?? true;
   return {
+    keepsAll: rules.length === 0 && !isBounded(options),
     prunes: rules.some((rule) => !rule.include),
     rule: (path, { isDirectory, parentRule }) => firstMatch(rules, { path, isDirectory, before: parentRule }),
     includes,
@@ -56,6 +59,10 @@ function firstMatch(
     if (rules[at]?.glob.matches(path, isDirectory)) return at;
   }
   return before;
+}
+
+function isBounded({ minSize = 0, maxSize, minAgeSeconds, maxAgeSeconds }: FilterOptions): boolean {
+  return minSize > 0 || [maxSize, minAgeSeconds, maxAgeSeconds].some((bound) => bound !== undefined);
 }
 
 function bounds(options: FilterOptions, nowNs: bigint): Filter["withinBounds"] {

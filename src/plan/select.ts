@@ -21,6 +21,7 @@ export interface Selector {
 }
 
 export function selector(filter: Filter): Selector {
+  if (filter.keepsAll) return { visit: (entry) => [entry], descend: ({ kind }) => kind === "directory" };
   const open: OpenFolder[] = [];
   const parentRule = () => open.at(-1)?.rule ?? NO_RULE;
   return {

@@ -1,7 +1,13 @@
 import stringWidth from "string-width";
 
 const ELLIPSIS = "…";
-const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+let segmenter: Intl.Segmenter | undefined;
+
+/** Made when it is first needed: ICU takes 9 ms of a command's start for its first. */
+function graphemes(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: "grapheme" });
+  return segmenter.segment(text);
+}
 
 /** Columns that a text takes; escape sequences take none. */
 export function widthOf(text: string): number {
@@ -19,7 +25,7 @@ export function shortenMiddle(text: string, width: number): string {
 function takeColumns(text: string, width: number): string {
   let out = "";
   let used = 0;
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of graphemes(text)) {
     used += widthOf(segment);
     if (used > width) break;
     out += segment;
@@ -28,7 +34,7 @@ function takeColumns(text: string, width: number): string {
 }
 
 function takeColumnsFromEnd(text: string, width: number): string {
-  const segments = [...graphemes.segment(text)].map(({ segment }) => segment);
+  const segments = [...graphemes(text)].map(({ segment }) => segment);
   let used = 0;
   let start = segments.length;
   while (start > 0) {
