@@ -36,6 +36,8 @@ export interface Traits {
   readonly changes?: boolean;
   /** Any bytes, or UTF-8 only. */
   readonly names: "bytes" | "text";
+  /** Each entry of a listing costs a request, so that ten thousand would take most of the test. */
+  readonly requestPerEntry?: boolean;
   /** Kinds of names (naming.ts) that the server of this test, not its protocol, cannot hold. */
   readonly without?: readonly string[];
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { collect, type Fixture, never, refused } from "./fixture.ts";
+import { collect, type Fixture, never, refused, type Traits } from "./fixture.ts";
 
-export function interrupting(current: () => Fixture): void {
+export function interrupting(current: () => Fixture, { requestPerEntry = false }: Traits): void {
   test("before it starts, when the signal is aborted already", async () => {
     const { backend, place } = current();
     await place.write("f", "");
@@ -20,7 +20,7 @@ export function interrupting(current: () => Fixture): void {
   test("in the middle of a listing", async () => {
     const { backend, place } = current();
     await place.write("f", "");
-    await place.fill("many", 2_500);
+    await place.fill("many", requestPerEntry ? 1_100 : 2_500);
     const controller = new AbortController();
     const batches = backend
       .list("many", { recursive: true, follow: false, signal: controller.signal })

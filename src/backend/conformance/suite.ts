@@ -26,7 +26,7 @@ export function backendSuite(name: string, open: OpenFixture, traits: Traits = P
     if (traits.changes !== false) describe("changes", () => changing(current, traits));
     describe("keeps names", () => naming(current, traits));
     describe("refuses", () => refusing(current));
-    describe("ends early", () => interrupting(current));
+    describe("ends early", () => interrupting(current, traits));
     if (traits.links) describe("knows links", () => links(current));
   });
 }

@@ -37,6 +37,7 @@ const TRAITS = {
   permissions: false,
   names: "bytes",
   changes: false,
+  requestPerEntry: true,
   // Its indexes leave out names that begin with a dot.
   without: ["three dots", "backslashes"],
 } as const;
