@@ -25,7 +25,7 @@ pub struct Connected {
     pub lanes: LaneSet,
 }
 
-/// Opens the first lane of a session to a server, starts the others, and returns; blocks at most 10 s. `keys` must be
+/// Opens the first lane of a session to a server, with the others on their way, and returns; blocks at most 10 s. `keys` must be
 /// fresh: a second call with the same keys would repeat nonces.
 pub fn connect(
     peer: SocketAddr,
@@ -49,10 +49,9 @@ pub fn connect(
         }
         Choice::Auto => race(&session, peer, deadline)?,
     };
-    for lane in 1..session.options.lanes {
-        match transport {
-            TransportKind::Tcp => tcp::start_dialling(&session, peer, lane, deadline)?,
-            _ => udp::start_client(&session, peer, lane, None)?,
+    if transport == TransportKind::Tcp {
+        for lane in 1..session.options.lanes {
+            tcp::start_dialling(&session, peer, lane, deadline)?;
         }
     }
     Ok(Connected {
@@ -62,28 +61,39 @@ pub fn connect(
     })
 }
 
-/// A first UDP lane on its way.
+/// UDP lanes on their way; the first one decides for all.
 struct Udp {
     result: Receiver<Result<(), TransportError>>,
-    chosen: Sender<bool>,
+    chosen: Choices,
 }
 
-/// A first UDP lane that is up and carries nothing yet. Dropped, it vanishes.
-struct UdpUp(Sender<bool>);
+/// One for each lane. Lanes whose choice is dropped vanish.
+struct Choices(Vec<Sender<bool>>);
+
+impl Choices {
+    fn choose(&self) {
+        self.0.iter().for_each(|lane| _ = lane.send(true));
+    }
+}
+
+/// UDP lanes of which the first is up and carries nothing yet. Dropped, they vanish.
+struct UdpUp(Choices);
 
 impl Udp {
+    /// All at once: one that waited for another would begin a round trip later.
     fn start(session: &Session, peer: SocketAddr) -> Result<Udp, TransportError> {
         let (tell, result) = channel();
-        let (chosen, ask) = channel();
-        udp::start_client(
-            session,
-            peer,
-            0,
-            Some(Verdict {
-                result: tell,
+        let mut tell = Some(tell);
+        let mut chosen = Choices(Vec::new());
+        for lane in 0..session.options.lanes {
+            let (choose, ask) = channel();
+            let verdict = Verdict {
+                result: tell.take(),
                 chosen: ask,
-            }),
-        )?;
+            };
+            udp::start_client(session, peer, lane, Some(verdict))?;
+            chosen.0.push(choose);
+        }
         Ok(Udp { result, chosen })
     }
 
@@ -104,7 +114,7 @@ impl Udp {
 
 impl UdpUp {
     fn choose(self) {
-        let _ = self.0.send(true);
+        self.0.choose();
     }
 }
 
@@ -148,8 +158,8 @@ fn race(
 /// How often the race looks at the other runner.
 const GLANCE: Duration = Duration::from_millis(5);
 
-fn chosen_udp(chosen: &Sender<bool>) -> (TransportKind, Option<String>) {
-    let _ = chosen.send(true);
+fn chosen_udp(chosen: &Choices) -> (TransportKind, Option<String>) {
+    chosen.choose();
     (TransportKind::Udp, None)
 }
 

@@ -111,6 +111,8 @@ pub trait Controller: Send {
     fn on_first_rtt(&mut self, _now: Instant, _rtt: Nanos) {}
     /// A packet left; `in_flight` includes it. `app_limited` as in [`RateSample`].
     fn on_sent(&mut self, now: Instant, bytes: u64, in_flight: u64, app_limited: bool);
+    /// A packet more could have left, and nothing was there to send.
+    fn on_starved(&mut self) {}
     /// An ACK came, after [`Controller::on_lost`] for each packet that it made lost.
     fn on_ack(&mut self, ack: &AckInfo);
     /// A packet was declared lost.

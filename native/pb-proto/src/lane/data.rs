@@ -94,6 +94,7 @@ impl Lane {
     fn on_starved(&mut self, now: Instant, why: FeedNext) {
         self.recovery.probes = 0;
         self.rate.on_app_limited(self.sent.in_flight);
+        self.cc.on_starved();
         self.limited.lull = match why {
             FeedNext::NoCredit => LimitedBy::Receiver,
             FeedNext::Limited { retry } => {

@@ -20,11 +20,13 @@ pub struct Load {
     pub source: Source,
 }
 
-/// How fast units come to be sent, bytes per second.
+/// How fast units come to be sent; rates in bytes per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// All are there at once.
     Ready,
+    /// All are there so many nanoseconds after the start.
+    After(Nanos),
     /// They are read so fast.
     Reads(u64),
     /// They are there, and may leave so fast: a limit that the user gave.
@@ -166,15 +168,18 @@ impl Session {
     /// When the next unit has been read.
     pub fn next_read(&self) -> Option<Instant> {
         self.next_at
-            .filter(|_| matches!(self.load.source, Source::Reads(_)))
+            .filter(|_| matches!(self.load.source, Source::Reads(_) | Source::After(_)))
     }
 
     /// Nanoseconds until the source gives its next unit; 0: now.
     fn due_in(&mut self) -> Nanos {
-        let (Source::Reads(rate) | Source::MayLeave(rate)) = self.load.source else {
-            return 0;
+        let at = match self.load.source {
+            Source::Ready => return 0,
+            Source::After(span) => START.after(span),
+            Source::Reads(rate) | Source::MayLeave(rate) => {
+                START.after(self.started * SECOND / rate.max(1))
+            }
         };
-        let at = START.after(self.started * SECOND / rate.max(1));
         let wait = at.since(self.now);
         self.next_at = (wait > 0).then_some(at);
         wait

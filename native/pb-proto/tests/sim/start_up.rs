@@ -78,6 +78,18 @@ fn a_cold_start_fills_a_long_fat_path() {
     }
 }
 
+/// A process that opens its file when the lane is up: what leaves before is the lane's own.
+#[test]
+fn a_source_that_comes_late_costs_no_more_than_it_is_late() {
+    let late = 27 * MS;
+    let ready = LONG.scenario(1);
+    let mut paused = ready.clone();
+    paused.loads[0].source = Source::After(RTT + late);
+    let span = |scenario| finish(scenario).done_at.0;
+    let cost = span(&paused) - span(&ready);
+    assert!(cost <= late + RTT / 10, "{} ms", cost / MS);
+}
+
 #[test]
 fn a_known_path_starts_sooner() {
     for (queue, loss, least) in [(1.0, 0.0, 0.93), (0.1, 0.0, 0.92), (1.0, 0.001, 0.91)] {

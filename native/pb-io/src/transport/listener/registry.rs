@@ -64,7 +64,7 @@ impl Registry {
 impl Registered {
     /// Takes a lane number; false when it was taken before, or the session has all its lanes.
     pub(super) fn take(&self, medium: Medium, lane: u8) -> bool {
-        let full = self.session.control.alive() >= usize::from(self.session.options.lanes) + RACING;
+        let full = self.session.control.alive() >= usize::from(self.session.options.lanes) * RACING;
         let mut taken = self.taken.lock();
         let word = &mut taken[usize::from(medium == Medium::Tcp)][usize::from(lane / 64)];
         let bit = 1 << (lane % 64);
@@ -87,5 +87,5 @@ impl Registered {
     }
 }
 
-/// While UDP and TCP race, the loser's lane still counts.
-const RACING: usize = 1;
+/// While UDP and TCP race, the loser's lanes still count.
+const RACING: usize = 2;

@@ -28,22 +28,23 @@ use driver::Driver;
 use path::Path;
 use socket::Socket;
 
-/// How the first lane of a client asks whether it won its race.
+/// How the lanes of a client ask whether UDP won its race.
 pub(crate) struct Verdict {
-    /// Told once: up, or why not.
-    pub result: Sender<Result<(), TransportError>>,
+    /// Told once, by the first lane: up, or why not.
+    pub result: Option<Sender<Result<(), TransportError>>>,
     /// Answered once: chosen or not. A hang-up means not.
     pub chosen: Receiver<bool>,
 }
 
 impl Verdict {
     fn chosen(self) -> bool {
-        self.result.send(Ok(())).is_ok() && self.chosen.recv().unwrap_or(false)
+        let heard = self.result.is_none_or(|result| result.send(Ok(())).is_ok());
+        heard && self.chosen.recv().unwrap_or(false)
     }
 
     fn failed(self, why: TransportError) {
         // Nobody listens any more when the race is over.
-        let _ = self.result.send(Err(why));
+        let _ = self.result.map(|result| result.send(Err(why)));
     }
 }
 

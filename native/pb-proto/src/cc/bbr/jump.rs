@@ -151,6 +151,11 @@ impl Jump {
         train.until = full.then_some(from + bytes);
     }
 
+    /// The source paused: the dispersion of what leaves before and after it would be the source's. The train begins anew.
+    pub fn on_starved(&mut self) {
+        self.train = self.train.filter(|train| train.until.is_some());
+    }
+
     /// Takes an ACK.
     pub fn on_ack(&mut self, ack: &AckInfo, min_rtt: Nanos, datagram: u64) -> Option<Step> {
         self.settled = ack.delivered + ack.total_lost;
@@ -250,6 +255,24 @@ mod tests {
         };
         assert_eq!(window, GROWTH * 32_000);
         assert_eq!(rate, 3 * 64_000_000, "32 kB in the granularity");
+    }
+
+    #[test]
+    fn a_train_begins_when_the_source_gives_all_of_it() {
+        let mut jump = begun(None);
+        jump.on_sent(Instant(0), 100, 100, false);
+        jump.on_starved();
+        for sent in (PACKET..=32_000).step_by(PACKET as usize) {
+            jump.on_sent(Instant(30 * MS), PACKET, 100 + sent, sent == 32_000);
+        }
+        let ack = AckInfo {
+            now: Instant(30 * MS + RTT),
+            delivered: 32_100,
+            ..AckInfo::default()
+        };
+        let step = jump.on_ack(&ack, RTT, PACKET);
+        let (window, rate) = (GROWTH * 32_000, 3 * 64_000_000);
+        assert_eq!(step, Some(Step::Train { window, rate }));
     }
 
     #[test]

@@ -215,6 +215,10 @@ impl Controller for Bbr {
         }
     }
 
+    fn on_starved(&mut self) {
+        self.jump.on_starved();
+    }
+
     fn on_first_rtt(&mut self, now: Instant, rtt: Nanos) {
         self.min_rtt.start(now, rtt);
         let step = self.jump.begin(rtt, self.start.remembered(rtt));
