@@ -275,7 +275,7 @@ export interface NativeTraceEvent {
   down?: string
 }
 
-/** See `JobProgress` in src/native/types.ts; `kind` is "progress", "room" or "ended". */
+/** See `JobProgress` in src/native/types.ts; `kind` is "progress", "room", "ending" or "ended". */
 export interface NativeUpdate {
   kind: string
   bytes: number

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { CHECKPOINT_ROWS } from "../checkpoint/rows.ts";
 import { FAIR_ROWS } from "../fair/rows.ts";
 import type { Peer } from "../peer.ts";
 import type { Hosts } from "../run.ts";
@@ -12,7 +13,7 @@ export interface Arguments extends Size {
   readonly rounds: number;
   readonly hosts: Hosts;
   readonly json: string | undefined;
-  /** Rows of wan and fair; undefined: all. */
+  /** Rows of wan, fair and checkpoint; undefined: all. */
   readonly only: readonly string[] | undefined;
   readonly timeoutSeconds: number | undefined;
   readonly rateMbitPerSec: number | undefined;
@@ -83,7 +84,8 @@ SCENARIO      ${names(scenarios)}
 --peers LIST  ${names(peers)};
               globus: all of its variants
 --only ROWS   of wan: ${names(WAN_ROWS)};
-              of fair: ${names(FAIR_ROWS)}
+              of fair: ${names(FAIR_ROWS)};
+              of checkpoint: ${names(CHECKPOINT_ROWS)}
 --timeout S   wan: when a run is stopped; default 90 s, --quick 30 s
 --rate MBIT   of the emulated link; default 1000 (wan), 200 (fair)
 --json FILE   everything measured

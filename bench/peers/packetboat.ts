@@ -1,20 +1,31 @@
 import { basename, join } from "node:path";
 import { PB } from "../../test/e2e/lib/process.ts";
 import type { OpenPeer, Peer, Place } from "../peer.ts";
+import type { Work } from "../work.ts";
 
-async function open(place: Place, args: readonly string[]): Promise<OpenPeer> {
+/** How one transfer is asked for. */
+export interface Asked {
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A server and an enrolled client; what comes back sends something to it. */
+export async function openBox(place: Place): Promise<(work: Work, asked: Asked) => Promise<void>> {
   const { from, to, destination } = place;
   const env = { PB_HOME: join(place.scratch, "home") };
   const serve = ["serve", "--json", "--listen", `${to.address}:0`, "--root", destination];
   const ready = await to.daemon(PB, [...serve, "--state", join(place.scratch, "state")]);
   const { invite } = JSON.parse(ready) as { readonly invite: string };
   await from.run(PB, ["remote", "add", "box", invite], env);
-  return {
-    send: async ({ path, kind }) => {
-      const target = kind === "file" ? "box:/" : `box:/${basename(path)}`;
-      await from.run(PB, ["transfer", "--quiet", ...args, path, target], env);
-    },
+  return async ({ path, kind }, asked) => {
+    const target = kind === "file" ? "box:/" : `box:/${basename(path)}`;
+    await from.run(PB, ["transfer", "--quiet", ...asked.args, path, target], { ...env, ...asked.env });
   };
+}
+
+async function open(place: Place, args: readonly string[]): Promise<OpenPeer> {
+  const transfer = await openBox(place);
+  return { send: (work) => transfer(work, { args }) };
 }
 
 const variant = (name: string, title: string, ...args: string[]): Peer => ({

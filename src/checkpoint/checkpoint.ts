@@ -60,7 +60,8 @@ export async function openCheckpoint(options: OpenCheckpointOptions): Promise<Ch
   const place = { files, directory: options.directory, binding: options.binding };
   const prepared = await prepare(place);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const open = new OpenCheckpoint({ place, ...prepared, limits, now, meters });
+  const pace = new Pace({ intervalMs: limits.commitMs, burst: limits.commitBurst, now });
+  const open = new OpenCheckpoint({ place, ...prepared, limits, now, pace, meters });
   await open.begin(prepared.recovery);
   return open;
 }
@@ -72,6 +73,7 @@ interface Parts {
   readonly folder: Folder;
   readonly limits: CheckpointLimits;
   readonly now: () => number;
+  readonly pace: Pace;
   readonly meters: { readonly bytes: Meter; readonly syncs: Meter };
 }
 
@@ -109,7 +111,7 @@ class OpenCheckpoint implements Checkpoint {
 
   /** Goes on with what recovery found: a new generation, and what only the older ones hold is to be brought to its place. */
   async begin(recovery: Recovery): Promise<void> {
-    const { place, folder, limits, now } = this.#parts;
+    const { place, folder, limits, now, pace } = this.#parts;
     this.#resume(recovery);
     this.#journal = await Journal.open({
       files: place.files,
@@ -121,7 +123,7 @@ class OpenCheckpoint implements Checkpoint {
       follows: recovery.follows,
       durable: recovery.state.sequence,
       groupBytes: limits.groupBytes,
-      pace: new Pace({ intervalMs: limits.commitMs, burst: limits.commitBurst, now }),
+      pace,
       generationBytes: () => Math.max(limits.generationBytes, this.#pending.snapshotBytes / 2),
       onSealed: (sealed) => this.#flusher.seal(sealed),
       now,
@@ -190,6 +192,10 @@ class OpenCheckpoint implements Checkpoint {
 
   note(key: Uint8Array, progress: Partial<WorkerProgress> & { readonly worker: number }): void {
     this.#state.note(key, progress);
+  }
+
+  hurry(): void {
+    this.#parts.pace.hurry();
   }
 
   takeHashes(): Uint8Array {

@@ -16,4 +16,13 @@ describe("a pace", () => {
     now += 1_000;
     expect([await waited(), await waited(), await waited()]).toEqual([false, false, false]);
   });
+
+  it("holds nothing back once it is to hurry", async () => {
+    const pace = new Pace({ intervalMs: 60_000, burst: 1, now: () => 0 });
+    await pace.turn();
+    const held = pace.turn();
+    pace.hurry();
+    await held;
+    await pace.turn();
+  });
 });

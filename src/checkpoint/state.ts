@@ -133,6 +133,8 @@ export class CheckpointState {
 
   #finish(batch: StoredBatch): string[] {
     this.addDone(batch.done);
+    // Small files were never parts: of ten thousand of them no key need become a text.
+    if (this.files.size === 0 && this.lost.size === 0) return [];
     return eachKey(batch.done, DONE_RECORD_BYTES).filter((key) => this.#remove(key, batch.sequence));
   }
 }

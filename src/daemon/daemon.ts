@@ -76,6 +76,9 @@ export interface Daemon extends AsyncDisposable {
 /** Of a client and of a server, in the folder of its state. */
 const PATHS_FILE = "paths.json";
 
+/** "off": transfers begun here keep no checkpoint, here or at a server, and can't be resumed. */
+const CHECKPOINTS_VARIABLE = "PB_CHECKPOINTS";
+
 /** @throws PbError `usage` for a PB_HOME that cannot be */
 export function openDaemon({ version, env = process.env, warn, ...options }: DaemonOptions): Daemon {
   const home = pbHome(env);
@@ -99,7 +102,8 @@ export function openDaemon({ version, env = process.env, warn, ...options }: Dae
     home,
     vault,
     routes: (router, backends) => {
-      const jobs = { backends, engine, metrics, store, checkpoints, live, spoolParent: tmpdir() };
+      const keeps = env[CHECKPOINTS_VARIABLE] !== "off";
+      const jobs = { backends, engine, metrics, store, checkpoints, live, keeps, spoolParent: tmpdir() };
       router.service(TransferService, createTransferService(jobs));
       router.service(JobService, createJobService(jobs));
     },

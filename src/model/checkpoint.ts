@@ -153,6 +153,8 @@ export interface Checkpoint extends AsyncDisposable {
    * was resolved before stays; `invalid_argument`: this batch alone is refused
    */
   record(batch: CheckpointBatch): Promise<void>;
+  /** The job is at its end: batches are held back no more to be joined to others. */
+  hurry(): void;
   /** Progress that is not durable yet; bumps memory and returns. Of a file that is not known it is ignored. */
   note(key: Uint8Array, progress: Partial<WorkerProgress> & { readonly worker: number }): void;
   /** Is the file of this key finished? Answered from memory. */

@@ -11,13 +11,15 @@ const QUEUE_HIGH = 16_384;
 export class Job {
   readonly done: Promise<JobResult>;
   readonly #onProgress: (progress: JobProgress) => void;
+  readonly #onEnding: () => void;
   readonly #end: (result: JobResult) => void;
   #ended = false;
   /** Wakes callers of `push`. */
   #room: (() => void)[] = [];
 
-  constructor(onProgress: (progress: JobProgress) => void) {
+  constructor(onProgress: (progress: JobProgress) => void, onEnding: () => void = () => {}) {
     this.#onProgress = onProgress;
+    this.#onEnding = onEnding;
     let end: (result: JobResult) => void = () => {};
     this.done = new Promise((resolve) => {
       end = resolve;
@@ -29,6 +31,10 @@ export class Job {
   readonly listener = (update: Addon.NativeUpdate): void => {
     if (update.kind === "room") {
       this.#wake();
+      return;
+    }
+    if (update.kind === "ending") {
+      this.#onEnding();
       return;
     }
     const redone = update.redone.map(({ path, reason }) => ({ path: pathText(path), reason }));

@@ -173,7 +173,7 @@ class Session implements NativeSession {
     const kept = checkpoint === undefined ? {} : { checkpoint: nativeCheckpoint(checkpoint) };
     const discard = options.discard === true;
     const native = { job, base, exactName, overwrite, fsync, perms, owner, discard, ...fd, ...kept };
-    const common = new Job(options.onProgress);
+    const common = new Job(options.onProgress, checkpoint?.onEnding);
     const onBatch = (batch: Addon.NativeBatch) => checkpoint?.onBatch(checkpointBatch(batch));
     const handle = mapped(() =>
       this.#handle.receive(

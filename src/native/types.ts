@@ -200,6 +200,8 @@ export interface ReceiveCheckpoint {
    * recorded: `abort`.
    */
   readonly onBatch: (batch: CheckpointBatch) => void;
+  /** Everything that is to come has been announced: what is recorded late now makes the job end late. */
+  readonly onEnding?: () => void;
 }
 
 /** A file that an earlier run had, whole or in part, and that was begun anew. */

@@ -66,6 +66,7 @@ export function receiveKept(
       flushMs: FLUSH_MS,
       nameTag: nameTag(jobId),
       onBatch,
+      onEnding: () => checkpoint.hurry(),
     },
   });
   return { job, failure: () => failure };

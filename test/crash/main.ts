@@ -2,11 +2,13 @@
 import { type Arguments, parse, USAGE } from "./lib/arguments.ts";
 import { type HammerOutcome, hammer } from "./lib/hammer.ts";
 import { describePoint, whyNoKillpoint } from "./lib/killpoint.ts";
+import { million } from "./lib/million.ts";
 import type { Side } from "./lib/point.ts";
 import { Scene, type SceneOptions } from "./lib/scene.ts";
 import { formatSummary, summarise } from "./lib/summary.ts";
 import { sweep } from "./lib/sweep.ts";
 import { large, many, small } from "./lib/workloads.ts";
+import { whyNoStrace } from "./order/record.ts";
 
 interface Case {
   readonly side: Side;
@@ -80,14 +82,24 @@ async function random(options: Arguments): Promise<void> {
     }
 }
 
+async function manyFiles({ trace }: Arguments, files: number): Promise<void> {
+  const why = trace ? whyNoStrace() : "not asked for";
+  if (why !== undefined) process.stdout.write(`SKIPPED counting opened files: ${why}\n`);
+  const say = (line: string) => void process.stdout.write(`${files} files: ${line}\n`);
+  tell(await million({ files, trace: why === undefined, say }), `${files} files`);
+}
+
 async function main(): Promise<void> {
   const options = parse(process.argv.slice(2));
   if (options === "help") {
     process.stdout.write(USAGE);
     return;
   }
-  if (options.modes.includes("points")) await points(options);
-  if (options.modes.includes("random")) await random(options);
+  if (options.million !== undefined) await manyFiles(options, options.million);
+  else {
+    if (options.modes.includes("points")) await points(options);
+    if (options.modes.includes("random")) await random(options);
+  }
   if (failed) process.exitCode = 1;
 }
 

@@ -16,4 +16,6 @@ export interface JobDeps {
   readonly live: Map<string, LiveJob>;
   /** Where copies between two servers are kept on their way. */
   readonly spoolParent: string;
+  /** False: nothing is kept that a transfer could be resumed with. For measurements (bench/README.md). */
+  readonly keeps: boolean;
 }

@@ -21,7 +21,7 @@ export interface OpenedJob {
 export async function openJob(deps: JobDeps, request: StartRequest, signal: AbortSignal): Promise<OpenedJob> {
   if (request.jobId !== "") return openNamed(deps, request);
   const fingerprint = fingerprintOf(request);
-  const resumable = isResumable(request);
+  const resumable = deps.keeps && isResumable(request);
   if (resumable) {
     const unfinished = await unfinishedOf(deps, fingerprint);
     const [newest] = unfinished;

@@ -37,6 +37,7 @@ function newKeeper(known: readonly Caller[] = [ann, bob]) {
         await writeFile(join(directory, "binding"), binding.destination);
         return {
           recovered: RECOVERED,
+          progress: () => RECOVERED.parts,
           close: async () => {},
           stats: () => undefined,
         } as unknown as Checkpoint;

@@ -77,6 +77,8 @@ interface Live {
 interface Sidecar extends Target {
   /** A run is at work, or went with the server. */
   readonly open: boolean;
+  /** The checkpoint may know of parts. */
+  readonly parts: boolean;
   readonly strays: boolean;
 }
 
@@ -206,7 +208,7 @@ export class Keeper {
       return open();
     });
     try {
-      await this.#note(caller, jobId, { ...target, open: true, strays });
+      await this.#note(caller, jobId, { ...target, open: true, parts: true, strays });
     } catch (cause) {
       await checkpoint.close();
       throw cause;
@@ -219,8 +221,9 @@ export class Keeper {
     { entering, live, discard }: { entering: Entering; live: Live; discard: boolean },
   ): Promise<void> {
     const { jobId, target } = entering;
+    const parts = live.checkpoint === undefined || live.checkpoint.progress().length > 0;
     await live.checkpoint?.close();
-    await this.#note(caller, jobId, { ...target, open: false, strays: live.strays });
+    await this.#note(caller, jobId, { ...target, open: false, parts, strays: live.strays });
     if (discard) await this.#discard(caller, jobId);
     else await stamp(this.#file(caller, jobId), new Date((this.#options.now ?? Date.now)()));
   }
@@ -245,8 +248,9 @@ export class Keeper {
     const text = await readText(file).catch(() => undefined);
     const there = await stat(directory).catch(() => undefined);
     if (there && text !== undefined) {
-      const { parts } = (await keptIn(checkpoints, directory)) ?? { parts: [] };
-      const { open, strays, ...target } = sidecarIn(text);
+      const { open, strays, parts: has, ...target } = sidecarIn(text);
+      // To read what is known of a million finished files takes most of a second.
+      const { parts } = (has ? await keptIn(checkpoints, directory) : undefined) ?? { parts: [] };
       if (parts.length > 0) await removeParts(caller, target, parts);
       if (open || strays || look.strays) await removeStrays(caller, target, jobId);
     }
@@ -292,17 +296,18 @@ function demandId(jobId: string): void {
 
 function sidecarIn(text: string | undefined): Sidecar {
   try {
-    const { path, exactName, open, strays } = JSON.parse(text ?? "") as Partial<
+    const { path, exactName, open, parts, strays } = JSON.parse(text ?? "") as Partial<
       Record<keyof Sidecar, unknown>
     >;
     return {
       path: typeof path === "string" ? path : "",
       exactName: exactName === true,
       open: open === true,
+      parts: parts !== false,
       strays: strays === true,
     };
   } catch {
-    return { path: "", exactName: false, open: false, strays: false };
+    return { path: "", exactName: false, open: false, parts: true, strays: false };
   }
 }
 

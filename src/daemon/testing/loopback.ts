@@ -107,6 +107,7 @@ export async function startLoopback(): Promise<Loopback> {
     checkpoints,
     live: new Map(),
     spoolParent: join(folder, "spool"),
+    keeps: true,
   });
   const transport = createRouterTransport((router) => router.service(TransferService, service), {
     router: { interceptors: [errorInterceptor()] },

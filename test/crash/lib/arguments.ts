@@ -24,6 +24,10 @@ export interface Arguments {
   /** Of all points those whose number leaves this rest: a long sweep in several runs. */
   readonly slice: Slice;
   readonly seeds: readonly number[];
+  /** So many small files are killed and gone on with, and nothing else is done. */
+  readonly million?: number;
+  /** Its last run is traced. */
+  readonly trace: boolean;
 }
 
 export const USAGE = `usage: npm run crash -- [options]
@@ -40,6 +44,10 @@ Kills pb with SIGKILL and asserts I1 to I6; test/crash/README.md says how.
   --load large|many|both      of --mode random; default both
   --seeds N                   different samples, different times; default 1
   --seed N                    the first of them; default 1
+
+  --million                   instead: 1,000,000 small files, killed twice, gone on with; start, memory and opened files are measured
+  --files N                   of --million; default 1000000
+  --trace on|off              count opened files with strace; default on where there is strace
 `;
 
 const SAMPLE = 12;
@@ -59,6 +67,9 @@ export function parse(words: readonly string[]): Arguments | "help" {
       load: { type: "string", default: "both" },
       seeds: { type: "string", default: "1" },
       seed: { type: "string", default: "1" },
+      million: { type: "boolean", default: false },
+      files: { type: "string", default: "1000000" },
+      trace: { type: "string", default: "on" },
     },
   });
   if (values.help) return "help";
@@ -72,6 +83,8 @@ export function parse(words: readonly string[]): Arguments | "help" {
     loads: some<Load>("--load", values.load, ["large", "many"]),
     points: points(values.points),
     slice: slice(values.slice),
+    ...(values.million ? { million: count("--files", values.files) } : {}),
+    trace: some("--trace", values.trace, ["on", "off"]).includes("on"),
     seeds: Array.from({ length: count("--seeds", values.seeds) }, (_, n) => first + n),
   };
 }

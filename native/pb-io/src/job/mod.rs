@@ -112,6 +112,8 @@ pub enum Update {
     Progress(Vec<JobError>),
     /// The queue of a sender has room again.
     Room,
+    /// A receiver has heard of everything that is to come.
+    Ending,
     /// The end, with the errors since the last call; nothing follows.
     Ended(State, Vec<JobError>),
 }
@@ -210,6 +212,10 @@ impl Status {
 
     pub fn room(&self) {
         self.tell(Update::Room);
+    }
+
+    pub fn ending(&self) {
+        self.tell(Update::Ending);
     }
 
     /// Ends the job once; later calls change nothing. `Done` becomes `Partial` when entries failed.

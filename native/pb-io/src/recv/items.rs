@@ -88,7 +88,13 @@ impl RecvJob {
             Item::End { id, size, hash } => self.end(id, size, hash),
             Item::Withdraw { id, code, text } => self.withdrawn(id, code, text),
             Item::Finish { entries } => {
-                self.state.lock().total.get_or_insert(entries);
+                let mut s = self.state.lock();
+                let first = s.total.is_none();
+                s.total.get_or_insert(entries);
+                drop(s);
+                if first {
+                    self.status.ending();
+                }
                 self.check_finished();
             }
         }

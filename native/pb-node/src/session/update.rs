@@ -9,7 +9,7 @@ use pb_io::job::{self, Counters, FileHash, JobError, Redone, State, Update, get}
 use pb_io::transport::TransportError;
 use pb_proto::sample::{LimitedBy, PathSample};
 
-/// See `JobProgress` in src/native/types.ts; `kind` is "progress", "room" or "ended".
+/// See `JobProgress` in src/native/types.ts; `kind` is "progress", "room", "ending" or "ended".
 #[napi(object)]
 pub struct NativeUpdate {
     pub kind: String,
@@ -98,6 +98,7 @@ pub fn listener(function: &Function<'_, NativeUpdate, ()>) -> napi::Result<job::
         let (kind, errors, state) = match update {
             Update::Progress(errors) => ("progress", errors, None),
             Update::Room => ("room", Vec::new(), None),
+            Update::Ending => ("ending", Vec::new(), None),
             Update::Ended(state, errors) => ("ended", errors, Some(state)),
         };
         let ended = state.is_some();
@@ -105,8 +106,8 @@ pub fn listener(function: &Function<'_, NativeUpdate, ()>) -> napi::Result<job::
             kind,
             counters: snapshot(&status.counters),
             redone: match kind {
-                "room" => Vec::new(),
-                _ => status.take_redone(),
+                "progress" | "ended" => status.take_redone(),
+                _ => Vec::new(),
             },
             errors,
             all_errors: if ended { status.errors() } else { Vec::new() },
