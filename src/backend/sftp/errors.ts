@@ -1,5 +1,6 @@
 import type { ErrorCode } from "../../model/error.ts";
 import { PbError } from "../../model/error.ts";
+import { displayPath } from "../../model/path.ts";
 import { STATUS } from "./packets.ts";
 import { SftpStatus } from "./session.ts";
 
@@ -23,7 +24,7 @@ export function sftpError(error: unknown, { path, peer }: About): PbError {
   if (!(error instanceof SftpStatus)) return withPath(PbError.from(error, "io_error", { path, peer }), path);
   const code = CODES[error.status] ?? "io_error";
   const said = error.said === "" ? `status ${error.status}` : error.said;
-  return new PbError(code, `the SFTP server says: ${said}`, { path, peer, cause: error });
+  return new PbError(code, `the SFTP server says: ${displayPath(said)}`, { path, peer, cause: error });
 }
 
 export const isStatus = (error: unknown, status: number): boolean =>

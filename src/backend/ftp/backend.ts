@@ -1,0 +1,152 @@
+import { readFile } from "node:fs/promises";
+import type { EndpointConfig, Setting } from "../../model/endpoint.ts";
+import { PbError } from "../../model/error.ts";
+import type { Backend } from "../backend.ts";
+import type { EndpointTools, OpenEndpoint } from "../registry.ts";
+import { either } from "../signals.ts";
+import { walkLinked } from "../wrap/linked-walk.ts";
+import { setTime } from "./calls.ts";
+import { type FtpConnection, type LoginOptions, login } from "./connection.ts";
+import { createFiles } from "./files.ts";
+import { ftpError, type Ground, onGround, wireName, wirePath } from "./ground.ts";
+import { createPool } from "./pool.ts";
+import { openSink, writeWhole } from "./sink.ts";
+import { openSource, readWhole } from "./source.ts";
+
+const PORT = { explicit: 21, off: 21, implicit: 990 } as const;
+/** Each carries one transfer; many servers bear no more of one user (vsftpd's max_per_ip, pure-ftpd's 8). */
+const MAX_CONNECTIONS = 8;
+
+/**
+ * Files of a server with FTP. Connects at once: what it can do is known only then.
+ *
+ * `settings.path` is the root; relative, or not given, it begins at the folder in which the login ends (RFC 1738).
+ */
+export const openFtp: OpenEndpoint = async (config, tools) => {
+  const options = await loginOptions(config, tools);
+  const pool = createPool({ login: () => login(options), max: MAX_CONNECTIONS });
+  const { signal } = new AbortController();
+  try {
+    const lease = await pool.lease(signal);
+    const { connection } = lease;
+    const root = await rootOf(connection, stringOf(config.settings.path) ?? "");
+    lease.release();
+    return backendOf({
+      pool,
+      root,
+      peer: tools.name,
+      times: { refused: false },
+      features: connection.features,
+    });
+  } catch (error) {
+    pool.close();
+    throw ftpError(error, { path: "", peer: tools.name });
+  }
+};
+
+async function loginOptions(
+  { settings, secret }: EndpointConfig,
+  tools: EndpointTools,
+): Promise<LoginOptions> {
+  const host = stringOf(settings.host);
+  if (host === undefined)
+    throw new PbError("invalid_argument", "host: name the server", { peer: tools.name });
+  const tls = stringOf(settings.tls) ?? "explicit";
+  if (tls !== "explicit" && tls !== "implicit" && tls !== "off")
+    throw new PbError("invalid_argument", `tls: "${tls}" is neither explicit, implicit nor off`, {
+      peer: tools.name,
+    });
+  const authority = stringOf(settings.ca_file);
+  return {
+    host,
+    port: typeof settings.port === "number" ? settings.port : PORT[tls],
+    peer: tools.name,
+    tls,
+    ca: authority === undefined ? undefined : await readAuthority(authority, tools.name),
+    user: stringOf(settings.user) ?? "anonymous",
+    // Public servers ask for something that looks like an address.
+    password: async () => (await secret("password"))?.reveal() ?? "anonymous@",
+  };
+}
+
+async function readAuthority(file: string, peer: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    throw new PbError("not_found", `ca_file: ${file} cannot be read`, { path: file, peer, cause });
+  }
+}
+
+/** As the server's absolute path, latin1, "" for "/". */
+async function rootOf({ control }: FtpConnection, path: string): Promise<string> {
+  const wanted = wireName(path.replace(/^~\/?/, ""), path);
+  if (wanted.startsWith("/")) return wanted.replace(/\/+$/, "");
+  const home = /"(.*)"/s.exec((await control.send("PWD")).lines[0] ?? "")?.[1]?.replaceAll('""', '"') ?? "/";
+  return `${home.replace(/\/+$/, "")}/${wanted}`.replace(/\/+$/, "");
+}
+
+function backendOf({
+  features,
+  ...shared
+}: Omit<Ground, "closing"> & Pick<FtpConnection, "features">): Backend {
+  const closing = new AbortController();
+  const ground: Ground = { ...shared, closing: closing.signal };
+  const { reader, ...files } = createFiles(ground);
+  const close = async () => {
+    closing.abort();
+    ground.pool.close();
+  };
+  return {
+    scheme: "ftp",
+    name: ground.peer,
+    capabilities: {
+      atomicRename: false,
+      links: false,
+      permissions: false,
+      owners: false,
+      mtimeResolutionNs: 1_000_000_000,
+      serverSideCopy: false,
+      writable: true,
+      parallelRead: true,
+      parallelWrite: "FTP writes a file from its beginning to its end",
+      resumeWrite: features.has("SIZE") || "this server does not tell how much of a file it has (SIZE)",
+      atomicReplace: "how a name that is taken is replaced is the FTP server's own affair",
+      hashes: "FTP has no hashes that all servers know",
+      get setMtime() {
+        const may = features.has("MFMT") || features.has("MDTM");
+        return may && !ground.times.refused ? true : "this FTP server sets no times of files";
+      },
+      append: true,
+      folders: true,
+      watch: "FTP does not tell of changes",
+    },
+    async *list(path, options) {
+      using signals = either(options.signal, closing.signal);
+      yield* walkLinked(reader, path, { ...options, signal: signals.signal });
+    },
+    ...files,
+    native: {
+      kind: "chunks",
+      chunks: {
+        maxCalls: MAX_CONNECTIONS,
+        open: async (path, options) => openSource(ground, path, options),
+        readWhole: async (path, into, options) => readWhole(ground, path, { ...options, into }),
+        create: async (path, options) => openSink(ground, path, options),
+        writeWhole: async (path, bytes, options) => writeWhole(ground, path, { ...options, bytes }),
+        setFolder: async (path, { meta, signal }) => {
+          const where = wirePath(ground, path);
+          // Servers that do not set the time of a folder are many: it is no failure.
+          await onGround(ground, { path, signal }, ({ connection }) =>
+            setTime(connection, where, meta.mtimeNs),
+          );
+        },
+      },
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function stringOf(setting: Setting | undefined): string | undefined {
+  return typeof setting === "string" && setting !== "" ? setting : undefined;
+}

@@ -1,0 +1,180 @@
+import type { Socket } from "node:net";
+import { connect as connectTcp } from "node:net";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { PbError } from "../../model/error.ts";
+import { displayPath } from "../../model/path.ts";
+import { type Control, connected, dial, FtpRefusal, type FtpReply, named } from "./control.ts";
+
+export interface LoginOptions {
+  readonly host: string;
+  readonly port: number;
+  /** In errors. */
+  readonly peer: string;
+  readonly tls: "explicit" | "implicit" | "off";
+  /** Authorities that are trusted instead of the system's, PEM. */
+  readonly ca?: string | undefined;
+  readonly user: string;
+  /** Asked for at each login, and not kept. */
+  readonly password: () => Promise<string>;
+}
+
+/** What the server says it can (RFC 2389), upper case; and what each takes. */
+export type Features = ReadonlyMap<string, string>;
+
+export interface Transfer {
+  /** Encrypted where the control connection is; paused. */
+  readonly data: Socket;
+  /** Once the server is through with it. @throws FtpRefusal, PbError */
+  readonly final: Promise<FtpReply>;
+}
+
+/** A login, and one transfer at a time. */
+export interface FtpConnection {
+  readonly control: Control;
+  readonly features: Features;
+  /** A round trip, measured at login; ms. */
+  readonly rttMs: number;
+  /** Opens a data connection and sends the command; `before` is sent right before it (REST). @throws FtpRefusal, PbError */
+  transfer(command: string, before?: string): Promise<Transfer>;
+  close(): void;
+}
+
+/** @throws PbError `unauthenticated`, `unreachable`, `timeout`, `fingerprint_mismatch`, `unsupported` */
+export async function login(options: LoginOptions): Promise<FtpConnection> {
+  const { host, port, peer, tls } = options;
+  const secure: ConnectionOptions = options.ca === undefined ? {} : { ca: options.ca };
+  const control = await dial({ host, port, peer, implicit: tls === "implicit" ? secure : undefined });
+  try {
+    if (tls === "explicit") await upgrade(control, secure, options);
+    await identify(control, options);
+    const begun = performance.now();
+    const features = await readFeatures(control);
+    const rttMs = performance.now() - begun;
+    const wishes = ["TYPE I", ...(tls === "off" ? [] : ["PBSZ 0", "PROT P"])].map((each) =>
+      control.send(each),
+    );
+    // Names are bytes here; some servers take them for another alphabet unless asked for this one.
+    if (features.has("UTF8")) control.send("OPTS UTF8 ON").catch(() => {});
+    await Promise.all(wishes);
+    const close = () => control.fail(new PbError("aborted", "the connection was closed", { peer }));
+    return {
+      control,
+      features,
+      rttMs,
+      transfer: (command, before) => transfer(control, { command, before, options }),
+      close,
+    };
+  } catch (error) {
+    control.fail(new PbError("connection_lost", "the connection was given up", { peer }));
+    throw error;
+  }
+}
+
+/** Never goes on in clear where TLS was asked for. */
+async function upgrade(control: Control, secure: ConnectionOptions, { peer }: LoginOptions): Promise<void> {
+  try {
+    await control.send("AUTH TLS");
+  } catch (error) {
+    if (!(error instanceof FtpRefusal)) throw error;
+    throw new PbError("unsupported", "this server offers no TLS, and nothing is sent to it in clear", {
+      peer,
+      cause: error,
+      hint: 'tls = "off" in the remote would send the password readable by all on the way',
+    });
+  }
+  await control.secure(secure);
+}
+
+async function identify(control: Control, { peer, user, password }: LoginOptions): Promise<void> {
+  try {
+    const asked = await control.send(`USER ${wire(user)}`);
+    if (asked.code === 331) await control.send(`PASS ${wire(await password())}`);
+    else if (asked.code >= 300)
+      throw new PbError("unauthenticated", "this server asks for an account", { peer });
+  } catch (error) {
+    if (!(error instanceof FtpRefusal)) throw error;
+    // 421: too many at once, which says nothing of the password.
+    const code = error.code === 421 ? "resource_exhausted" : "unauthenticated";
+    throw new PbError(code, `${user} could not log in: ${displayPath(error.said)}`, { peer, cause: error });
+  }
+}
+
+const wire = (text: string) => Buffer.from(text, "utf8").toString("latin1");
+
+async function readFeatures(control: Control): Promise<Features> {
+  const reply = await control.send("FEAT").catch((error: unknown) => {
+    if (error instanceof FtpRefusal) return undefined;
+    throw error;
+  });
+  const lines = reply?.lines.slice(1, -1) ?? [];
+  return new Map(
+    lines.map((line) => {
+      const [, name = "", takes = ""] = /^\s*(\S+)\s*(.*)$/.exec(line) ?? [];
+      return [name.toUpperCase(), takes];
+    }),
+  );
+}
+
+interface TransferOptions {
+  readonly command: string;
+  readonly before: string | undefined;
+  readonly options: LoginOptions;
+}
+
+async function transfer(control: Control, { command, before, options }: TransferOptions): Promise<Transfer> {
+  const plain = connectTcp({
+    host: control.socket.remoteAddress ?? options.host,
+    port: await passivePort(control),
+  });
+  await connected(plain, "connect", options);
+  // Below TLS it fails as well as above.
+  plain.on("error", () => {});
+  try {
+    const rest = before === undefined ? undefined : control.send(before);
+    rest?.catch(() => {});
+    const { first, final } = control.exchange(command);
+    await rest;
+    await first;
+    const data = encrypted(plain, control, options);
+    // Also for a file without content: a server takes an end before the handshake for a failure.
+    if (data !== plain) await connected(data, "secureConnect", options);
+    data.pause();
+    // Whoever uses it listens; until then an error must not end the process.
+    data.on("error", () => {});
+    return { data, final };
+  } catch (error) {
+    plain.destroy();
+    throw error;
+  }
+}
+
+/** With the control connection's session: a server can tell by it that it is the same client (vsftpd's require_ssl_reuse). */
+function encrypted(plain: Socket, control: Control, { host }: LoginOptions): Socket {
+  const { tls } = control;
+  if (tls === undefined) return plain;
+  return connectTls({
+    ...named(tls.options, host),
+    socket: plain,
+    ...(tls.session === undefined ? {} : { session: tls.session }),
+  });
+}
+
+/**
+ * Where the data connection goes: the host is always that of the control connection, and an address in the reply is not read. A server
+ * could otherwise send a client, and what it uploads, to anybody (T16).
+ */
+async function passivePort(control: Control): Promise<number> {
+  try {
+    const extended = await control.send("EPSV");
+    const port = Number(/\(([!-~])\1\1(\d{1,5})\1\)/.exec(extended.lines.join(" "))?.[2] ?? 0);
+    if (port > 0 && port < 65_536) return port;
+  } catch (error) {
+    // Older than RFC 2428.
+    if (!(error instanceof FtpRefusal)) throw error;
+  }
+  const passive = await control.send("PASV");
+  const [, high, low] = /\d+,\d+,\d+,\d+,(\d+),(\d+)/.exec(passive.lines.join(" ")) ?? [];
+  const port = Number(high) * 256 + Number(low);
+  if (Number(low) < 256 && port > 0 && port < 65_536) return port;
+  throw new PbError("protocol_violation", "the server names no port for data");
+}

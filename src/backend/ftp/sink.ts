@@ -1,0 +1,264 @@
+import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
+import { PbError } from "../../model/error.ts";
+import { dirName } from "../../model/path.ts";
+import type { ChunkSink, Confirmed, CreateChunksOptions, FileMeta, WriteWholeOptions } from "../chunks.ts";
+import { componentsBelow } from "../path.ts";
+import * as calls from "./calls.ts";
+import type { FtpConnection, Transfer } from "./connection.ts";
+import { makeParents, replacing } from "./files.ts";
+import { BOUNDS, type Call, type Ground, onGround, onLease, wirePath } from "./ground.ts";
+import type { Lease } from "./pool.ts";
+
+/** As the engine names its own: what is left of one is recognised by the same pattern. */
+const PART = /^\.pb-[0-9a-f]{16}\.part$/;
+
+/** Where a file is written, and where it goes. */
+interface Target {
+  readonly path: string;
+  readonly final: string;
+  readonly part: string;
+  /** What a checkpoint keeps. */
+  readonly name: string;
+}
+
+/** Begun with the first byte: until then nothing is there. */
+export function openSink(ground: Ground, path: string, options: CreateChunksOptions): Promise<ChunkSink> {
+  const target = targetOf(ground, path, options.resume);
+  return onGround(ground, { path, signal: options.signal }, async ({ connection }) => {
+    const there = await calls.statPath(connection, target.final);
+    if (there?.kind === "directory") throw isFolder(path);
+    let size = 0;
+    if (options.resume !== undefined) {
+      const [now] = await calls.versionOf(connection, target.part);
+      if (now === undefined || now > options.size)
+        throw new PbError("corrupt_checkpoint", "what was written of it is gone", { path });
+      size = now;
+    } else await empty(ground, connection, target);
+    return sinkOf(ground, { target, options, size, isThere: there !== undefined });
+  });
+}
+
+interface SinkParts {
+  readonly target: Target;
+  readonly options: CreateChunksOptions;
+  /** Of the part. */
+  readonly size: number;
+  readonly isThere: boolean;
+}
+
+interface Open {
+  readonly lease: Lease;
+  readonly transfer: Transfer;
+}
+
+function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkParts): ChunkSink {
+  const { path, part } = target;
+  /** What the server has, or will have when the transfer under way ends well. */
+  let size = begun;
+  let open: Open | undefined;
+  let over = false;
+
+  /** Ends the transfer under way: only then the server says that it has all. */
+  async function settle(signal: AbortSignal): Promise<void> {
+    const ending = open;
+    open = undefined;
+    if (ending === undefined || !ending.lease.unpark()) return;
+    await onLease(ending.lease, { signal, keep: false }, () => finish(ending.transfer));
+  }
+
+  /** The connection is wanted elsewhere; a later write appends. */
+  const giveUp = async () => {
+    const ending = open;
+    open = undefined;
+    if (ending === undefined) return;
+    await finish(ending.transfer);
+    ending.lease.release();
+  };
+
+  async function begin({ connection }: Call, offset: number): Promise<Transfer> {
+    const [has] = await calls.versionOf(connection, part);
+    if (has === undefined || has < offset)
+      throw new PbError("io_error", `the server has lost what was written: ${has ?? 0} bytes of ${offset}`, {
+        path,
+      });
+    size = offset;
+    return has === offset
+      ? connection.transfer(`APPE ${part}`)
+      : connection.transfer(`STOR ${part}`, `REST ${offset}`);
+  }
+
+  async function write(offset: number, parts: readonly Uint8Array[], caller: AbortSignal): Promise<void> {
+    if (open !== undefined && offset !== size) await settle(caller);
+    const lease = open?.lease.unpark() ? open.lease : undefined;
+    const going = lease === undefined ? undefined : open?.transfer;
+    const run = async (call: Call) => {
+      const transfer = going ?? (await begin(call, offset));
+      for (const each of parts) await push(transfer, each);
+      call.control.alive();
+      return { lease: call.lease, transfer };
+    };
+    const broken = () => open?.transfer.data.destroy();
+    try {
+      open =
+        lease === undefined
+          ? await onGround(ground, { path, signal: caller, keep: true }, run)
+          : await onLease(lease, { signal: caller, keep: true }, run);
+    } catch (error) {
+      broken();
+      open = undefined;
+      throw error;
+    }
+    size += parts.reduce((sum, each) => sum + each.length, 0);
+    open.lease.park(giveUp);
+  }
+
+  return {
+    order: "ascending",
+    blockBytes: 1,
+    write,
+    async state(caller) {
+      await settle(caller);
+      return Buffer.from(target.name);
+    },
+    async commit(caller) {
+      await settle(caller);
+      return onGround(ground, { path, signal: caller }, async ({ connection }) => {
+        const confirmed = await publish({ ground, connection }, target, { ...options, isThere });
+        over = true;
+        return confirmed;
+      });
+    },
+    async discard(caller) {
+      if (over) return;
+      over = true;
+      await settle(caller).catch(() => {});
+      await onGround(ground, { path, signal: caller }, async ({ control }) => {
+        await calls.unlessRefused(control.send(`DELE ${part}`));
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      const { signal } = new AbortController();
+      await settle(signal).catch(() => {});
+    },
+  };
+}
+
+export function writeWhole(
+  ground: Ground,
+  path: string,
+  { bytes, meta, signal: caller }: WriteWholeOptions & { readonly bytes: Uint8Array },
+): Promise<Confirmed> {
+  const target = targetOf(ground, path, undefined);
+  return onGround(ground, { path, signal: caller }, async ({ connection, control }) => {
+    const transfer = await begun(ground, connection, target);
+    try {
+      if (bytes.length > 0) await push(transfer, bytes);
+      await finish(transfer);
+      return await publish({ ground, connection }, target, { meta, size: bytes.length, isThere: undefined });
+    } catch (error) {
+      if (!control.closed) await calls.unlessRefused(control.send(`DELE ${target.part}`)).catch(() => {});
+      throw error;
+    }
+  });
+}
+
+/** STOR, with the folders above it where they are missing. */
+async function begun(ground: Ground, connection: FtpConnection, { part, path }: Target): Promise<Transfer> {
+  try {
+    return await connection.transfer(`STOR ${part}`);
+  } catch (error) {
+    if (!calls.isRefusal(error)) throw error;
+    await makeParents({ ground, connection }, path);
+    return connection.transfer(`STOR ${part}`);
+  }
+}
+
+async function empty(ground: Ground, connection: FtpConnection, target: Target): Promise<void> {
+  await finish(await begun(ground, connection, target));
+}
+
+function targetOf(ground: Ground, path: string, resume: Uint8Array | undefined): Target {
+  const components = componentsBelow(path, BOUNDS);
+  if (components.length === 0) throw isFolder(path);
+  const name =
+    resume === undefined ? `.pb-${randomBytes(8).toString("hex")}.part` : Buffer.from(resume).toString();
+  // It comes from a file that somebody may have changed.
+  if (!PART.test(name)) throw new PbError("corrupt_checkpoint", "it names no part of a file", { path });
+  const folder = dirName(components.join("/"));
+  return { path, name, final: wirePath(ground, path), part: wirePath(ground, `${folder}/${name}`) };
+}
+
+/** Resolves when it has left this process; the server confirms all at the end. */
+function push({ data, final }: Transfer, bytes: Uint8Array): Promise<void> {
+  const written = new Promise<void>((resolve, reject) => {
+    data.write(bytes, (error) => {
+      if (error) reject(new PbError("connection_lost", "the data connection was lost", { cause: error }));
+      else resolve();
+    });
+  });
+  // A server that takes no more says why on the control connection, which may be heard first.
+  const refused = final.then(() => {
+    throw new PbError("connection_lost", "the server ended the transfer before its end");
+  });
+  refused.catch(() => {});
+  return Promise.race([written, refused]).catch(async (error: unknown) => {
+    throw calls.isRefusal(error) ? error : await reason(final, error);
+  });
+}
+
+const REASON_MS = 500;
+
+/** The server's own words where it has any: "disk full" says more than "connection lost". */
+async function reason(final: Promise<unknown>, error: unknown): Promise<unknown> {
+  const said = final.then(
+    () => error,
+    (refusal: unknown) => (calls.isRefusal(refusal) ? refusal : error),
+  );
+  const late = new Promise((resolve) => setTimeout(resolve, REASON_MS, error).unref());
+  return Promise.race([said, late]);
+}
+
+async function finish({
+  data,
+  final,
+}: {
+  readonly data: Socket;
+  readonly final: Promise<unknown>;
+}): Promise<void> {
+  data.resume();
+  data.end();
+  await final;
+  data.destroy();
+}
+
+interface Publish {
+  readonly meta: FileMeta;
+  readonly size: number;
+  /** Something has the final name; undefined: nobody has looked. */
+  readonly isThere: boolean | undefined;
+}
+
+async function publish(
+  { ground, connection }: { readonly ground: Ground; readonly connection: FtpConnection },
+  { part, final, path }: Target,
+  { meta, size, isThere }: Publish,
+): Promise<Confirmed> {
+  const [version, isTimed] = await Promise.all([
+    calls.versionOf(connection, part),
+    calls.setTime(connection, part, meta.mtimeNs),
+  ]);
+  const [has] = version;
+  if (!isTimed) ground.times.refused = true;
+  if (has !== undefined && has !== size)
+    throw new PbError("verification_failed", `the server has ${has} bytes of ${size}`, { path });
+  try {
+    await replacing(connection, { from: part, to: final, isThere: isThere ?? true });
+  } catch (error) {
+    const there = calls.isRefusal(error) ? await calls.statPath(connection, final) : undefined;
+    throw there?.kind === "directory" ? isFolder(path) : error;
+  }
+  return has === undefined ? { how: "nothing" } : { how: "size" };
+}
+
+const isFolder = (path: string) => new PbError("is_a_directory", "a folder has this name", { path });
