@@ -49,7 +49,11 @@ export const KINDS: Readonly<Record<EndpointKind, KindSpec>> = {
       PATH,
       { name: "key_file", type: "string", about: "private key on disk, instead of one in the store" },
       { name: "agent", type: "boolean", about: "ask the SSH agent", initial: true },
-      { name: "host_key", type: "string", about: "the server's key must be this: SHA256:..." },
+      {
+        name: "host_key",
+        type: "string",
+        about: "the server's key must be this: SHA256:...; accept-new: take the first, and keep it",
+      },
       { name: "known_hosts", type: "string", about: "file of known hosts; default: ~/.ssh/known_hosts" },
     ],
     secrets: [
