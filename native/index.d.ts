@@ -17,6 +17,27 @@ export declare class NativeListener {
   close(): void
 }
 
+/** Answers calls. Each is answered once; what is said of one that is over is not heard. */
+export declare class NativePump {
+  /** Copies into the memory of a call: false when it is over, or another length. */
+  fill(number: number, from: Uint8Array): boolean
+  /** Copies out of it. */
+  take(number: number, into: Uint8Array): boolean
+  /** Lets go of the memory of a call that is still to be answered: it was copied. */
+  release(number: number): void
+  done(number: number): void
+  version(number: number, size: number, mtimeNs: bigint, version: bigint, parallel: boolean): void
+  wanted(number: number, wanted: boolean): void
+  fail(number: number, code: string, message: string): void
+}
+
+/** A receiving job whose files JavaScript writes. */
+export declare class NativePumpedReceiveJob {
+  abort(reason: string): void
+  /** By which its calls are answered. */
+  pump(): NativePump
+}
+
 /** A receiving job. */
 export declare class NativeReceiveJob {
   /** What the sender is told of it. */
@@ -53,6 +74,8 @@ export declare class NativeRoot {
 export declare class NativeSendJob {
   /** Queues a packed batch (see pack.rs); how many entries wait now. */
   push(packed: Uint8Array): number
+  /** By which its calls are answered, in a job whose sources JavaScript reads. */
+  pump(): NativePump | null
   /** No more entries come. */
   finish(): void
   abort(reason: string): void
@@ -75,6 +98,10 @@ export declare class NativeSession {
   receive(options: NativeReceiveOptions, root: NativeRoot, listener: (arg: NativeUpdate) => void, onBatch?: ((arg: NativeBatch) => void) | undefined | null): NativeReceiveJob
   /** The peer's receiving job is ready, as was heard elsewhere than on the session. */
   accepted(job: number, accepts: NativeAccepts): void
+  /** Starts a sending job whose sources JavaScript reads: `hears` is told what to read, and answers by the job's `pump()`. */
+  sendPumped(options: NativeSendOptions, listener: (arg: NativeUpdate) => void, hears: (arg: NativeAsk) => void): NativeSendJob
+  /** Starts a receiving job whose files JavaScript writes. */
+  receivePumped(options: NativePumpedOptions, listener: (arg: NativeUpdate) => void, hears: (arg: NativeAsk) => void): NativePumpedReceiveJob
   /** `listener` hears once why the session ended: `{code, message}`, or both null after `close()`. */
   onClose(listener: (arg: NativeClosed) => void): void
   /**
@@ -102,6 +129,18 @@ export declare function listenSessions(address: string, onStream: (arg0: number,
 export interface NativeAccepts {
   push: boolean
   dense: boolean
+}
+
+/** See `Ask` in src/native/pump.ts. */
+export interface NativeAsk {
+  number: number
+  kind: string
+  id: number
+  offset: number
+  /** Of the memory. */
+  length: number
+  /** Where the call is about a file, folder or link as such. */
+  subject?: NativeSubject
 }
 
 /** See `CheckpointBatch`. */
@@ -163,6 +202,14 @@ export interface NativePart {
 export interface NativePathMemory {
   minRttNs: number
   rateBytesPerSecond: number
+}
+
+/** See `PumpedReceiveOptions`. */
+export interface NativePumpedOptions {
+  job: number
+  exactName: boolean
+  push: boolean
+  manifestFile?: string
 }
 
 /** See `ReceiveJobOptions`. */
@@ -258,6 +305,16 @@ export interface NativeSessionOptions {
 export interface NativeSpace {
   available: number
   total: number
+}
+
+export interface NativeSubject {
+  path: Uint8Array
+  /** "file", "directory", "symlink" */
+  kind: string
+  size: number
+  mtimeNs: bigint
+  mode: number
+  version: bigint
 }
 
 /** See `SessionTrace` in src/native/types.ts. */

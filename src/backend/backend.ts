@@ -19,6 +19,8 @@ import type { NativeRoot } from "../native/root.ts";
 import type { NativeSession, SessionOptions } from "../native/types.ts";
 import type { ChunkAccess } from "./chunks.ts";
 
+export type { ChunkAccess, ChunkSink, ChunkSource, Confirmed, FileMeta, KnownVersion } from "./chunks.ts";
+
 export interface Backend extends AsyncDisposable {
   /** "local", "pb", "s3". Shown to people; nothing is decided by it. */
   readonly scheme: string;

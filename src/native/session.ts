@@ -9,6 +9,7 @@ import { checkpointBatch, nativeCheckpoint, nativePart } from "./checkpoint.ts";
 import { fromNative, nativeFailure } from "./errors.ts";
 import { Job } from "./job.ts";
 import { packEntries } from "./pack.ts";
+import { nativePump, type Pump } from "./pump.ts";
 import { rootHandle } from "./root.ts";
 import type {
   Accepts,
@@ -19,6 +20,7 @@ import type {
   NativeEngine,
   NativeListener,
   NativeSession,
+  PumpedReceiveOptions,
   ReceiveJob,
   ReceiveJobOptions,
   RegisterOptions,
@@ -165,6 +167,32 @@ class Session implements NativeSession {
     };
   }
 
+  sendPumped(options: SendJobOptions, pump: Pump): SendJob {
+    const { job, chunkBytes, parallelFiles, follow, removeSources, manifestFile } = options;
+    const native = { job, chunkBytes, parallelFiles, follow, removeSources, ...manifest(manifestFile) };
+    const common = new Job(options.onProgress);
+    const calls = () => answering ?? missing();
+    const hears = nativePump(pump, calls);
+    const handle = mapped(() => this.#handle.sendPumped(native, common.listener, hears));
+    const answering = handle.pump();
+    return {
+      push: (entries: readonly SendEntry[]) => common.push(() => handle.push(packEntries(entries))),
+      finish: () => handle.finish(),
+      abort: (why: string) => handle.abort(why),
+      done: common.done,
+    };
+  }
+
+  receivePumped(options: PumpedReceiveOptions, pump: Pump): Pick<ReceiveJob, "abort" | "done"> {
+    const { job, exactName, push, manifestFile } = options;
+    const common = new Job(options.onProgress);
+    const hears = nativePump(pump, () => answering);
+    const native = { job, exactName, push, ...manifest(manifestFile) };
+    const handle = mapped(() => this.#handle.receivePumped(native, common.listener, hears));
+    const answering = handle.pump();
+    return { abort: (why: string) => handle.abort(why), done: common.done };
+  }
+
   receive(options: ReceiveJobOptions): ReceiveJob {
     const { job, exactName, overwrite, fsync, perms, owner, manifestFile, destinationFd } = options;
     const fd = destinationFd === undefined ? {} : { destinationFd };
@@ -221,6 +249,10 @@ function traceEvent({ atNs, lane, up, sample, down }: Addon.NativeTraceEvent): S
   if (sample) return { atNs, lane, what: { kind: "sample", sample: sample as LaneSample } };
   if (up) return { atNs, lane, what: { kind: "up", transport: up } };
   return { atNs, lane, what: { kind: "down", reason: down ?? "" } };
+}
+
+function missing(): never {
+  throw new PbError("internal", "a job without a pump");
 }
 
 function manifest(file: string | undefined): { manifestFile?: string } {

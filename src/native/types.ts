@@ -7,6 +7,7 @@ import type { CheckpointBatch, PartRecord } from "../model/checkpoint.ts";
 import type { EntryKind } from "../model/entry.ts";
 import type { PbError } from "../model/error.ts";
 import type { Overwrite, TransportChoice, TransportUsed } from "../model/transfer.ts";
+import type { Pump } from "./pump.ts";
 import type { NativeRoot } from "./root.ts";
 
 /** Both ends' contribution to a session's keys; from SessionService.Open. */
@@ -82,6 +83,9 @@ export interface NativeSession extends AsyncDisposable {
   receive(options: ReceiveJobOptions): ReceiveJob;
   /** The peer's receiving job is ready, as was heard elsewhere than on the session: a sending job of the number begins at once. */
   accepted(job: number, accepts: Accepts): void;
+  /** The same of sources and of files that JavaScript reads and writes (pump.ts); `roots` is empty. */
+  sendPumped(options: SendJobOptions, pump: Pump): SendJob;
+  receivePumped(options: PumpedReceiveOptions, pump: Pump): Pick<ReceiveJob, "abort" | "done">;
   /** The newest samples of all lanes. */
   samples(): LaneSample[];
   /** Payload bytes that processors of this side copied since the last call, by step (native/pb-io/src/copies.rs). */
@@ -168,6 +172,13 @@ export interface Accepts {
   readonly push: boolean;
   /** Holes must be sent as data. */
   readonly dense: boolean;
+}
+
+export interface PumpedReceiveOptions extends Pick<ReceiveJobOptions, "job" | "manifestFile" | "onProgress"> {
+  /** One file comes, and `PumpAsk.subject.path` is "". */
+  readonly exactName: boolean;
+  /** The sender need not ask which files are wanted: nothing is there, or all is to be written over. */
+  readonly push: boolean;
 }
 
 export interface ReceiveJob {

@@ -5,6 +5,7 @@ import type { SendEntry, SendJob } from "../native/types.ts";
 import { compileFilter, type Filter } from "../plan/filter.ts";
 import { isBelow } from "../plan/order.ts";
 import { throwIfAborted } from "./abort.ts";
+import { versionNumber } from "./pump/version.ts";
 import type { Found } from "./report.ts";
 import { belowRoot, type ResolvedRequest, type ResolvedSource, sendsTop } from "./request.ts";
 import type { FolderGuard } from "./same-file.ts";
@@ -155,9 +156,15 @@ function sendEntry(source: ResolvedSource, { entry, root }: { entry: Entry; root
     mode: entry.mode,
     uid: entry.uid,
     gid: entry.gid,
-    ...(entry.inode === undefined ? {} : { inode: entry.inode }),
+    ...identityOf(source, entry),
     ...(entry.linkTarget === undefined ? {} : { linkTarget: entry.linkTarget }),
   };
+}
+
+/** What else than size and mtime tells that it is the same: at an endpoint the version that it names. */
+function identityOf({ endpoint }: ResolvedSource, { inode, version }: Entry): Pick<SendEntry, "inode"> {
+  if (endpoint.backend.native.kind === "chunks") return { inode: versionNumber(version) };
+  return inode === undefined ? {} : { inode };
 }
 
 /** A pipe has no metadata worth keeping: a new file's mode, now. */

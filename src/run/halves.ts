@@ -9,10 +9,11 @@ import type {
   SendJobOptions,
 } from "../native/types.ts";
 import { abortError, onAbort, throwIfAborted } from "./abort.ts";
-import { pipeOf, sendOptions } from "./context.ts";
+import { pipeOf, type RunContext, receiveOptions, sendOptions } from "./context.ts";
 import { type Fed, type FeedReport, feed, pipeEntry } from "./feed.ts";
 import { type Kept, receiveKept } from "./keep.ts";
 import { pruneFolders } from "./prune.ts";
+import { chunksOf, type PumpedSendOptions, startPumpedReceive, startPumpedSend } from "./pump/jobs.ts";
 import { isLoss } from "./report.ts";
 import { nativeRoots, type ResolvedRequest } from "./request.ts";
 import type { FolderGuard } from "./same-file.ts";
@@ -24,6 +25,8 @@ export interface SendHalfOptions {
   readonly report: FeedReport;
   readonly onProgress: SendJobOptions["onProgress"];
   readonly guard?: FolderGuard | undefined;
+  /** Told what a source without an engine has confirmed of each file. */
+  readonly onConfirmed?: PumpedSendOptions["onConfirmed"];
   readonly signal: AbortSignal;
 }
 
@@ -34,13 +37,9 @@ export interface SendHalfOptions {
  * @throws PbError of the abort, or of a source that could not be listed at all
  */
 export async function runSendHalf(options: SendHalfOptions): Promise<JobResult> {
-  const { session, request, signal } = options;
+  const { request, signal } = options;
   throwIfAborted(signal);
-  const { roots, indexOf } = nativeRoots(request.resolved);
-  const job = session.send({
-    ...sendOptions(request, { job: options.job, roots }),
-    onProgress: options.onProgress,
-  });
+  const { job, indexOf } = startSend(options);
   const fed = await feedWhile(job, options, indexOf);
   const result = await settled(job, signal);
   // Else the receiver has not come to give the folders their modes and times: the run that goes on needs them here.
@@ -49,6 +48,14 @@ export async function runSendHalf(options: SendHalfOptions): Promise<JobResult> 
   const failed = new Set(result.allErrors.map(({ path }) => path ?? ""));
   const removed = await pruneFolders({ ...fed, failed, report: options.report, signal });
   return { ...result, removedSources: result.removedSources + removed };
+}
+
+function startSend({ session, request, job, onProgress, onConfirmed }: SendHalfOptions) {
+  const send = { ...sendOptions(request, { job, roots: [] }), onProgress };
+  const pumped = startPumpedSend({ session, send, request, onConfirmed });
+  if (pumped) return { job: pumped, indexOf: () => 0 };
+  const { roots, indexOf } = nativeRoots(request.resolved);
+  return { job: session.send({ ...send, roots }), indexOf };
 }
 
 const NOTHING_FED: Fed = { folders: [] };
@@ -139,6 +146,30 @@ export function startReceiveHalf(options: {
   // Whoever waits for it may come later.
   done.catch(() => undefined);
   return { accepts: started.job.accepts, done };
+}
+
+/** The half of a destination: descriptors of this process, or an endpoint that JavaScript writes to. */
+export async function startDestination(
+  context: RunContext,
+  options: {
+    readonly session: NativeSession;
+    readonly job: number;
+    readonly manifest: boolean;
+    readonly onProgress: (progress: JobProgress) => void;
+    readonly kept: Kept | undefined;
+    readonly signal: AbortSignal;
+  },
+): Promise<Pick<ReceiveHalf, "done">> {
+  const { kept, signal, ...rest } = options;
+  const chunks = chunksOf(context.request.destination);
+  if (chunks === undefined) {
+    const receive = receiveOptions(context, { job: options.job, manifest: options.manifest });
+    return startReceiveHalf({ ...rest, receive, kept, signal });
+  }
+  throwIfAborted(signal);
+  const done = settled(await startPumpedReceive({ ...context, signal }, { ...rest, chunks }), signal);
+  done.catch(() => undefined);
+  return { done };
 }
 
 /** @throws PbError of the checkpoint, where it could not keep what the job told it */

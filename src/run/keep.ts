@@ -21,7 +21,8 @@ export interface Kept {
 
 /** What is kept of the transfer where this process receives it; undefined where nothing is. */
 export async function openKept({ tools, request, reporter }: RunContext): Promise<Checkpoint | undefined> {
-  if (!request.resumable || request.destination.fd !== undefined) return undefined;
+  const { backend, fd } = request.destination;
+  if (!request.resumable || fd !== undefined || backend.native.kind !== "root") return undefined;
   const { base, exactName } = request.targets;
   const checkpoint = await tools.openCheckpoint?.({ path: base, exactName });
   for (const note of checkpoint?.recovered.notes ?? []) {

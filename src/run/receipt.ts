@@ -45,7 +45,7 @@ export function makeReceipt(
     ...networkFields(reporter, { bytesPerSecond, limitBytesPerSecond: request.options.limitBytesPerSecond }),
     ...reporter.copies.fields(),
     sealed: outcome.sealed,
-    verified: "blake3",
+    verified: reporter.confirmations.text,
     lanes: outcome.lanes,
     errors: reporter.errors.listed.map(errorToWire),
     moreErrors: BigInt(reporter.errors.notListed),

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import type { Confirmed } from "../backend/backend.ts";
 import {
   type Notice,
   NoticeSchema,
@@ -10,6 +11,7 @@ import { type ErrorCode, PbError, type PbErrorOptions } from "../model/error.ts"
 import type { JobProgress, JobResult, LaneSample, RedoneFile } from "../native/types.ts";
 import { errorToWire } from "../wire/error.ts";
 import { sampleToWire } from "../wire/sample.ts";
+import { Confirmations } from "./confirmations.ts";
 import { Copies } from "./copies.ts";
 import { ErrorLog } from "./error-log.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -68,6 +70,7 @@ export class Reporter {
   readonly notices: Notice[] = [];
   readonly copies = new Copies();
   readonly #redone = new Map<string, string>();
+  readonly confirmations = new Confirmations();
   readonly #tally: Tally;
   #window: Window;
   readonly #limitBytesPerSecond: number;
@@ -198,6 +201,11 @@ export class Reporter {
   }
 
   /** Each code is said once. */
+  /** An endpoint without an engine has confirmed a file by itself. */
+  confirmed(confirmed: Confirmed): void {
+    this.confirmations.add(confirmed);
+  }
+
   notice(code: string, message: string): void {
     if (this.notices.some((said) => said.code === code)) return;
     const notice = create(NoticeSchema, { code, message });

@@ -24,8 +24,9 @@ import { Tracer } from "./trace/trace.ts";
 export type { Endpoint, RunTools, TransferRequest } from "./request.ts";
 
 const STRATEGIES = {
-  root: { root: rootToRoot, session: rootToSession },
-  session: { root: sessionToRoot, session: sessionToSession },
+  root: { root: rootToRoot, session: rootToSession, chunks: rootToRoot },
+  session: { root: sessionToRoot, session: sessionToSession, chunks: sessionToRoot },
+  chunks: { root: rootToRoot, session: rootToSession, chunks: rootToRoot },
 } as const satisfies Record<string, Record<string, Strategy>>;
 
 /**
@@ -102,11 +103,7 @@ function isWithinPeer({ sources, destination }: TransferRequest): boolean {
 
 function strategyFor({ sources, destination }: TransferRequest): Strategy {
   const from = sources[0] ? kindOf(sources[0]) : "root";
-  const to = kindOf(destination);
-  if (from !== "chunks" && to !== "chunks") return STRATEGIES[from][to];
-  throw new PbError("unsupported", "transfers to and from such endpoints are not part of this version", {
-    peer: destination.backend.name,
-  });
+  return STRATEGIES[from][kindOf(destination)];
 }
 
 type Base = Omit<RunContext, "reporter" | "begin" | "attempt">;

@@ -62,8 +62,12 @@ export function folderChunks(options: FolderChunksOptions): ChunkAccess {
           create: { ...whole, size: bytes.length },
           options,
         });
-        await sink.write(0, [bytes], whole.signal);
-        return await sink.commit(whole.signal);
+        try {
+          await sink.write(0, [bytes], whole.signal);
+          return await sink.commit(whole.signal);
+        } finally {
+          await sink.discard(whole.signal);
+        }
       }),
     setFolder: (path, { meta, signal }) => call("setFolder", path, signal, () => setTimes(at(path), meta)),
   };

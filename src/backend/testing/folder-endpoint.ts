@@ -17,7 +17,7 @@ export function folderEndpoint({
     capabilities: {
       ...local.capabilities,
       owners: false,
-      mtimeResolutionNs: 1_000,
+      mtimeResolutionNs: 1_000_000,
       serverSideCopy: false,
       parallelRead: parallel || "this test reads in order",
       parallelWrite: order === "any" || "this test writes in order",

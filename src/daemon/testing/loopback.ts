@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
+import type { Backend } from "../../backend/backend.ts";
 import { createLocalBackend } from "../../backend/local/backend.ts";
 import { createPbBackend } from "../../backend/pb/backend.ts";
 import type { PbConnection } from "../../backend/pb/connection.ts";
@@ -68,7 +69,12 @@ export interface Loopback extends AsyncDisposable {
 
 const EVERYTHING: Caller = { clientId: "client", name: "client", readOnly: false, path: "/" };
 
-export async function startLoopback(): Promise<Loopback> {
+export interface LoopbackOptions {
+  /** Remotes without an engine, by name. */
+  readonly remotes?: Readonly<Record<string, (folder: string) => Promise<Backend>>>;
+}
+
+export async function startLoopback({ remotes = {} }: LoopbackOptions = {}): Promise<Loopback> {
   const folder = await mkdtemp(join(tmpdir(), "pb-loopback-"));
   const box = await startServer({ name: "box", folder: join(folder, "box") });
   const other = await startServer({ name: "other", folder: join(folder, "other") });
@@ -89,12 +95,20 @@ export async function startLoopback(): Promise<Loopback> {
         writable: !server.caller.readOnly,
       });
     },
-    endpoints,
+    // Those of a test are of a kind that no real one has here.
+    endpoints: {
+      ...endpoints,
+      local:
+        async () =>
+        async (_, { name }) =>
+          remotes[name]?.(folder) ?? Promise.reject(new Error(name)),
+    },
     configs: {
-      get: async (remote) => ({
-        ...(isUrlRemote(remote) ? endpointOfUrl(remote) : { kind: "pb", settings: {} }),
-        secret: async () => undefined,
-      }),
+      get: async (remote) => {
+        const known = remotes[remote] ? "local" : "pb";
+        const said = isUrlRemote(remote) ? endpointOfUrl(remote) : ({ kind: known, settings: {} } as const);
+        return { ...said, secret: async () => undefined };
+      },
     },
     tools: { home: folder, env: {} },
   });
@@ -244,6 +258,6 @@ export async function transfer({ transfers }: Loopback, wanted: Wanted): Promise
 }
 
 function location(text: string) {
-  const [, remote = "", path = text] = /^(box|other):(.*)$/s.exec(text) ?? [];
+  const [, remote = "", path = text] = /^([a-z]+):(.*)$/s.exec(text) ?? [];
   return { remote, path: pathBytes(path) };
 }

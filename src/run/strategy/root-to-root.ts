@@ -1,14 +1,14 @@
 import type { Strategy } from "../context.ts";
-import { receiveOptions, reportSession } from "../context.ts";
+import { reportSession } from "../context.ts";
 import { bytesMoved } from "../copies.ts";
-import { refuseGoneReader, runSendHalf, startReceiveHalf } from "../halves.ts";
+import { refuseGoneReader, runSendHalf, startDestination } from "../halves.ts";
 import { endKept, openKept } from "../keep.ts";
 import { sourcePath } from "../request.ts";
 import { folderGuard } from "../same-file.ts";
 
 const JOB = 1;
 
-/** Within this machine: two ends of one engine in this process. */
+/** Two ends of one engine in this process: each is this machine's, or an endpoint that JavaScript reads or writes. */
 export const rootToRoot: Strategy = async (context) => {
   const { request, tools, reporter, oneHost, signal } = context;
   const { memoryBytes, limitBytesPerSecond } = request.options;
@@ -19,11 +19,11 @@ export const rootToRoot: Strategy = async (context) => {
     reporter.watchLanes(() => sender.samples());
     const stop = new AbortController();
     const both = AbortSignal.any([signal, stop.signal]);
-    const receive = receiveOptions(context, { job: JOB, manifest: false });
     await using checkpoint = await openKept(context);
-    const received = startReceiveHalf({
+    const received = await startDestination(context, {
       session: receiver,
-      receive,
+      job: JOB,
+      manifest: false,
       kept: checkpoint && { checkpoint, jobId: request.jobId },
       onProgress: ({ redone }) => reporter.redone(redone),
       signal: both,
@@ -38,6 +38,7 @@ export const rootToRoot: Strategy = async (context) => {
         request,
         report: reporter,
         onProgress,
+        onConfirmed: (confirmed) => reporter.confirmed(confirmed),
         guard,
         signal,
       });

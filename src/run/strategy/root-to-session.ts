@@ -11,7 +11,7 @@ import { peerOf } from "./peer.ts";
 
 const JOB = 1;
 
-/** From this machine to a peer's engine: upload. */
+/** From this machine, or an endpoint by way of it, to a peer's engine: upload. */
 export const rootToSession: Strategy = async (context) => {
   const { request, signal } = context;
   const peer = peerOf(request.destination);
@@ -64,6 +64,7 @@ async function send(
     request,
     report: reporter,
     onProgress: reporter.job.bind(reporter, JOB),
+    onConfirmed: (confirmed) => reporter.confirmed(confirmed),
     signal: AbortSignal.any([signal, far.failed]),
   });
   reporter.jobEnded(JOB, sent);

@@ -1,11 +1,11 @@
 import type { PeerSession, SessionPeer } from "../../backend/backend.ts";
 import type { NativeSession } from "../../native/types.ts";
 import { onAbort } from "../abort.ts";
-import { type RunContext, receiveOptions, reportSession, type Strategy } from "../context.ts";
+import { type RunContext, reportSession, type Strategy } from "../context.ts";
 import { bytesMoved, copiedFar } from "../copies.ts";
 import { openOptions } from "../early.ts";
 import { concludeFar, watchFar } from "../far.ts";
-import { refuseGoneReader, refuseLost, startReceiveHalf } from "../halves.ts";
+import { refuseGoneReader, refuseLost, startDestination } from "../halves.ts";
 import { endKept, openKept } from "../keep.ts";
 import type { Outcome } from "../receipt.ts";
 import { targetPath } from "../request.ts";
@@ -14,7 +14,7 @@ import { peerOf } from "./peer.ts";
 
 const JOB = 1;
 
-/** From a peer's engine to this machine: download. The peer lists, filters and, in a move, removes. */
+/** From a peer's engine to this machine, or an endpoint by way of it: download. The peer lists, filters and, in a move, removes. */
 export const sessionToRoot: Strategy = async (context) => {
   const { request, signal } = context;
   const [first] = request.sources;
@@ -47,10 +47,11 @@ async function receive(context: RunContext, { peer, opened, session, stop }: Ope
   const both = AbortSignal.any([signal, stop.signal]);
   reporter.jobPaths((path) => targetPath(request, path));
   await using checkpoint = await openKept(context);
-  const half = startReceiveHalf({
+  const half = await startDestination(context, {
     session,
     kept: checkpoint && { checkpoint, jobId: request.jobId },
-    receive: receiveOptions(context, { job: JOB, manifest: true }),
+    job: JOB,
+    manifest: true,
     onProgress: reporter.job.bind(reporter, JOB),
     signal: both,
   });

@@ -16,6 +16,7 @@ mod items;
 mod large;
 mod parents;
 mod policy;
+pub mod pumped;
 mod resume;
 mod small;
 mod stream;

@@ -8,7 +8,6 @@ use super::resume::Breach;
 use super::{SendJob, Sent};
 use crate::error::Code;
 use crate::fs::Kind;
-use crate::hash::Hash;
 use crate::job::{JobError, State, add};
 
 impl SendJob {
@@ -86,15 +85,19 @@ impl SendJob {
         };
         let counters = &self.status.counters;
         match outcome {
-            Outcome::Done { hash } => self.arrived(&sent, hash),
+            Outcome::Done { hash } if sent.hash != Some(*hash) => self.differs(&sent),
+            Outcome::Done { hash } => {
+                self.status.file(&sent.target, sent.size, *hash);
+                return self.take_away(sent);
+            }
             Outcome::Placed if sent.kind == Kind::Directory => add(&counters.directories, 1),
             Outcome::Placed => {
                 add(&counters.symlinks, 1);
-                self.remove_source(&sent);
+                return self.take_away(sent);
             }
             Outcome::Resumed { hash } => {
                 self.status.resumed(&sent.target, sent.size, *hash);
-                self.remove_source(&sent);
+                return self.take_away(sent);
             }
             // A link that is there already is no file and has no bytes.
             Outcome::Skipped if sent.kind != Kind::File => {}
@@ -107,23 +110,29 @@ impl SendJob {
                 self.error(&sent, Code::from_wire(code), &String::from_utf8_lossy(text));
             }
         }
+        self.dealt_with();
+    }
+
+    /// One more result needs nothing more; the last ends the job.
+    pub(super) fn dealt_with(&self) {
         if self.plan.lock().result_done() {
             self.stop(State::Done);
         }
     }
 
-    fn arrived(&self, sent: &Sent, hash: &Hash) {
-        if sent.hash != Some(*hash) {
-            add(&self.status.counters.failed, 1);
-            self.error(
-                sent,
-                Code::VerificationFailed,
-                "the receiver's hash differs from the sender's",
-            );
-            return;
+    fn differs(&self, sent: &Sent) {
+        add(&self.status.counters.failed, 1);
+        let text = "the receiver's hash differs from the sender's";
+        self.error(sent, Code::VerificationFailed, text);
+    }
+
+    /// The entry is where it should be; in a move its source goes.
+    fn take_away(&self, sent: Sent) {
+        if let Some(pump) = self.pump.as_ref().filter(|_| self.options.remove_sources) {
+            return self.remove_pumped(pump, sent);
         }
-        self.status.file(&sent.target, sent.size, *hash);
-        self.remove_source(sent);
+        self.remove_source(&sent);
+        self.dealt_with();
     }
 
     /// The destination is durable: the source goes, if it is still what was sent (T21).
@@ -158,7 +167,7 @@ impl SendJob {
         }
     }
 
-    fn error(&self, sent: &Sent, code: Code, message: &str) {
+    pub(super) fn error(&self, sent: &Sent, code: Code, message: &str) {
         let path = if sent.source.is_empty() {
             sent.target.clone()
         } else {

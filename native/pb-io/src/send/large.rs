@@ -11,9 +11,11 @@ use pb_proto::message::{CHUNK_TRAILER, ChunkTrailer};
 use pb_proto::range_set::RangeSet;
 
 use super::bundle::Bundle;
+use super::pumped::{self, PumpedFile};
 use super::resume::Resume;
 use super::small::{item_meta, withdraw};
 use super::{Numbered, SendJob};
+use crate::buffer::Buffer;
 use crate::copies::Step;
 use crate::error::Code;
 use crate::fs::{Meta, sparse, stat_fd};
@@ -26,7 +28,7 @@ use crate::transport::OutBody;
 /// A large file that is being sent.
 pub(crate) struct LargeFile {
     pub id: u32,
-    file: Arc<File>,
+    bytes: Bytes,
     /// As it was when it was opened; `None` for a pipe.
     before: Option<Meta>,
     pub chunk_bytes: u64,
@@ -35,6 +37,12 @@ pub(crate) struct LargeFile {
     /// Runs of chunks that are not sent: those, and what the receiver has.
     there: Vec<ChunkRun>,
     progress: Mutex<Progress>,
+}
+
+/// What a large file is read from.
+enum Bytes {
+    File(Arc<File>),
+    Pumped(PumpedFile),
 }
 
 struct Progress {
@@ -74,11 +82,21 @@ enum Opened {
 }
 
 /// Why a chunk could not be read.
-struct ReadError(Code, String);
+pub(super) struct ReadError(pub Code, pub String);
 
 impl LargeFile {
     pub fn is_pipe(&self) -> bool {
         self.before.is_none()
+    }
+
+    /// Chunks that may be read at once, counted from the lowest; of one with a descriptor `usual`.
+    pub fn spread(&self, usual: u64) -> u64 {
+        match &self.bytes {
+            _ if self.is_pipe() => 1,
+            Bytes::File(_) => usual,
+            Bytes::Pumped(file) if file.parallel => pumped::SPREAD,
+            Bytes::Pumped(_) => 1,
+        }
     }
 
     /// Chunks of the file; of a pipe as many as there may ever be, until it is at its end.
@@ -125,31 +143,37 @@ impl LargeFile {
     fn read(
         &self,
         index: u64,
-        buffer: &mut [u8],
+        mut buffer: Buffer,
         stop: &dyn Fn() -> bool,
-    ) -> Result<usize, ReadError> {
-        let read = match self.is_pipe() {
-            true => read_full(&self.file, buffer, stop),
-            false => self
-                .file
-                .read_exact_at(buffer, index * self.chunk_bytes)
-                .map(|()| buffer.len()),
+    ) -> Result<(Buffer, usize), ReadError> {
+        let (offset, len) = (index * self.chunk_bytes, self.chunk_len(index));
+        let into = &mut buffer.as_mut_slice()[..len];
+        let read = match &self.bytes {
+            Bytes::File(file) if self.is_pipe() => read_full(file, into, stop),
+            Bytes::File(file) => file.read_exact_at(into, offset).map(|()| len),
+            Bytes::Pumped(file) => {
+                return Ok((file.read(offset, (buffer, len), stop)?, len));
+            }
         };
-        read.map_err(|e| match e.kind() {
+        let read = read.map_err(|e| match e.kind() {
             std::io::ErrorKind::UnexpectedEof => ReadError(
                 Code::SourceChanged,
                 "the file shrank while it was read".into(),
             ),
             _ => ReadError(Code::IoError, e.to_string()),
-        })
+        })?;
+        Ok((buffer, read))
     }
 
-    fn unchanged(&self) -> Result<(), ReadError> {
+    fn unchanged(&self, stop: &dyn Fn() -> bool) -> Result<(), ReadError> {
         let Some(before) = &self.before else {
             return Ok(());
         };
-        let now =
-            stat_fd(self.file.as_fd()).map_err(|e| ReadError(Code::IoError, e.to_string()))?;
+        let file = match &self.bytes {
+            Bytes::File(file) => file,
+            Bytes::Pumped(file) => return file.unchanged(stop),
+        };
+        let now = stat_fd(file.as_fd()).map_err(|e| ReadError(Code::IoError, e.to_string()))?;
         let same = now.size == before.size
             && now.mtime_ns == before.mtime_ns
             && now.ctime_ns == before.ctime_ns;
@@ -198,7 +222,7 @@ impl SendJob {
             let progress = Progress::new(Tree::new(chunk_bytes), u64::MAX);
             return Ok(Opened::AsOffered(Box::new(LargeFile {
                 id: n.id,
-                file: Arc::new(pipe),
+                bytes: Bytes::File(Arc::new(pipe)),
                 before: None,
                 chunk_bytes,
                 holes: Vec::new(),
@@ -206,10 +230,7 @@ impl SendJob {
                 progress,
             })));
         }
-        let (file, meta) = self.open_source(&n.entry).map_err(|e| match e.code {
-            Code::NotFound => ReadError(Code::SourceVanished, e.to_string()),
-            code => ReadError(code, e.to_string()),
-        })?;
+        let (bytes, meta) = self.open_bytes(n)?;
         let resume = n.resume.take();
         if n.has_changed(&meta) {
             return Ok(Opened::Changed(meta));
@@ -224,21 +245,35 @@ impl SendJob {
             }
             None => Resume::new(meta.size, chunk_bytes.trailing_zeros() as u8),
         };
-        let begun = self.begin(n.id, file, meta, resume);
+        let begun = self.begin(n.id, bytes, meta, resume);
         Ok(Opened::AsOffered(Box::new(begun)))
     }
 
+    fn open_bytes(&self, n: &Numbered) -> Result<(Bytes, Meta), ReadError> {
+        if let Some(pump) = &self.pump {
+            let (file, meta) = self.open_pumped(pump, n)?;
+            return Ok((Bytes::Pumped(file), meta));
+        }
+        let opened = self.open_source(&n.entry).map_err(|e| match e.code {
+            Code::NotFound => ReadError(Code::SourceVanished, e.to_string()),
+            code => ReadError(code, e.to_string()),
+        });
+        let (file, meta) = opened?;
+        Ok((Bytes::File(Arc::new(file)), meta))
+    }
+
     /// A file of which the receiver may have chunks.
-    fn begin(&self, id: u32, file: File, meta: Meta, resume: Resume) -> LargeFile {
+    fn begin(&self, id: u32, bytes: Bytes, meta: Meta, resume: Resume) -> LargeFile {
         let Resume {
             chunk_bytes,
             mut tree,
             have,
             ..
         } = resume;
-        let holes = match self.plan.lock().dense() {
-            true => Vec::new(),
-            false => without(holes(&file, &meta, chunk_bytes), &have),
+        let dense = self.plan.lock().dense();
+        let holes = match &bytes {
+            Bytes::File(file) if !dense => without(holes(file, &meta, chunk_bytes), &have),
+            _ => Vec::new(),
         };
         hash_holes(&mut tree, &holes, meta.size, chunk_bytes);
         let mut there = have;
@@ -251,7 +286,7 @@ impl SendJob {
         let left = chunk_count(meta.size, chunk_bytes).saturating_sub(skipped);
         LargeFile {
             id,
-            file: Arc::new(file),
+            bytes,
             before: Some(meta),
             chunk_bytes,
             holes,
@@ -349,10 +384,10 @@ impl SendJob {
     ) -> Result<Option<ChunkHash>, ReadError> {
         let len = file.chunk_len(index);
         let stop = || session.has_ended() || self.stopped();
-        let Some(mut buffer) = session.send_budget.take(len + CHUNK_TRAILER, &stop) else {
+        let Some(buffer) = session.send_budget.take(len + CHUNK_TRAILER, &stop) else {
             return Ok(None);
         };
-        let n = file.read(index, &mut buffer.as_mut_slice()[..len], &stop)?;
+        let (mut buffer, n) = file.read(index, buffer, &stop)?;
         if file.is_pipe() {
             file.progress.lock().pipe_gave(n, len);
         }
@@ -370,10 +405,13 @@ impl SendJob {
             sparse: file.is_sparse(),
         }
         .encode();
-        let body = if session.zero_copy() && !file.is_pipe() {
+        let body = if session.zero_copy()
+            && !file.is_pipe()
+            && let Bytes::File(source) = &file.bytes
+        {
             drop(buffer);
             OutBody::File {
-                file: Arc::clone(&file.file),
+                file: Arc::clone(source),
                 offset,
                 length: n as u32,
                 trailer: trailer.to_vec(),
@@ -392,7 +430,7 @@ impl SendJob {
     fn end_large(&self, file: &Arc<LargeFile>) {
         file.progress.lock().at_end = true;
         self.plan.lock().file_done(file.id);
-        if let Err(ReadError(code, text)) = file.unchanged() {
+        if let Err(ReadError(code, text)) = file.unchanged(&|| self.stopped()) {
             return self.give_up(file, code, &text);
         }
         let size = file.size();

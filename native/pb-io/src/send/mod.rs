@@ -7,6 +7,7 @@ mod bundle;
 mod feedback;
 mod large;
 mod plan;
+mod pumped;
 mod reader;
 mod resume;
 mod small;
@@ -22,6 +23,7 @@ use crate::error::Code;
 use crate::fs::{Kind, Meta, Root};
 use crate::hash::Hash;
 use crate::job::{JobError, State, Status, add};
+use crate::pump::Pump;
 use crate::session::{AnyJob, Chunk, Job, Session};
 use crate::source::token;
 use crate::transport::TransportError;
@@ -103,6 +105,8 @@ impl Numbered {
         let e = &self.entry;
         match e.pipe.is_some() || e.kind != Kind::File {
             true => NO_TOKEN,
+            // An endpoint that tells neither: what is there later may be anything.
+            false if e.mtime_ns == 0 && e.inode == 0 => NO_TOKEN,
             false => token(e.size, e.mtime_ns, e.inode),
         }
     }
@@ -110,6 +114,9 @@ impl Numbered {
     /// The token of the entry as it was opened. Where the listing has no inodes there is none in the token.
     pub fn opened(&self, meta: &Meta) -> SourceToken {
         let inode = if self.entry.inode == 0 { 0 } else { meta.inode };
+        if meta.mtime_ns == 0 && inode == 0 {
+            return NO_TOKEN;
+        }
         token(meta.size, meta.mtime_ns, inode)
     }
 
@@ -132,6 +139,7 @@ pub(crate) struct Sent {
     /// What the receiver was told of it, and whether its inode is in that.
     pub offered: SourceToken,
     pub listed_inode: bool,
+    pub listed: u64,
     pub hash: Option<Hash>,
 }
 
@@ -163,6 +171,9 @@ pub struct SendJob {
     /// There may be a task.
     pub(crate) work: Condvar,
     pub status: Arc<Status>,
+    /// Where the sources have no descriptors.
+    pump: Option<Arc<Pump>>,
+    me: Weak<SendJob>,
 }
 
 impl SendJob {
@@ -172,15 +183,31 @@ impl SendJob {
         options: SendOptions,
         status: Arc<Status>,
     ) -> Result<Arc<SendJob>, TransportError> {
-        let job = Arc::new(SendJob {
+        SendJob::start_from(session, options, status, None)
+    }
+
+    /// The same, of sources that a carrier reads. `options.roots` has none.
+    pub fn start_from(
+        session: &Arc<Session>,
+        options: SendOptions,
+        status: Arc<Status>,
+        pump: Option<Arc<Pump>>,
+    ) -> Result<Arc<SendJob>, TransportError> {
+        let readers = match pump {
+            Some(_) => pumped::READERS,
+            None => reader_count(),
+        };
+        let job = Arc::new_cyclic(|me| SendJob {
             plan: Mutex::new(Plan::new(options.parallel_files)),
             options,
             session: Arc::downgrade(session),
             work: Condvar::new(),
             status,
+            pump,
+            me: me.clone(),
         });
         session.add_job(job.options.job, Arc::clone(&job) as AnyJob)?;
-        for n in 0..reader_count() {
+        for n in 0..readers {
             let of_thread = Arc::clone(&job);
             let thread = thread::Builder::new().name(format!("pb-read-{n}"));
             let started = thread.spawn(move || reader::run(&of_thread));
@@ -234,6 +261,9 @@ impl SendJob {
         self.work.notify_all();
         if let Some(session) = self.session.upgrade() {
             session.remove_job(self.options.job);
+        }
+        if let Some(pump) = &self.pump {
+            pump.close();
         }
         self.status.end(state);
     }

@@ -95,7 +95,7 @@ impl Active {
             self.next += 1;
         }
         let lowest = self.reading.first().copied().unwrap_or(self.next);
-        let spread = if self.file.is_pipe() { 1 } else { CHUNK_SPREAD };
+        let spread = self.file.spread(CHUNK_SPREAD);
         if self.next >= total
             || self.next - lowest >= spread
             || (spread == 1 && !self.reading.is_empty())
@@ -437,6 +437,7 @@ impl Sent {
             inode: None,
             offered: NO_TOKEN,
             listed_inode: e.inode != 0,
+            listed: e.inode,
             hash: None,
         }
     }

@@ -5,10 +5,12 @@ use std::io::Read;
 use pb_proto::message::item::{Item, Meta as ItemMeta, NO_TOKEN, UNKNOWN_SIZE, encoded_bound};
 
 use super::bundle::Bundle;
+use super::large::ReadError;
 use super::{Entry, INLINE_MAX, MAX_OFFERS, Numbered, SendJob};
 use crate::error::Code;
 use crate::fs::{FsError, Kind, Meta, stat_fd};
 use crate::hash;
+use crate::pump::Waiting;
 use std::fs::File;
 use std::os::fd::AsFd;
 
@@ -74,23 +76,37 @@ impl SendJob {
         let Some(mut bundle) = Bundle::new(self, INLINE_MAX as usize) else {
             return;
         };
+        let mut ahead = self.read_ahead(&entries);
         for n in entries {
             match n.entry.kind {
-                Kind::File => self.small_file(n, wanted, scratch, &mut bundle),
+                Kind::File => {
+                    let read = match ahead.pop_front() {
+                        Some(asked) => self.read_pumped(asked, scratch),
+                        None => self.read_whole(&n.entry, scratch),
+                    };
+                    self.small_file(n, (read, wanted), scratch, &mut bundle);
+                }
                 _ => self.special(&mut bundle, &n),
             }
         }
         bundle.send();
     }
 
+    fn read_pumped(&self, asked: Waiting, scratch: &mut Vec<u8>) -> Read1 {
+        match self.await_whole(asked, scratch) {
+            Ok(meta) => Read1::Whole(meta),
+            Err(ReadError(code, text)) => Read1::Failed(code, text),
+        }
+    }
+
     fn small_file(
         &self,
         mut n: Numbered,
-        wanted: bool,
-        scratch: &mut Vec<u8>,
+        (read, wanted): (Read1, bool),
+        scratch: &[u8],
         bundle: &mut Bundle<'_>,
     ) {
-        match self.read_whole(&n.entry, scratch) {
+        match read {
             Read1::Whole(meta) | Read1::Grown(meta) if n.has_changed(&meta) => {
                 self.offer_again(bundle, n, &meta);
             }

@@ -9,13 +9,16 @@ use napi_derive::napi;
 use pb_io::error::Code;
 use pb_io::fs::Root;
 use pb_io::job::{JobError, Listener, Manifest, Status};
+use pb_io::pump::Pump;
+use pb_io::recv::pumped::{PumpedOptions, PumpedRecv};
 use pb_io::recv::{Overwrite, RecvJob, RecvOptions, Unfinished};
 use pb_io::send::{SendJob, SendOptions};
 use pb_io::session::{Accepts, Session};
 
 use super::checkpoint::{self, OnBatch};
-use super::options::{NativeReceiveOptions, NativeSendOptions};
+use super::options::{NativePumpedOptions, NativeReceiveOptions, NativeSendOptions};
 use super::pack;
+use super::pump::NativePump;
 use crate::error::Failure;
 
 /// Chunk unless told otherwise: large enough that a disk and an AEAD run at full speed, small enough for a core's cache.
@@ -29,6 +32,20 @@ const PARALLEL_FILES: u32 = 4;
 #[napi]
 pub struct NativeSendJob {
     job: Arc<SendJob>,
+    pump: Option<Arc<Pump>>,
+}
+
+/// A receiving job whose files JavaScript writes.
+#[napi]
+pub struct NativePumpedReceiveJob {
+    job: Arc<PumpedRecv>,
+    pump: Arc<Pump>,
+}
+
+/// What a sending job reads.
+pub enum Sources {
+    Roots(Vec<Root>),
+    Pump(Arc<Pump>),
 }
 
 /// What a receiver wants of its sender.
@@ -68,7 +85,7 @@ fn manifest(path: Option<&String>) -> Result<Option<Manifest>, Failure> {
 pub fn start_send(
     session: &Arc<Session>,
     options: NativeSendOptions,
-    roots: Vec<Root>,
+    from: Sources,
     listener: Listener,
 ) -> Result<NativeSendJob, Failure> {
     let chunk_bytes = if options.chunk_bytes == 0 {
@@ -86,6 +103,10 @@ pub fn start_send(
     } else {
         options.parallel_files
     };
+    let (roots, pump) = match from {
+        Sources::Roots(roots) => (roots, None),
+        Sources::Pump(pump) => (Vec::new(), Some(pump)),
+    };
     let send = SendOptions {
         job: options.job,
         roots,
@@ -96,7 +117,26 @@ pub fn start_send(
     };
     let status = Status::new(manifest(options.manifest_file.as_ref())?, listener);
     Ok(NativeSendJob {
-        job: SendJob::start(session, send, status)?,
+        job: SendJob::start_from(session, send, status, pump.clone())?,
+        pump,
+    })
+}
+
+pub fn start_pumped(
+    session: &Arc<Session>,
+    options: NativePumpedOptions,
+    pump: Arc<Pump>,
+    listener: Listener,
+) -> Result<NativePumpedReceiveJob, Failure> {
+    let status = Status::new(manifest(options.manifest_file.as_ref())?, listener);
+    let receive = PumpedOptions {
+        job: options.job,
+        exact_name: options.exact_name,
+        push: options.push,
+    };
+    Ok(NativePumpedReceiveJob {
+        job: PumpedRecv::start(session, receive, status, Arc::clone(&pump))?,
+        pump,
     })
 }
 
@@ -149,6 +189,13 @@ impl NativeSendJob {
         Ok(u32::try_from(self.job.push(entries)).unwrap_or(u32::MAX))
     }
 
+    /// By which its calls are answered, in a job whose sources JavaScript reads.
+    #[napi]
+    pub fn pump(&self) -> Option<NativePump> {
+        let pump = self.pump.clone()?;
+        Some(NativePump { pump })
+    }
+
     /// No more entries come.
     #[napi]
     pub fn finish(&self) {
@@ -158,6 +205,21 @@ impl NativeSendJob {
     #[napi]
     pub fn abort(&self, reason: String) {
         self.job.abort(&reason);
+    }
+}
+
+#[napi]
+impl NativePumpedReceiveJob {
+    #[napi]
+    pub fn abort(&self, reason: String) {
+        self.job.abort(&reason);
+    }
+
+    /// By which its calls are answered.
+    #[napi]
+    pub fn pump(&self) -> NativePump {
+        let pump = Arc::clone(&self.pump);
+        NativePump { pump }
     }
 }
 

@@ -5,6 +5,7 @@ pub mod job;
 pub mod listen;
 mod options;
 mod pack;
+pub mod pump;
 mod trace;
 mod update;
 
@@ -27,9 +28,10 @@ use crate::error::Failure;
 use crate::fs::NativeRoot;
 use crate::work::{Work, work};
 use checkpoint::NativeBatch;
-pub use job::{NativeAccepts, NativeReceiveJob, NativeSendJob};
+pub use job::{NativeAccepts, NativePumpedReceiveJob, NativeReceiveJob, NativeSendJob};
 pub use listen::NativeListener;
-use options::{NativeReceiveOptions, NativeSendOptions, NativeSessionOptions};
+use options::{NativePumpedOptions, NativeReceiveOptions, NativeSendOptions, NativeSessionOptions};
+use pump::NativeAsk;
 use trace::{NativeTrace, trace};
 use update::{NativeClosed, NativeCopied, NativeSample, NativeUpdate, sample};
 
@@ -181,7 +183,8 @@ impl NativeSession {
             .map(|r| r.root(&env))
             .collect::<napi::Result<Vec<_>>>()?;
         let listener = update::listener(&listener)?;
-        job::start_send(&self.session, options, roots, listener).map_err(|e| e.into_js(&env))
+        let from = job::Sources::Roots(roots);
+        job::start_send(&self.session, options, from, listener).map_err(|e| e.into_js(&env))
     }
 
     /// Starts a receiving job below `root`. With `options.checkpoint` `on_batch` hears what became durable.
@@ -208,6 +211,34 @@ impl NativeSession {
     pub fn accepted(&self, job: u32, accepts: NativeAccepts) {
         let NativeAccepts { push, dense } = accepts;
         self.session.accepted(job, Accepts { push, dense });
+    }
+
+    /// Starts a sending job whose sources JavaScript reads: `hears` is told what to read, and answers by the job's `pump()`.
+    #[napi]
+    pub fn send_pumped(
+        &self,
+        env: Env,
+        options: NativeSendOptions,
+        listener: Function<'_, NativeUpdate, ()>,
+        hears: Function<'_, NativeAsk, ()>,
+    ) -> napi::Result<NativeSendJob> {
+        let listener = update::listener(&listener)?;
+        let from = job::Sources::Pump(pump::pump(&hears)?);
+        job::start_send(&self.session, options, from, listener).map_err(|e| e.into_js(&env))
+    }
+
+    /// Starts a receiving job whose files JavaScript writes.
+    #[napi]
+    pub fn receive_pumped(
+        &self,
+        env: Env,
+        options: NativePumpedOptions,
+        listener: Function<'_, NativeUpdate, ()>,
+        hears: Function<'_, NativeAsk, ()>,
+    ) -> napi::Result<NativePumpedReceiveJob> {
+        let listener = update::listener(&listener)?;
+        let pump = pump::pump(&hears)?;
+        job::start_pumped(&self.session, options, pump, listener).map_err(|e| e.into_js(&env))
     }
 
     /// `listener` hears once why the session ended: `{code, message}`, or both null after `close()`.

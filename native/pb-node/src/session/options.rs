@@ -48,6 +48,15 @@ pub struct NativeSendOptions {
     pub manifest_file: Option<String>,
 }
 
+/// See `PumpedReceiveOptions`.
+#[napi(object)]
+pub struct NativePumpedOptions {
+    pub job: u32,
+    pub exact_name: bool,
+    pub push: bool,
+    pub manifest_file: Option<String>,
+}
+
 /// See `ReceiveJobOptions`.
 #[napi(object, object_to_js = false)]
 pub struct NativeReceiveOptions {

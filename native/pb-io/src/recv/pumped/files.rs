@@ -1,0 +1,202 @@
+//! Large files: begun, their chunks verified and handed over, committed or given up.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pb_proto::message::item::UNKNOWN_SIZE;
+use pb_proto::message::note::{Note, Outcome};
+
+use super::super::early::Early;
+use super::super::file::LargeFile;
+use super::super::{MAX_LARGE, Meta};
+use super::{PumpedRecv, subject};
+use crate::copies::Step;
+use crate::error::Code;
+use crate::fs::Kind;
+use crate::hash;
+use crate::job::add;
+use crate::pump::{Ask, Memory};
+use crate::session::Chunk;
+
+impl PumpedRecv {
+    /// Begins a large file and takes what came before its announcement.
+    pub(super) fn open(&self, meta: Meta, size: u64, chunk_log2: u8) {
+        let id = meta.id;
+        if size == UNKNOWN_SIZE {
+            if self.decide(id) {
+                let text = "the size of a stream is not known before its end, and this endpoint asks for it";
+                self.fail_entry(id, &meta.path, Code::Unsupported, text);
+            }
+            return;
+        }
+        let file = Arc::new(LargeFile::new(meta, 1 << chunk_log2, None, None));
+        let early = {
+            let mut s = self.state.lock();
+            if s.stopped || s.decided.contains(id.into()) || s.large.contains_key(&id) {
+                return;
+            }
+            if s.large.len() >= MAX_LARGE {
+                drop(s);
+                return self.breach("more open files than a sender may have");
+            }
+            s.large.insert(id, Arc::clone(&file));
+            s.early.take(id)
+        };
+        let ask = Ask::Create(subject(&file.meta, Kind::File, size));
+        let begun = Arc::clone(&file);
+        self.ask(ask, Memory::None, move |job, _, answer| {
+            if let Err(e) = answer {
+                job.drop_large(&begun, e.code, &e.message);
+            }
+        });
+        for each in early {
+            match each {
+                Early::Chunk(chunk) => self.chunk_of(&file, chunk),
+                // Refused when they came.
+                Early::Holes(_) => {}
+                Early::End { size, hash } => {
+                    file.set_end(size, hash);
+                    self.check_complete(&file);
+                }
+            }
+        }
+    }
+
+    /// The first that comes of an offered file begins it.
+    fn begin(&self, id: u32) {
+        let wanted = self.state.lock().wanted.remove(&id);
+        if let Some(w) = wanted {
+            self.open(w.meta, w.size, w.chunk_log2);
+        }
+    }
+
+    /// The file, or the thing is kept until it is announced. `None` also when its fate is decided.
+    pub(super) fn large_or_early(&self, id: u32, early: Early) -> Option<(Arc<LargeFile>, Early)> {
+        self.begin(id);
+        let mut s = self.state.lock();
+        if let Some(file) = s.large.get(&id) {
+            return Some((Arc::clone(file), early));
+        }
+        if s.stopped || s.decided.contains(id.into()) || s.early.keep(id, early) {
+            return None;
+        }
+        drop(s);
+        self.breach("too much for files that were never announced");
+        None
+    }
+
+    pub(super) fn chunk_arrived(&self, chunk: Chunk) {
+        let id = chunk.trailer.file;
+        if let Some((file, Early::Chunk(chunk))) = self.large_or_early(id, Early::Chunk(chunk)) {
+            self.chunk_of(&file, chunk);
+        }
+    }
+
+    fn chunk_of(&self, file: &Arc<LargeFile>, chunk: Chunk) {
+        let (offset, len) = (chunk.trailer.offset, chunk.bytes().len());
+        if !file.fits(offset, len) {
+            let text = "a chunk that the file can't have";
+            return self.drop_large(file, Code::ProtocolViolation, text);
+        }
+        let hash = hash::chunk(offset, chunk.bytes());
+        if hash.chaining_value != chunk.trailer.chaining_value {
+            return self.bad(file, offset);
+        }
+        if !file.claim(offset, len, hash) {
+            return;
+        }
+        let ask = Ask::Write {
+            id: file.meta.id,
+            offset,
+        };
+        let file = Arc::clone(file);
+        // The chunk, and with it its credit, goes when the carrier has answered.
+        self.ask(ask, Memory::Chunk(chunk), move |job, chunk, answer| {
+            drop(chunk);
+            if let Some(session) = job.session.upgrade() {
+                session.copies.add(Step::Write, len);
+            }
+            if let Err(e) = answer {
+                return job.drop_large(&file, e.code, &e.message);
+            }
+            if let Some(before) = file.wrote(len, &job.status.counters.bytes) {
+                job.tell_progress(before, len as u64);
+                job.check_complete(&file);
+            }
+        });
+    }
+
+    pub(super) fn count(&self, bytes: u64) {
+        let counter = &self.status.counters.bytes;
+        let before = counter.fetch_add(bytes, Ordering::Relaxed);
+        self.tell_progress(before, bytes);
+    }
+
+    /// Tells the sender every few megabytes.
+    fn tell_progress(&self, before: u64, bytes: u64) {
+        const STEP: u64 = 4 << 20;
+        let now = before + bytes;
+        if before / STEP != now / STEP
+            && let Some(session) = self.session.upgrade()
+        {
+            session.send_notes(self.options.job, &[Note::Progress { bytes: now }]);
+        }
+    }
+
+    fn bad(&self, file: &LargeFile, offset: u64) {
+        add(&self.status.counters.chunks_refetched, 1);
+        if !file.ask_again(offset) {
+            let text = format!("the chunk at {offset} did not verify three times");
+            return self.drop_large(file, Code::VerificationFailed, &text);
+        }
+        if let Some(session) = self.session.upgrade() {
+            let id = file.meta.id;
+            session.send_notes(self.options.job, &[Note::Bad { id, offset }]);
+        }
+    }
+
+    /// Asks for the final name of a file that is all there.
+    pub(super) fn check_complete(&self, file: &Arc<LargeFile>) {
+        let Some((size, root)) = file.take_complete() else {
+            return;
+        };
+        let id = file.meta.id;
+        if !self.decide(id) {
+            return;
+        }
+        let Some(hash) = root else {
+            self.give_up(file);
+            let text = "the file's hash differs from the sender's";
+            return self.fail_entry(id, &file.meta.path, Code::VerificationFailed, text);
+        };
+        let file = Arc::clone(file);
+        self.ask(
+            Ask::Commit { id, size },
+            Memory::None,
+            move |job, _, answer| match answer {
+                Ok(_) => {
+                    job.status.file(&file.meta.path, size, hash);
+                    job.resolve(id, Outcome::Done { hash });
+                }
+                Err(e) => {
+                    job.give_up(&file);
+                    job.fail_entry(id, &file.meta.path, e.code, &e.message);
+                }
+            },
+        );
+    }
+
+    /// Ends a large file as failed.
+    fn drop_large(&self, file: &LargeFile, code: Code, text: &str) {
+        if self.decide(file.meta.id) {
+            self.give_up(file);
+            self.fail_entry(file.meta.id, &file.meta.path, code, text);
+        }
+    }
+
+    /// What is written of it goes.
+    pub(super) fn give_up(&self, file: &LargeFile) {
+        file.discard(&self.status.counters.bytes);
+        self.pump.tell(Ask::Discard { id: file.meta.id });
+    }
+}

@@ -1,0 +1,255 @@
+//! Takes bundles apart.
+
+use std::sync::atomic::Ordering;
+
+use pb_proto::message::DecodeError;
+use pb_proto::message::item::{Item, Items, UNKNOWN_SIZE};
+use pb_proto::message::note::{Note, Outcome};
+
+use super::super::early::Early;
+use super::super::{MAX_WANTED, Meta};
+use super::{PumpedRecv, Wanted, subject};
+use crate::error::Code;
+use crate::fs::Kind;
+use crate::hash::{self, Hash};
+use crate::job::add;
+use crate::pump::{Answer, Ask, Memory, Reply};
+
+impl PumpedRecv {
+    pub(super) fn bundle_arrived(&self, items: &[u8]) -> Result<(), DecodeError> {
+        for item in Items::new(items) {
+            if self.stopped() {
+                return Ok(());
+            }
+            self.item(item?);
+        }
+        Ok(())
+    }
+
+    fn item(&self, item: Item<'_>) {
+        match item {
+            Item::Directory(meta) => self.at_once(Meta::from(&meta), true, |m| self.folder(m)),
+            Item::Link { meta, target } => {
+                self.at_once(Meta::from(&meta), false, |m| self.link(m, target));
+            }
+            Item::Inline {
+                meta,
+                hash,
+                content,
+                ..
+            } => {
+                self.announced(content.len() as u64);
+                self.at_once(Meta::from(&meta), false, |m| self.small(m, &hash, content));
+            }
+            Item::Content { id, hash, content } => self.content(id, &hash, content),
+            Item::Offer {
+                meta,
+                size,
+                chunk_log2,
+                ..
+            } => self.offered(Wanted {
+                meta: Meta::from(&meta),
+                size,
+                chunk_log2,
+            }),
+            Item::Open {
+                meta,
+                size,
+                chunk_log2,
+                ..
+            } => {
+                self.announced(size);
+                let meta = Meta::from(&meta);
+                match self.check_path(&meta, false) {
+                    Ok(()) => self.open(meta, size, chunk_log2),
+                    Err((code, text)) if self.decide(meta.id) => {
+                        self.fail_entry(meta.id, &meta.path, code, &text);
+                    }
+                    Err(_) => {}
+                }
+            }
+            // It was told that holes are data here; it may say that there are none.
+            Item::Holes { runs, .. } if runs.is_empty() => {}
+            Item::Holes { .. } => self.breach("holes, where all data was asked for"),
+            Item::End { id, size, hash } => self.end(id, size, hash),
+            Item::Withdraw { id, code, text } => self.withdrawn(id, code, text),
+            Item::Finish { entries } => {
+                self.state.lock().total.get_or_insert(entries);
+                self.check_finished();
+            }
+        }
+    }
+
+    /// An entry of which nothing more comes.
+    fn at_once(&self, meta: Meta, folder: bool, place: impl FnOnce(Meta)) {
+        if self.state.lock().large.contains_key(&meta.id) || !self.decide(meta.id) {
+            return;
+        }
+        match self.check_path(&meta, folder) {
+            Ok(()) => place(meta),
+            Err((code, text)) => self.fail_entry(meta.id, &meta.path, code, &text),
+        }
+    }
+
+    /// As for a job with descriptors: a sender has a say in names below the base only.
+    fn check_path(&self, meta: &Meta, folder: bool) -> Result<(), (Code, String)> {
+        let clean = crate::fs::normalise("write", &meta.path);
+        let clean = clean.map_err(|e| (e.code, e.to_string()))?;
+        let refused = |text: &str| Err((Code::InvalidPath, text.to_string()));
+        match (self.options.exact_name, clean.is_empty()) {
+            _ if clean.len() != meta.path.len() => {
+                refused("a path with an empty or \".\" component")
+            }
+            (true, false) => refused("only the one file that was asked for can come"),
+            (true, true) if folder => refused("a folder came where one file was asked for"),
+            (false, true) if !folder => refused("an entry without a name"),
+            _ => Ok(()),
+        }
+    }
+
+    fn announced(&self, size: u64) {
+        add(&self.status.counters.total_files, 1);
+        add(&self.status.counters.total_bytes, known(size));
+    }
+
+    fn folder(&self, meta: Meta) {
+        let ask = Ask::Folder(subject(&meta, Kind::Directory, 0));
+        self.ask(ask, Memory::None, move |job, _, answer| {
+            job.placed(&meta, answer, &job.status.counters.directories);
+        });
+    }
+
+    fn link(&self, meta: Meta, target: &[u8]) {
+        let ask = Ask::Link(subject(&meta, Kind::Symlink, 0));
+        let memory = Memory::Bytes(target.to_vec());
+        self.ask(ask, memory, move |job, _, answer| {
+            job.placed(&meta, answer, &job.status.counters.symlinks);
+        });
+    }
+
+    fn placed(&self, meta: &Meta, answer: Answer, counter: &std::sync::atomic::AtomicU64) {
+        match answer {
+            Ok(Reply::Wanted(false)) => self.resolve(meta.id, Outcome::Skipped),
+            Ok(_) => {
+                add(counter, 1);
+                self.resolve(meta.id, Outcome::Placed);
+            }
+            Err(e) => self.fail_entry(meta.id, &meta.path, e.code, &e.message),
+        }
+    }
+
+    /// A whole small file: verified and handed over.
+    fn small(&self, meta: Meta, expected: &Hash, content: &[u8]) {
+        if hash::whole(content) != *expected {
+            let text = "the content does not match the sender's hash";
+            return self.fail_entry(meta.id, &meta.path, Code::VerificationFailed, text);
+        }
+        let (len, hash) = (content.len(), *expected);
+        self.pace(len);
+        let ask = Ask::Put(subject(&meta, Kind::File, len as u64));
+        let memory = Memory::Bytes(content.to_vec());
+        self.ask(ask, memory, move |job, _, answer| {
+            job.paced(len);
+            match answer {
+                Ok(_) => {
+                    job.count(len as u64);
+                    job.status.file(&meta.path, len as u64, hash);
+                    job.resolve(meta.id, Outcome::Done { hash });
+                }
+                Err(e) => job.fail_entry(meta.id, &meta.path, e.code, &e.message),
+            }
+        });
+    }
+
+    fn content(&self, id: u32, hash: &Hash, content: &[u8]) {
+        let wanted = self.state.lock().wanted.remove(&id);
+        let Some(wanted) = wanted.filter(|_| self.decide(id)) else {
+            return;
+        };
+        let total = &self.status.counters.total_bytes;
+        // It may have another size by now.
+        total.fetch_sub(known(wanted.size), Ordering::Relaxed);
+        add(total, content.len() as u64);
+        self.small(wanted.meta, hash, content);
+    }
+
+    fn offered(&self, offer: Wanted) {
+        let id = offer.meta.id;
+        // Said again: what was said before is withdrawn.
+        if let Some(before) = self.state.lock().wanted.remove(&id) {
+            let counters = &self.status.counters;
+            counters.total_files.fetch_sub(1, Ordering::Relaxed);
+            counters
+                .total_bytes
+                .fetch_sub(known(before.size), Ordering::Relaxed);
+        }
+        self.announced(offer.size);
+        if let Err((code, text)) = self.check_path(&offer.meta, false) {
+            if self.decide(id) {
+                self.fail_entry(id, &offer.meta.path, code, &text);
+            }
+            return;
+        }
+        let ask = Ask::Offer(subject(&offer.meta, Kind::File, known(offer.size)));
+        self.ask(ask, Memory::None, move |job, _, answer| match answer {
+            Ok(Reply::Wanted(false)) if job.decide(id) => {
+                add(&job.status.counters.skipped_files, 1);
+                add(&job.status.counters.skipped_bytes, known(offer.size));
+                job.resolve(id, Outcome::Skipped);
+            }
+            Ok(Reply::Wanted(false)) => {}
+            Ok(_) => job.want(offer),
+            Err(e) if job.decide(id) => {
+                job.fail_entry(id, &offer.meta.path, e.code, &e.message);
+            }
+            Err(_) => {}
+        });
+    }
+
+    fn want(&self, wanted: Wanted) {
+        let id = wanted.meta.id;
+        let mut s = self.state.lock();
+        if s.stopped || s.decided.contains(id.into()) || s.large.contains_key(&id) {
+            return;
+        }
+        s.wanted.insert(id, wanted);
+        let too_many = s.wanted.len() > MAX_WANTED;
+        drop(s);
+        if too_many {
+            return self.breach("more offers than a sender may have out");
+        }
+        if let Some(session) = self.session.upgrade() {
+            session.send_notes(self.options.job, &[Note::Want { id }]);
+        }
+    }
+
+    fn end(&self, id: u32, size: u64, hash: Hash) {
+        if let Some((file, _)) = self.large_or_early(id, Early::End { size, hash }) {
+            file.set_end(size, hash);
+            self.check_complete(&file);
+        }
+    }
+
+    fn withdrawn(&self, id: u32, code: &[u8], text: &[u8]) {
+        let (path, large) = {
+            let s = self.state.lock();
+            let large = s.large.get(&id).cloned();
+            let wanted = s.wanted.get(&id).map(|w| w.meta.path.clone());
+            let path = large.as_ref().map(|f| f.meta.path.clone()).or(wanted);
+            (path.unwrap_or_default(), large)
+        };
+        if !self.decide(id) {
+            return;
+        }
+        if let Some(file) = large {
+            self.give_up(&file);
+        }
+        let text = String::from_utf8_lossy(text);
+        self.fail_entry(id, &path, Code::from_wire(code), &text);
+    }
+}
+
+/// Bytes of a size as far as it is one.
+fn known(size: u64) -> u64 {
+    if size == UNKNOWN_SIZE { 0 } else { size }
+}

@@ -1,0 +1,288 @@
+//! A receiving job whose files a carrier writes, by [`Pump`]: what arrives is verified here and handed over, and the sender hears
+//! "done" when the carrier says that it is.
+
+mod files;
+mod items;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use pb_proto::message::DecodeError;
+use pb_proto::message::note::{Note, Outcome};
+use pb_proto::range_set::RangeSet;
+
+use super::early::EarlyThings;
+use super::file::LargeFile;
+use super::gate::Gate;
+use super::{Meta, job_error};
+use crate::error::Code;
+use crate::fs::Kind;
+use crate::job::{JobError, State, Status, add, get};
+use crate::pump::{Ask, Memory, Pump, Subject};
+use crate::session::{AnyJob, Chunk, Job, Session};
+use crate::transport::TransportError;
+
+/// How to receive.
+pub struct PumpedOptions {
+    pub job: u32,
+    /// What comes is one file, whose name is known to the carrier.
+    pub exact_name: bool,
+    /// The sender need not ask: what it sends was chosen already, or nothing is there.
+    pub push: bool,
+}
+
+/// See the module.
+pub struct PumpedRecv {
+    options: PumpedOptions,
+    session: Weak<Session>,
+    status: Arc<Status>,
+    pump: Arc<Pump>,
+    state: Mutex<Entries>,
+    me: Weak<PumpedRecv>,
+    gate: Gate,
+    /// Bytes of small files that the carrier has: no credit stands for them.
+    handed: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Entries {
+    wanted: HashMap<u32, Wanted>,
+    large: HashMap<u32, Arc<LargeFile>>,
+    early: EarlyThings,
+    /// Entries whose result is settled, or will be by the carrier's answer alone.
+    decided: RangeSet,
+    resolved: u64,
+    total: Option<u64>,
+    finishing: bool,
+    stopped: bool,
+}
+
+/// An offered file that nothing came of yet.
+struct Wanted {
+    meta: Meta,
+    size: u64,
+    chunk_log2: u8,
+}
+
+/// What the carrier may have of small files before further ones wait in the session, where credit bounds them.
+const MAX_HANDED: usize = 16 << 20;
+/// What a small file costs besides its content.
+const SMALL_COST: usize = 1024;
+
+impl PumpedRecv {
+    /// Adds the job to a session and tells the sender to begin.
+    pub fn start(
+        session: &Arc<Session>,
+        options: PumpedOptions,
+        status: Arc<Status>,
+        pump: Arc<Pump>,
+    ) -> Result<Arc<PumpedRecv>, JobError> {
+        let job = Arc::new_cyclic(|me| PumpedRecv {
+            session: Arc::downgrade(session),
+            status,
+            pump,
+            state: Mutex::default(),
+            me: me.clone(),
+            gate: Gate::default(),
+            handed: AtomicUsize::new(0),
+            options,
+        });
+        let number = job.options.job;
+        session
+            .add_job(number, Arc::clone(&job) as AnyJob)
+            .map_err(|e| job_error(e.code, &e.message))?;
+        let push = job.options.push;
+        // Holes are bytes like others to most endpoints.
+        session.send_notes(number, &[Note::Accept { push, dense: true }]);
+        Ok(job)
+    }
+
+    /// Stops the job and tells the sender.
+    pub fn abort(&self, reason: &str) {
+        self.abort_as(Code::Aborted, reason, State::Aborted);
+    }
+
+    fn abort_as(&self, code: Code, reason: &str, state: State) {
+        if let Some(session) = self.session.upgrade().filter(|_| !self.status.has_ended()) {
+            let note = Note::Abort {
+                code: code.as_str().as_bytes(),
+                text: reason.as_bytes(),
+            };
+            session.send_notes(self.options.job, &[note]);
+        }
+        self.stop(state);
+    }
+
+    fn stop(&self, state: State) {
+        {
+            let mut s = self.state.lock();
+            if s.stopped {
+                return;
+            }
+            *s = Entries {
+                stopped: true,
+                ..Entries::default()
+            };
+        }
+        if let Some(session) = self.session.upgrade() {
+            session.remove_job(self.options.job);
+        }
+        self.pump.close();
+        self.gate.room();
+        self.status.end(state);
+    }
+
+    fn stopped(&self) -> bool {
+        self.state.lock().stopped
+    }
+
+    fn breach(&self, text: &str) {
+        if !self.stopped() {
+            self.status.error(job_error(Code::ProtocolViolation, text));
+        }
+        self.abort_as(Code::ProtocolViolation, text, State::Failed);
+    }
+
+    /// Settles who gives the result of an entry: the caller. False when that is settled.
+    fn decide(&self, id: u32) -> bool {
+        let mut s = self.state.lock();
+        if s.stopped || s.decided.contains(id.into()) {
+            return false;
+        }
+        s.decided.insert(id.into());
+        s.wanted.remove(&id);
+        s.large.remove(&id);
+        let early = s.early.take(id);
+        drop(s);
+        drop(early);
+        true
+    }
+
+    fn resolve(&self, id: u32, outcome: Outcome<'_>) {
+        let Some(session) = self.session.upgrade() else {
+            return;
+        };
+        session.send_notes(self.options.job, &[Note::Result { id, outcome }]);
+        self.state.lock().resolved += 1;
+        self.check_finished();
+    }
+
+    fn check_finished(&self) {
+        let mut s = self.state.lock();
+        let Some(total) = s.total else { return };
+        if total < s.resolved {
+            drop(s);
+            return self.breach("more entries than the sender said there are");
+        }
+        if total > s.resolved || std::mem::replace(&mut s.finishing, true) {
+            return;
+        }
+        drop(s);
+        self.ask(Ask::End, Memory::None, |job, _, answer| {
+            if let Err(e) = answer {
+                job.status.error(job_error(e.code, &e.message));
+            }
+            if let Some(session) = job.session.upgrade() {
+                let bytes = get(&job.status.counters.bytes);
+                session.send_notes(job.options.job, &[Note::Done { bytes, redone: 0 }]);
+            }
+            job.stop(State::Done);
+        });
+    }
+
+    fn fail_entry(&self, id: u32, path: &[u8], code: Code, text: &str) {
+        add(&self.status.counters.failed, 1);
+        self.status.error(JobError {
+            code,
+            path: path.to_vec(),
+            message: text.to_string(),
+        });
+        let outcome = Outcome::Failed {
+            code: code.as_str().as_bytes(),
+            text: text.as_bytes(),
+        };
+        self.resolve(id, outcome);
+        // Nothing else will fit, or be let in, either.
+        if matches!(code, Code::NoSpace | Code::Unauthenticated) {
+            self.abort_as(code, text, State::Failed);
+        }
+    }
+
+    /// Asks the carrier; `then` runs where it answers, if the job is still there.
+    fn ask(
+        &self,
+        ask: Ask,
+        memory: Memory,
+        then: impl FnOnce(&Arc<PumpedRecv>, Memory, crate::pump::Answer) + Send + 'static,
+    ) {
+        let me = self.me.clone();
+        let heard = move |memory, answer| {
+            if let Some(job) = me.upgrade().filter(|job| !job.stopped()) {
+                then(&job, memory, answer);
+            }
+        };
+        self.pump.ask(ask, memory, Box::new(heard));
+    }
+
+    /// A small file goes to the carrier: waits while it has enough of them.
+    fn pace(&self, len: usize) {
+        let full = || self.handed.load(Ordering::Acquire) > MAX_HANDED && !self.stopped();
+        self.gate.wait_while(full);
+        self.handed.fetch_add(len + SMALL_COST, Ordering::AcqRel);
+    }
+
+    fn paced(&self, len: usize) {
+        self.handed.fetch_sub(len + SMALL_COST, Ordering::AcqRel);
+        self.gate.room();
+    }
+}
+
+fn subject(meta: &Meta, kind: Kind, size: u64) -> Subject {
+    Subject {
+        id: meta.id,
+        path: meta.path.clone(),
+        kind,
+        size,
+        mtime_ns: meta.mtime_ns,
+        mode: meta.mode,
+        version: 0,
+    }
+}
+
+impl Job for PumpedRecv {
+    fn receives(&self) -> bool {
+        true
+    }
+
+    fn chunk(&self, chunk: Chunk) {
+        self.chunk_arrived(chunk);
+    }
+
+    fn bundle(&self, items: &[u8]) -> Result<(), DecodeError> {
+        self.bundle_arrived(items)
+    }
+
+    fn hear(&self, note: &Note<'_>) {
+        if let Note::Abort { code, text } = note {
+            let code = Code::from_wire(code);
+            let text = String::from_utf8_lossy(text);
+            self.status.error(job_error(code, &text));
+            self.stop(match code {
+                Code::Aborted => State::Aborted,
+                _ => State::Failed,
+            });
+        }
+    }
+
+    fn fail(&self, why: &TransportError) {
+        if !self.status.has_ended() {
+            self.status.error(job_error(why.code, &why.message));
+        }
+        self.stop(match why.code {
+            Code::Aborted => State::Aborted,
+            _ => State::Failed,
+        });
+    }
+}

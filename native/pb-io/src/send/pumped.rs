@@ -1,0 +1,191 @@
+//! Sources without descriptors: a carrier reads them, by [`Pump`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::large::ReadError;
+use super::{Entry, INLINE_MAX, Numbered, SendJob, Sent};
+use crate::buffer::Buffer;
+use crate::error::Code;
+use crate::fs::{Kind, Meta};
+use crate::job::add;
+use crate::pump::{Answer, Ask, Memory, Pump, PumpError, Reply, Subject, Waiting};
+
+/// Readers only wait for answers, so there are as many as a carrier may have calls at once.
+pub(super) const READERS: usize = 32;
+/// Chunks of one file that are read at once: enough for a carrier on a long path. It keeps fewer if it wants.
+pub(super) const SPREAD: u64 = 16;
+
+/// A large file that a carrier has opened.
+pub(super) struct PumpedFile {
+    pub pump: Arc<Pump>,
+    pub id: u32,
+    pub parallel: bool,
+}
+
+impl PumpedFile {
+    /// Fills the first `len` bytes of the buffer.
+    pub fn read(
+        &self,
+        offset: u64,
+        (buffer, len): (Buffer, usize),
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Buffer, ReadError> {
+        let ask = Ask::Read {
+            id: self.id,
+            offset,
+        };
+        match self.pump.call(ask, Memory::Buffer(buffer, len), stop) {
+            (Memory::Buffer(buffer, _), Ok(_)) => Ok(buffer),
+            (_, Err(e)) => Err(e.into()),
+            (_, Ok(_)) => Err(lost()),
+        }
+    }
+
+    pub fn unchanged(&self, stop: &dyn Fn() -> bool) -> Result<(), ReadError> {
+        let ask = Ask::Finish { id: self.id };
+        self.pump.call(ask, Memory::None, stop).1?;
+        Ok(())
+    }
+}
+
+impl Drop for PumpedFile {
+    fn drop(&mut self) {
+        self.pump.tell(Ask::Close { id: self.id });
+    }
+}
+
+impl From<PumpError> for ReadError {
+    fn from(e: PumpError) -> ReadError {
+        let code = match e.code {
+            Code::NotFound => Code::SourceVanished,
+            code => code,
+        };
+        ReadError(code, e.message)
+    }
+}
+
+fn lost() -> ReadError {
+    ReadError(Code::Internal, "an answer without its memory".into())
+}
+
+impl SendJob {
+    /// Opens a large file.
+    pub(super) fn open_pumped(
+        &self,
+        pump: &Arc<Pump>,
+        n: &Numbered,
+    ) -> Result<(PumpedFile, Meta), ReadError> {
+        let ask = Ask::Open(subject(n.id, &n.entry));
+        let (_, answer) = pump.call(ask, Memory::None, &|| self.stopped());
+        let (meta, parallel) = version(answer)?;
+        let pump = Arc::clone(pump);
+        let id = n.id;
+        Ok((PumpedFile { pump, id, parallel }, meta))
+    }
+
+    /// Asks for all files of a bundle at once: each is a round trip.
+    pub(super) fn read_ahead(&self, entries: &[Numbered]) -> VecDeque<Waiting> {
+        let Some(pump) = &self.pump else {
+            return VecDeque::new();
+        };
+        let files = entries.iter().filter(|n| n.entry.kind == Kind::File);
+        let ask = |n: &Numbered| {
+            let size = n.entry.size.min(INLINE_MAX) as usize;
+            pump.begin(
+                Ask::Whole(subject(n.id, &n.entry)),
+                Memory::Bytes(vec![0; size]),
+            )
+        };
+        files.map(ask).collect()
+    }
+
+    /// A small file that was asked for.
+    pub(super) fn await_whole(
+        &self,
+        asked: Waiting,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Meta, ReadError> {
+        let (memory, answer) = asked.wait(&|| self.stopped());
+        let (meta, _) = version(answer)?;
+        match memory {
+            Memory::Bytes(bytes) if bytes.len() as u64 == meta.size => *scratch = bytes,
+            _ => return Err(lost()),
+        }
+        Ok(meta)
+    }
+
+    /// It is durable at the receiver: the carrier removes it, if it still is what was sent. The entry is settled when that is answered.
+    pub(super) fn remove_pumped(&self, pump: &Pump, sent: Sent) {
+        let subject = Subject {
+            id: u32::MAX,
+            path: sent.source.clone(),
+            kind: sent.kind,
+            size: sent.size,
+            mtime_ns: sent.mtime_ns,
+            mode: 0,
+            version: sent.inode.map_or(sent.listed, |(_, version)| version),
+        };
+        let job = self.me.clone();
+        let then = move |_, answer: Answer| {
+            let Some(job) = job.upgrade() else { return };
+            match answer {
+                Ok(_) => add(&job.status.counters.removed_sources, 1),
+                Err(e) if e.code == Code::SourceChanged => {
+                    let text = "changed after it was copied; the source is kept";
+                    job.error(&sent, e.code, text);
+                }
+                Err(e) => {
+                    let text = format!("copied, but the source could not be removed: {e}");
+                    job.error(&sent, e.code, &text);
+                }
+            }
+            job.dealt_with();
+        };
+        pump.ask(Ask::Remove(subject), Memory::None, Box::new(then));
+    }
+}
+
+fn subject(id: u32, e: &Entry) -> Subject {
+    Subject {
+        id,
+        path: e.source.clone(),
+        kind: e.kind,
+        size: e.size,
+        mtime_ns: e.mtime_ns,
+        mode: e.mode,
+        version: e.inode,
+    }
+}
+
+/// What was opened, as if a descriptor had told it: the version stands for the inode.
+fn version(answer: Answer) -> Result<(Meta, bool), ReadError> {
+    let Reply::Version {
+        size,
+        mtime_ns,
+        version,
+        parallel,
+    } = answer?
+    else {
+        return Err(ReadError(
+            Code::Internal,
+            "an answer without a version".into(),
+        ));
+    };
+    let meta = Meta {
+        kind: Kind::File,
+        size,
+        mtime_ns,
+        ctime_ns: 0,
+        mode: 0,
+        uid: 0,
+        gid: 0,
+        inode: version,
+        birth_ns: 0,
+        device: 0,
+        nlink: 1,
+        blocks: size.div_ceil(512),
+        link_target: None,
+    };
+    Ok((meta, parallel))
+}

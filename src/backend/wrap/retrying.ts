@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { PbError } from "../../model/error.ts";
+import type { ChunkAccess, ChunkSink, ChunkSource } from "../chunks.ts";
+import { aborted, refuseAborted } from "../signals.ts";
+
+export interface RetryOptions {
+  /** Tries of one call after the first. Default 5. */
+  readonly attempts?: number;
+  /** Before the first of them, doubled each time; a random part of it is waited ("full jitter", AWS 2015). Default 250 ms. */
+  readonly baseMs?: number;
+  /** The longest wait that is not the endpoint's own wish. Default 20 s. */
+  readonly maxMs?: number;
+  /** Told of each failure that is tried again. */
+  readonly onRetry?: (error: PbError, delayMs: number) => void;
+  /** From 0 to 1. */
+  readonly random?: () => number;
+}
+
+/** An endpoint that wants to be left alone for longer than this is not waited for. */
+const MAX_RETRY_AFTER_MS = 120_000;
+
+/**
+ * Runs a call that changes nothing when it is repeated, again while its error is retryable: after what the endpoint asked
+ * for (`retryAfterMs`), else with exponential backoff.
+ *
+ * @throws the last error
+ */
+export async function retried<T>(
+  run: () => Promise<T>,
+  {
+    signal,
+    attempts = 5,
+    baseMs = 250,
+    maxMs = 20_000,
+    onRetry,
+    random = Math.random,
+  }: RetryOptions & { signal: AbortSignal },
+): Promise<T> {
+  for (let failed = 0; ; failed += 1) {
+    refuseAborted(signal);
+    try {
+      return await run();
+    } catch (cause) {
+      const error = PbError.from(cause, "io_error");
+      const wish = error.retryAfterMs ?? 0;
+      if (!error.retryable || failed >= attempts || wish > MAX_RETRY_AFTER_MS || signal.aborted) throw error;
+      const backoff = Math.min(maxMs, baseMs * 2 ** failed);
+      const delayMs = wish > 0 ? wish + random() * Math.min(wish, baseMs) : random() * backoff;
+      onRetry?.(error, delayMs);
+      await sleep(delayMs, undefined, { signal }).catch(() => {
+        throw aborted(signal);
+      });
+    }
+  }
+}
+
+/** Every call of the access, of its sources and sinks, repeated where that may help. */
+export function retryingChunks(access: ChunkAccess, options: RetryOptions = {}): ChunkAccess {
+  const again = <T>(signal: AbortSignal, run: () => Promise<T>) => retried(run, { ...options, signal });
+  const { setFolder } = access;
+  return {
+    maxCalls: access.maxCalls,
+    open: (path, o) => again(o.signal, async () => retryingSource(await access.open(path, o), again)),
+    readWhole: (path, into, o) => again(o.signal, () => access.readWhole(path, into, o)),
+    create: (path, o) => again(o.signal, async () => retryingSink(await access.create(path, o), again)),
+    writeWhole: (path, bytes, o) => again(o.signal, () => access.writeWhole(path, bytes, o)),
+    ...(setFolder && {
+      setFolder: (path, o) => again(o.signal, () => setFolder.call(access, path, o)),
+    }),
+  };
+}
+
+type Again = <T>(signal: AbortSignal, run: () => Promise<T>) => Promise<T>;
+
+function retryingSource(source: ChunkSource, again: Again): ChunkSource {
+  return {
+    now: source.now,
+    parallel: source.parallel,
+    read: (offset, into, signal) => again(signal, () => source.read(offset, into, signal)),
+    finish: (signal) => again(signal, () => source.finish(signal)),
+    [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
+  };
+}
+
+function retryingSink(sink: ChunkSink, again: Again): ChunkSink {
+  return {
+    order: sink.order,
+    blockBytes: sink.blockBytes,
+    write: (offset, parts, signal) => again(signal, () => sink.write(offset, parts, signal)),
+    state: (signal) => again(signal, () => sink.state(signal)),
+    commit: (signal) => again(signal, () => sink.commit(signal)),
+    discard: (signal) => again(signal, () => sink.discard(signal)),
+    [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose](),
+  };
+}

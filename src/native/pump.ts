@@ -1,0 +1,98 @@
+/** Jobs whose bytes JavaScript carries: what the engine asks, and how it is answered (native/pb-io/src/pump.rs). */
+
+import type { EntryKind } from "../model/entry.ts";
+import type { PbError } from "../model/error.ts";
+import { pathText } from "../model/path.ts";
+import type { Addon } from "./addon.ts";
+
+/** A file, folder or link that a call is about. */
+export interface PumpSubject {
+  /** `PathText`: `SendEntry.source`, or below the receiving job's base. */
+  readonly path: string;
+  readonly kind: EntryKind;
+  readonly size: number;
+  readonly mtimeNs: bigint;
+  readonly mode: number;
+  /** `SendEntry.inode`, or what `PumpCalls.version` said; 0n: none. */
+  readonly version: bigint;
+}
+
+/**
+ * Of a source: "open" (answered by `version`), "read" (fill the memory from `offset`), "finish" (is it still that version?), "close" (not
+ * answered), "whole" (fill the memory with a small file; `version`), "remove" (if it still is that version). Of a sink: "offer" (`wanted`),
+ * "folder", "link" (its text is the memory; `wanted` false: left out), "create", "write" (the memory at `offset`), "commit" (`offset` is its size), "discard"
+ * (not answered), "put" (a small file: the memory), "end" (all is there).
+ */
+export type PumpKind =
+  | "open"
+  | "read"
+  | "finish"
+  | "close"
+  | "whole"
+  | "remove"
+  | "offer"
+  | "folder"
+  | "link"
+  | "create"
+  | "write"
+  | "commit"
+  | "discard"
+  | "put"
+  | "end";
+
+export interface PumpAsk {
+  /** Of the call; answered with it, once. */
+  readonly number: number;
+  readonly kind: PumpKind;
+  /** Of the file: calls about one have one. */
+  readonly id: number;
+  readonly offset: number;
+  /** Bytes of the call's memory. */
+  readonly length: number;
+  readonly subject?: PumpSubject;
+}
+
+/** Answers. What is said of a call that is over (its job has ended) is not heard. */
+export interface PumpCalls {
+  /** Copies out of the memory into all of `into`; false when the call is over. */
+  take(number: number, into: Uint8Array): boolean;
+  /** Copies all of `from` into the memory; both have one length. */
+  fill(number: number, from: Uint8Array): boolean;
+  /** Lets go of the memory, and of the sender's credit that it holds, before the call is answered: it was taken. */
+  release(number: number): void;
+  done(number: number): void;
+  version(number: number, what: PumpVersion): void;
+  wanted(number: number, wanted: boolean): void;
+  fail(number: number, error: PbError): void;
+}
+
+export interface PumpVersion {
+  readonly size: number;
+  readonly mtimeNs: bigint;
+  readonly version: bigint;
+  /** May it be read at several offsets at once? */
+  readonly parallel: boolean;
+}
+
+/** Hears what the engine asks; must not throw. */
+export type Pump = (ask: PumpAsk, calls: PumpCalls) => void;
+
+/** `pump` as the addon calls it. The handle by which calls are answered is there once the job is: calls come no sooner than the next turn. */
+export function nativePump(pump: Pump, handle: () => Addon.NativePump): (ask: Addon.NativeAsk) => void {
+  const calls: PumpCalls = {
+    take: (number, into) => handle().take(number, into),
+    fill: (number, from) => handle().fill(number, from),
+    release: (number) => handle().release(number),
+    done: (number) => handle().done(number),
+    version: (number, { size, mtimeNs, version, parallel }) =>
+      handle().version(number, size, mtimeNs, version, parallel),
+    wanted: (number, wanted) => handle().wanted(number, wanted),
+    fail: (number, { code, message }) => handle().fail(number, code, message),
+  };
+  return ({ number, kind, id, offset, length, subject }) => {
+    const about = subject && {
+      subject: { ...subject, path: pathText(subject.path), kind: subject.kind as EntryKind },
+    };
+    pump({ number, kind: kind as PumpKind, id, offset, length, ...about }, calls);
+  };
+}

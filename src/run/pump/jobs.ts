@@ -1,0 +1,109 @@
+/** Jobs of either side whose bytes go through this process's JavaScript, as other jobs are started. */
+
+import type { ChunkAccess, Confirmed } from "../../backend/backend.ts";
+import type { JobResult, NativeSession, ReceiveJob, SendJob, SendJobOptions } from "../../native/types.ts";
+import { overwriteOf, type RunContext } from "../context.ts";
+import { entryAt } from "../destination.ts";
+import type { Endpoint, ResolvedRequest, ResolvedSource } from "../request.ts";
+import { SinkPump } from "./sink.ts";
+import { SourcePump } from "./source.ts";
+
+/** How the bytes of an endpoint are carried; undefined where an engine does that. */
+export function chunksOf({ backend }: Endpoint): ChunkAccess | undefined {
+  return backend.native.kind === "chunks" ? backend.native.chunks : undefined;
+}
+
+/** Large files that are read at once, so that many of a few megabytes fill a long path. */
+const PARALLEL_FILES = 16;
+/** Into an endpoint fewer: each may hold blocks in memory. */
+const PARALLEL_FILES_INTO = 4;
+
+/** Calls at once that the user has fixed, by `--lanes` or `--parallel-files`. */
+function fixedCalls({ options }: Pick<ResolvedRequest, "options">): number | undefined {
+  return Math.max(options.lanes, options.parallelFiles) || undefined;
+}
+
+export interface PumpedSendOptions {
+  readonly session: NativeSession;
+  readonly send: SendJobOptions;
+  readonly request: Pick<ResolvedRequest, "options"> & { readonly resolved: readonly ResolvedSource[] };
+  readonly onConfirmed?: ((confirmed: Confirmed) => void) | undefined;
+}
+
+/** A sending job that reads an endpoint; undefined for sources with descriptors. Its pump ends with it. */
+export function startPumpedSend({
+  session,
+  send,
+  request,
+  onConfirmed,
+}: PumpedSendOptions): SendJob | undefined {
+  const [first] = request.resolved;
+  const chunks = first && chunksOf(first.endpoint);
+  if (!first || !chunks) return undefined;
+  const { backend } = first.endpoint;
+  const fixed = fixedCalls(request);
+  const source = new SourcePump({ backend, chunks, fixed, onConfirmed: onConfirmed ?? (() => {}) });
+  const parallelFiles = send.parallelFiles || PARALLEL_FILES;
+  const job = session.sendPumped({ ...send, parallelFiles, roots: [] }, source.pump);
+  return { ...job, done: ending(job.done, source) };
+}
+
+export function parallelFilesInto(destination: Endpoint, parallelFiles: number): number {
+  return parallelFiles === 0 && chunksOf(destination) ? PARALLEL_FILES_INTO : parallelFiles;
+}
+
+/** The result once nothing of the pump is under way any more. */
+async function ending(done: Promise<JobResult>, pump: AsyncDisposable): Promise<JobResult> {
+  try {
+    return await done;
+  } finally {
+    await pump[Symbol.asyncDispose]();
+  }
+}
+
+/** A receiving job that writes to the destination, an endpoint. It exists, and may be sent to, when this resolves. */
+export async function startPumpedReceive(
+  context: RunContext,
+  options: {
+    readonly session: NativeSession;
+    readonly chunks: ChunkAccess;
+    readonly job: number;
+    readonly onProgress: SendJobOptions["onProgress"];
+    readonly manifest: boolean;
+  },
+): Promise<Pick<ReceiveJob, "abort" | "done">> {
+  const { request, reporter, signal } = context;
+  const { destination, targets, manifestFile } = request;
+  const { backend } = destination;
+  const { base, exactName } = targets;
+  const overwrite = overwriteOf(context);
+  const isFresh = (await entryAt(backend, base, signal)) === undefined;
+  const sink = new SinkPump({
+    backend,
+    chunks: options.chunks,
+    base,
+    exactName,
+    overwrite,
+    sourceResolutionNs: request.sources[0]?.backend.capabilities.mtimeResolutionNs ?? 1,
+    sync: request.options.fsync,
+    perms: request.options.perms && backend.capabilities.permissions,
+    fixed: fixedCalls(request),
+    memoryBytes: request.options.memoryBytes,
+    onConfirmed: (confirmed) => reporter.confirmed(confirmed),
+    onLeftOut: () => {
+      const message = `links were left out: ${destination.label} can't have them (--follow copies what they point to)`;
+      reporter.notice("skipped-links", message);
+    },
+  });
+  const job = options.session.receivePumped(
+    {
+      job: options.job,
+      exactName,
+      push: isFresh || overwrite === "always",
+      onProgress: options.onProgress,
+      ...(options.manifest && manifestFile !== undefined ? { manifestFile } : {}),
+    },
+    sink.pump,
+  );
+  return { abort: job.abort, done: ending(job.done, sink) };
+}

@@ -1,0 +1,177 @@
+import type { ChunkSink, Confirmed } from "../../backend/backend.ts";
+import { PbError } from "../../model/error.ts";
+import type { PumpAsk, PumpCalls } from "../../native/pump.ts";
+import type { Tuner } from "../tuning.ts";
+import type { Buffers } from "./buffers.ts";
+
+/** What waits in the engine's memory for what comes before it. */
+export interface Held {
+  bytes: number;
+  readonly most: number;
+}
+
+export interface SinkFileOptions {
+  readonly held: Held;
+  readonly size: number;
+  readonly tuner: Tuner;
+  readonly buffers: Buffers;
+  readonly signal: AbortSignal;
+}
+
+/** A verified chunk that waits in the engine's memory. */
+interface Waiting {
+  readonly ask: PumpAsk;
+  readonly calls: PumpCalls;
+  /** Taken out of the engine: it waited where more may not. */
+  readonly bytes?: Buffer;
+}
+
+/** Of an ascending sink at most so much goes with one call. */
+const ASCENDING_BYTES = 4 * 1024 * 1024;
+
+/**
+ * One large file on its way to an endpoint: chunks come in any order; whole blocks, or what is next, go on. What can't go yet stays in the
+ * engine, whose credit it holds; but no more than a part of that, or what it waits for would have none left to come with.
+ */
+export class SinkFile {
+  /** Rejects when the endpoint would not begin it. */
+  readonly opened: Promise<ChunkSink>;
+  readonly #options: SinkFileOptions;
+  /** By the number of their block; of a sink without blocks by their offset. */
+  readonly #waiting = new Map<number, Waiting[]>();
+  /** Where an ascending sink goes on. */
+  #next = 0;
+  #isBusy = false;
+  #isOver = false;
+  /** Nothing more is written: the engine gives the file up. */
+  #hasFailed = false;
+
+  constructor(opened: Promise<ChunkSink>, options: SinkFileOptions) {
+    this.opened = opened;
+    this.#options = options;
+    opened.catch(() => undefined);
+  }
+
+  async write(ask: PumpAsk, calls: PumpCalls): Promise<void> {
+    const sink = await this.opened;
+    const { blockBytes, order } = sink;
+    const block = Math.floor(ask.offset / blockBytes);
+    const there = this.#waiting.get(block) ?? [];
+    there.push(this.#hold({ ask, calls }));
+    this.#waiting.set(block, there);
+    if (order === "ascending") return this.#ascend(sink);
+    const bytes = there.reduce((sum, each) => sum + each.ask.length, 0);
+    const start = block * blockBytes;
+    const whole = blockBytes === 1 ? 0 : Math.min(blockBytes, this.#options.size - start);
+    if (bytes < whole) return;
+    this.#waiting.delete(block);
+    await this.#send(sink, there);
+  }
+
+  #hold(given: Waiting): Waiting {
+    const { held } = this.#options;
+    const { ask, calls } = given;
+    if (held.bytes + ask.length <= held.most) {
+      held.bytes += ask.length;
+      return given;
+    }
+    const bytes = Buffer.allocUnsafeSlow(ask.length);
+    if (!calls.take(ask.number, bytes)) return given;
+    calls.release(ask.number);
+    return { ...given, bytes };
+  }
+
+  /** One call after the other, each with as much as is next. */
+  async #ascend(sink: ChunkSink): Promise<void> {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    try {
+      for (;;) {
+        const parts = this.#takeNext(sink.blockBytes);
+        if (parts.length === 0) return;
+        await this.#send(sink, parts);
+      }
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  #takeNext(blockBytes: number): Waiting[] {
+    const most = blockBytes === 1 ? ASCENDING_BYTES : blockBytes;
+    const parts: Waiting[] = [];
+    let bytes = 0;
+    for (let at = this.#next; bytes < most; ) {
+      const block = Math.floor(at / blockBytes);
+      const found = this.#waiting.get(block)?.find(({ ask }) => ask.offset === at);
+      if (!found) break;
+      parts.push(found);
+      at += found.ask.length;
+      bytes += found.ask.length;
+    }
+    const isWhole = blockBytes === 1 || bytes === Math.min(blockBytes, this.#options.size - this.#next);
+    if (!isWhole) return [];
+    for (const { ask } of parts) this.#waiting.delete(Math.floor(ask.offset / blockBytes));
+    this.#next += bytes;
+    return parts;
+  }
+
+  async #send(sink: ChunkSink, parts: readonly Waiting[]): Promise<void> {
+    const sorted = [...parts].sort((a, b) => a.ask.offset - b.ask.offset);
+    const length = sorted.reduce((sum, { ask }) => sum + ask.length, 0);
+    const { tuner, signal, held } = this.#options;
+    for (const { ask, bytes } of sorted) if (bytes === undefined) held.bytes -= ask.length;
+    try {
+      await tuner.run(length, async () => {
+        if (this.#isOver || this.#hasFailed) throw new PbError("aborted", "the file was given up");
+        await this.#withBytes(sorted, (bytes) => sink.write(sorted[0]?.ask.offset ?? 0, bytes, signal));
+      });
+      for (const { ask, calls } of sorted) calls.done(ask.number);
+    } catch (cause) {
+      this.#hasFailed = true;
+      const error = PbError.from(cause, "io_error");
+      for (const { ask, calls } of sorted) calls.fail(ask.number, error);
+    }
+  }
+
+  /** Out of the engine only now, when it is written: until then no memory of ours is used. */
+  #withBytes(parts: readonly Waiting[], run: (bytes: readonly Buffer[]) => Promise<void>): Promise<void> {
+    const { buffers } = this.#options;
+    const next = (at: number, bytes: readonly Buffer[]): Promise<void> => {
+      const part = parts[at];
+      if (part === undefined) return run(bytes);
+      if (part.bytes) return next(at + 1, [...bytes, part.bytes]);
+      return buffers.use(part.ask.length, async (buffer) => {
+        if (!part.calls.take(part.ask.number, buffer)) throw new PbError("aborted", "the job is over");
+        await next(at + 1, [...bytes, buffer]);
+      });
+    };
+    return next(0, []);
+  }
+
+  async commit(): Promise<Confirmed> {
+    const sink = await this.opened;
+    const { tuner, signal } = this.#options;
+    const confirmed = await tuner.run(0, () => sink.commit(signal));
+    this.#isOver = true;
+    await sink[Symbol.asyncDispose]();
+    return confirmed;
+  }
+
+  /** Not under the transfer's signal: an interrupted one leaves nothing behind either. */
+  async discard(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    for (const { ask, bytes } of [...this.#waiting.values()].flat())
+      if (bytes === undefined) this.#options.held.bytes -= ask.length;
+    this.#waiting.clear();
+    const sink = await this.opened;
+    try {
+      await sink.discard(AbortSignal.timeout(DISCARD_MS));
+    } finally {
+      await sink[Symbol.asyncDispose]();
+    }
+  }
+}
+
+/** An endpoint that does not answer keeps a part of a file, and nobody waiting. */
+const DISCARD_MS = 15_000;

@@ -1,0 +1,162 @@
+/** Reads from an endpoint what a sending job of this process's engine asks for. */
+
+import type { Backend, ChunkAccess, ChunkSource, Confirmed, KnownVersion } from "../../backend/backend.ts";
+import { retryingChunks } from "../../backend/wrap/retrying.ts";
+import { PbError } from "../../model/error.ts";
+import type { Pump, PumpAsk, PumpCalls, PumpSubject } from "../../native/pump.ts";
+import { Tuner } from "../tuning.ts";
+import { Buffers } from "./buffers.ts";
+import { versionNumber } from "./version.ts";
+
+export interface SourcePumpOptions {
+  readonly backend: Backend;
+  readonly chunks: ChunkAccess;
+  /** Calls at once, where the user chose it. */
+  readonly fixed?: number | undefined;
+  readonly onConfirmed: (confirmed: Confirmed) => void;
+}
+
+/** A file's versions that are tried before it counts as one that keeps changing. */
+const MAX_OPENS = 3;
+
+export class SourcePump implements AsyncDisposable {
+  readonly #options: SourcePumpOptions;
+  readonly #tuner: Tuner;
+  readonly #chunks: ChunkAccess;
+  readonly #buffers = new Buffers();
+  readonly #open = new Map<number, ChunkSource>();
+  /** Of sources that are read as one stream: the last read. */
+  readonly #last = new Map<number, Promise<unknown>>();
+  readonly #stop = new AbortController();
+
+  constructor(options: SourcePumpOptions) {
+    const { chunks, fixed } = options;
+    this.#options = options;
+    this.#tuner = new Tuner({ max: chunks.maxCalls, ...(fixed ? { fixed } : {}) });
+    this.#chunks = retryingChunks(chunks, { onRetry: (error) => this.#tuner.failed(error) });
+  }
+
+  readonly pump: Pump = (ask, calls) => {
+    if (ask.kind === "close") {
+      const source = this.#open.get(ask.id);
+      this.#open.delete(ask.id);
+      this.#last.delete(ask.id);
+      if (source) Promise.resolve(source[Symbol.asyncDispose]()).catch(() => undefined);
+      return;
+    }
+    this.#answer(ask, calls).catch((cause: unknown) =>
+      calls.fail(ask.number, PbError.from(cause, "io_error")),
+    );
+  };
+
+  async #answer(ask: PumpAsk, calls: PumpCalls): Promise<void> {
+    const { number, subject } = ask;
+    switch (ask.kind) {
+      case "read":
+        return this.#read(ask, calls);
+      case "finish":
+        this.#options.onConfirmed(await this.#sourceOf(ask).finish(this.#stop.signal));
+        return calls.done(number);
+      case "open":
+        return calls.version(number, await this.#begin(ask, demand(subject)));
+      case "whole":
+        return this.#whole(ask, demand(subject), calls);
+      case "remove":
+        await this.#remove(demand(subject));
+        return calls.done(number);
+      default:
+        throw new PbError("internal", `a source was asked to ${ask.kind}`);
+    }
+  }
+
+  #sourceOf({ id }: PumpAsk): ChunkSource {
+    const source = this.#open.get(id);
+    if (source) return source;
+    throw new PbError("internal", "a file that is not open was asked for");
+  }
+
+  async #begin({ id }: PumpAsk, subject: PumpSubject) {
+    const source = await this.#tuner.run(0, () => this.#newest(subject));
+    this.#open.set(id, source);
+    const { size, mtimeNs, version } = source.now;
+    return { size, mtimeNs, version: versionNumber(version), parallel: source.parallel };
+  }
+
+  /** What is there now, where it is not what was listed: the engine decides what to do about that. */
+  async #newest({ path, size, mtimeNs }: PumpSubject): Promise<ChunkSource> {
+    const { signal } = this.#stop;
+    let known: KnownVersion = { size, mtimeNs };
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#chunks.open(path, { known, signal });
+      } catch (cause) {
+        if (PbError.from(cause).code !== "source_changed" || tries >= MAX_OPENS) throw cause;
+        const now = await this.#options.backend.stat(path, { follow: true, signal });
+        known = {
+          size: now.size,
+          mtimeNs: now.mtimeNs,
+          ...(now.version === undefined ? {} : { version: now.version }),
+        };
+      }
+    }
+  }
+
+  async #read(ask: PumpAsk, calls: PumpCalls): Promise<void> {
+    const source = this.#sourceOf(ask);
+    const { signal } = this.#stop;
+    const read = () =>
+      this.#buffers.use(ask.length, async (buffer) => {
+        await this.#tuner.run(ask.length, () => source.read(ask.offset, buffer, signal));
+        calls.fill(ask.number, buffer);
+        calls.done(ask.number);
+      });
+    if (source.parallel) return read();
+    const turn = (this.#last.get(ask.id) ?? Promise.resolve()).catch(() => undefined).then(read);
+    this.#last.set(ask.id, turn);
+    return turn;
+  }
+
+  async #whole(ask: PumpAsk, { path, size, mtimeNs }: PumpSubject, calls: PumpCalls): Promise<void> {
+    const { signal } = this.#stop;
+    const into = Buffer.allocUnsafeSlow(ask.length);
+    const known = { size, mtimeNs };
+    const read = await this.#tuner.run(ask.length, () =>
+      this.#chunks.readWhole(path, into, { known, signal }),
+    );
+    this.#options.onConfirmed(read.confirmed);
+    calls.fill(ask.number, into);
+    calls.version(ask.number, {
+      size: read.size,
+      mtimeNs: read.mtimeNs,
+      version: versionNumber(read.version),
+      parallel: false,
+    });
+  }
+
+  async #remove({ path, kind, size, mtimeNs, version }: PumpSubject): Promise<void> {
+    const { signal } = this.#stop;
+    const { backend } = this.#options;
+    await this.#tuner.run(0, async () => {
+      const now = await backend.stat(path, { follow: false, signal });
+      const same =
+        now.kind === kind &&
+        (kind !== "file" || (now.size === size && now.mtimeNs === mtimeNs)) &&
+        (version === 0n || versionNumber(now.version) === version);
+      if (!same) throw new PbError("source_changed", "it has changed", { path });
+      await backend.remove(path, { recursive: false, signal });
+    });
+  }
+
+  /** Whatever is under way ends. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    const open = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.allSettled(open.map((source) => source[Symbol.asyncDispose]()));
+  }
+}
+
+function demand(subject: PumpSubject | undefined): PumpSubject {
+  if (subject) return subject;
+  throw new PbError("internal", "a call about nothing");
+}
