@@ -30,7 +30,7 @@ import { engine } from "../native/session.ts";
 import { createCredentialActions } from "./credentials.ts";
 import { createDoctor } from "./doctor/doctor.ts";
 import { features } from "./features.ts";
-import { inProcessDaemon, openBackends } from "./in-process.ts";
+import { inProcessDaemon, openBackends, tokensOf } from "./in-process.ts";
 import type { LiveJob } from "./jobs/live.ts";
 import { createJobService } from "./jobs/service.ts";
 import { openJobs } from "./jobs/store.ts";
@@ -130,7 +130,7 @@ export function openDaemon({ version, env = process.env, warn, ...options }: Dae
     credentials: createCredentialActions({ folder: home, vault, passphrase, env }),
     storeOf,
     server: createServerActions({ home, env, parts: serveParts(version) }),
-    doctor: createDoctor({ home, store: openRemotes(home), engine }),
+    doctor: createDoctor({ home, store: openRemotes(home), tokenOf: tokensOf(vault), engine }),
     metrics,
     close,
     [Symbol.asyncDispose]: close,

@@ -3,6 +3,7 @@
 import type { EndpointLoaders } from "../backend/registry.ts";
 
 export const endpoints: EndpointLoaders = {
+  local: async () => (await import("./local-endpoint.ts")).openLocal,
   http: async () => (await import("../backend/http/backend.ts")).openHttp,
   s3: async () => (await import("../backend/s3/backend.ts")).openS3,
   ftp: async () => (await import("../backend/ftp/backend.ts")).openFtp,

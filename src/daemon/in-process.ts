@@ -13,7 +13,7 @@ import { callerKey, OWN_PROCESS } from "./caller.ts";
 import { endpoints } from "./endpoints.ts";
 import { errorInterceptor } from "./errors.ts";
 import { createFileService } from "./file-service.ts";
-import { remoteBackends } from "./open-remote.ts";
+import { remoteBackends, type TokenOf } from "./open-remote.ts";
 
 export interface InProcessOptions {
   /** PB_HOME. */
@@ -37,12 +37,16 @@ export interface InProcessDaemon extends AsyncDisposable {
 
 export type BackendsOptions = Omit<InProcessOptions, "routes">;
 
+/** Of remotes where a token stands for the client. */
+export function tokensOf(vault: Vault): TokenOf {
+  return async (name) => (await vault.get(name))?.secrets.get("token");
+}
+
 /** What the remotes of a home, or of a server's state, lead to. */
 export function openBackends({ home, env, vault, local, peer }: BackendsOptions): Backends {
-  const tokenOf = async (name: string) => (await vault.get(name))?.secrets.get("token");
   return createBackends({
     local,
-    pb: remoteBackends({ store: openRemotes(home), tokenOf, peer }),
+    pb: remoteBackends({ store: openRemotes(home), tokenOf: tokensOf(vault), peer }),
     endpoints,
     configs: openEndpoints({ folder: home, vault }),
     tools: { home, env },

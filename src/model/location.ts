@@ -53,11 +53,12 @@ function parseUrl(text: string, given: string, rest: string): Location {
   if (scheme !== "pb") {
     throw new PbError(
       "usage",
-      `unknown scheme "${scheme}:" in ${text}; use REMOTE:PATH, or pb, http, https, sftp, ftp, ftps, dav, davs, s3`,
+      `unknown scheme "${scheme}:"; use REMOTE:PATH, or pb, http, https, sftp, ftp, ftps, dav, davs, s3`,
     );
   }
   if (!/^(\[[0-9a-fA-F:.]+\]|[^:/@]+):\d{1,5}$/.test(host)) {
-    throw new PbError("usage", `${text}: expected pb://HOST:PORT/PATH`, { peer: host });
+    const shown = host.replace(/^.*@/s, "");
+    throw new PbError("usage", `pb://${shown}: expected pb://HOST:PORT/PATH`, { peer: shown });
   }
   return { kind: "remote", remote: host, path: normalRemotePath(after) };
 }

@@ -3,7 +3,7 @@ import type { RemoteStore } from "../../credential/remotes.ts";
 import type { Check, DoctorActions } from "../../model/actions.ts";
 import { PbError } from "../../model/error.ts";
 import type { NativeEngine } from "../../native/types.ts";
-import { connectRemote } from "../open-remote.ts";
+import { connectRemote, type TokenOf } from "../open-remote.ts";
 import { buffers } from "./buffers.ts";
 import { type Finding, findingOf, type LocalCheck, type RemoteCheck, skipped } from "./check.ts";
 import { clock } from "./clock.ts";
@@ -19,10 +19,11 @@ import { udp } from "./udp.ts";
 export interface DoctorOptions {
   readonly home: string;
   readonly store: RemoteStore;
+  readonly tokenOf?: TokenOf;
   readonly engine: Pick<NativeEngine, "connect">;
 }
 
-export function createDoctor({ home, store, engine }: DoctorOptions): DoctorActions {
+export function createDoctor({ home, store, tokenOf, engine }: DoctorOptions): DoctorActions {
   const local: readonly LocalCheck[] = [identity(store), buffers, offload, ebpf, disk, descriptors];
   const remote: readonly RemoteCheck[] = [
     tls,
@@ -40,7 +41,7 @@ export function createDoctor({ home, store, engine }: DoctorOptions): DoctorActi
         for (const check of remote) yield { name: check.name, ...skipped("of a remote: pb doctor REMOTE") };
         return;
       }
-      await using connection = await connectRemote(store, name);
+      await using connection = await connectRemote(store, name, tokenOf);
       for (const check of remote) {
         yield await found(check.name, signal, () => check.run({ home, signal, connection }));
       }

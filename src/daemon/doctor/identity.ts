@@ -12,8 +12,9 @@ export function identity(store: RemoteStore): LocalCheck {
   return {
     name: "identity",
     async run() {
-      const remotes = await store.list();
-      if (remotes.length === 0) return skipped("no remotes yet: pb remote add NAME INVITE");
+      // A token ends by itself, and is its issuer's to renew.
+      const remotes = (await store.list()).filter(({ byToken }) => !byToken);
+      if (remotes.length === 0) return skipped("no certificates yet: pb remote add NAME INVITE");
       const days = await Promise.all(remotes.map((remote) => daysLeft(store, remote)));
       const least = Math.min(...days);
       const name = remotes[days.indexOf(least)]?.name ?? "";
