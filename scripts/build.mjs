@@ -49,9 +49,9 @@ async function build() {
     // ssh2's addons are optional: without them it uses Node's own ciphers, which is what a user who installs the tarball has.
     external: ["*.node"],
     define: { __PB_VERSION__: JSON.stringify(version) },
-    // Bundled CommonJS packages call require() for Node's builtins.
+    // Bundled CommonJS packages call require() for Node's builtins, and ssh2 asks where it is.
     banner: {
-      js: 'import{createRequire as __pbCreateRequire}from"node:module";const require=__pbCreateRequire(import.meta.url);',
+      js: 'import{createRequire as __pbCreateRequire}from"node:module";const require=__pbCreateRequire(import.meta.url),__dirname=import.meta.dirname;',
     },
     logLevel: "warning",
     // The wrappers of cjs-names name every export that may be there.
