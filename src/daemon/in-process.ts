@@ -35,6 +35,9 @@ export interface InProcessDaemon extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Milliseconds; a server that is gone is noticed after twice that at most. For tests that have no half a minute. */
+const PING_VARIABLE = "PB_PING_MS";
+
 export type BackendsOptions = Omit<InProcessOptions, "routes">;
 
 /** Of remotes where a token stands for the client. */
@@ -46,7 +49,12 @@ export function tokensOf(vault: Vault): TokenOf {
 export function openBackends({ home, env, vault, local, peer }: BackendsOptions): Backends {
   return createBackends({
     local,
-    pb: remoteBackends({ store: openRemotes(home), tokenOf: tokensOf(vault), peer }),
+    pb: remoteBackends({
+      store: openRemotes(home),
+      tokenOf: tokensOf(vault),
+      peer,
+      pingMs: Number(env[PING_VARIABLE]) || undefined,
+    }),
     endpoints,
     configs: openEndpoints({ folder: home, vault }),
     tools: { home, env },

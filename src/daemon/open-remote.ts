@@ -25,12 +25,12 @@ export type TokenOf = (remote: string) => Promise<Secret | undefined>;
 export async function connectRemote(
   store: RemoteStore,
   name: string,
-  tokenOf?: TokenOf,
+  { tokenOf, pingMs }: { readonly tokenOf?: TokenOf | undefined; readonly pingMs?: number | undefined } = {},
 ): Promise<PbConnection> {
   const remote = await store.get(name);
   const keys = await store.keys(remote);
-  if (remote.byToken) return connectByToken(remote, { ca: keys.ca, tokenOf });
-  const connection = connectWith(remote, keys);
+  if (remote.byToken) return connectByToken(remote, { ca: keys.ca, tokenOf, pingMs });
+  const connection = connectWith(remote, keys, pingMs);
   const left = expiresAt(parseCertificate(keys.certificate)).getTime() - Date.now();
   if (left > RENEW_BEFORE_MS || left <= 0) return connection;
   const renewed = await renew(connection, keys).catch(() => undefined);
@@ -38,11 +38,12 @@ export async function connectRemote(
   if (!renewed) return connection;
   await store.replaceKeys(remote, renewed);
   await connection.close();
-  return connectWith(remote, renewed);
+  return connectWith(remote, renewed, pingMs);
 }
 
-function connectWith(remote: Remote, keys: RemoteKeys): PbConnection {
+function connectWith(remote: Remote, keys: RemoteKeys, pingMs: number | undefined): PbConnection {
   return connectPb({
+    pingMs,
     addresses: remote.addresses.map((address) => parseAddress(address)),
     trust: { peer: remote.name, fingerprint: remote.fingerprint, ca: keys.ca },
     client: keys,
@@ -51,9 +52,18 @@ function connectWith(remote: Remote, keys: RemoteKeys): PbConnection {
 
 function connectByToken(
   { name, addresses, fingerprint }: Remote,
-  { ca, tokenOf }: { readonly ca: string; readonly tokenOf: TokenOf | undefined },
+  {
+    ca,
+    tokenOf,
+    pingMs,
+  }: {
+    readonly ca: string;
+    readonly tokenOf: TokenOf | undefined;
+    readonly pingMs: number | undefined;
+  },
 ): PbConnection {
   return connectPb({
+    pingMs,
     addresses: addresses.map((address) => parseAddress(address)),
     trust: { peer: name, fingerprint, ca },
     async authorization() {
@@ -82,6 +92,8 @@ export interface RemoteBackendOptions {
   readonly tokenOf: TokenOf;
   /** How data sessions to a connected server are opened. */
   readonly peer: (connection: PbConnection) => SessionPeer;
+  /** See `connectPb`. */
+  readonly pingMs?: number | undefined;
 }
 
 /** The `pb` factory of the registry. */
@@ -89,10 +101,11 @@ export function remoteBackends({
   store,
   tokenOf,
   peer,
+  pingMs,
 }: RemoteBackendOptions): (name: string) => Promise<Backend> {
   return async (name) => {
     const remote = await store.get(name);
-    const connection = await connectRemote(store, name, tokenOf);
+    const connection = await connectRemote(store, name, { tokenOf, pingMs });
     // Whoever opens a place asks something of it soon; two round trips of that are the handshake's.
     connection.endpoint().catch(() => undefined);
     return createPbBackend({ connection, peer: peer(connection), writable: !remote.readOnly });

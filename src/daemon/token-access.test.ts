@@ -60,7 +60,7 @@ async function clientWith(token: Secret) {
   const spec = { kind: "pb", settings, secrets: new Map([["token", token]]) } as const;
   await createRemoteActions({ home, vault }).addEndpoint("box", spec, { replace: false, signal });
   const tokenOf = async (name: string) => (await vault.get(name))?.secrets.get("token");
-  const connection = await connectRemote(openRemotes(home), "box", tokenOf);
+  const connection = await connectRemote(openRemotes(home), "box", { tokenOf });
   connections.push(connection);
   return { connection, home, vault, backend: createPbBackend({ connection, peer: noPeer, writable: true }) };
 }

@@ -11,6 +11,8 @@ import type { Trace } from "./trace/trace.ts";
 const FAR_END_MS = 30_000;
 /** Where the near half failed, the far one says why about as soon, or is gone itself. */
 const FAR_REASON_MS = 2_000;
+/** A sender knows the result of every file by then; a receiver whose call was lost with an address only says what it copied. */
+const FAR_FIGURES_MS = 5_000;
 
 export interface FarCall {
   /** Resolves when the far job exists, with what a receiver accepts. Rejects when the call ends before. */
@@ -89,11 +91,21 @@ async function readAll(
 /**
  * Waits for the far half once the near one has ended by itself.
  *
+ * @param needed false: the near half has heard everything that matters, and a far one that stays silent is let be
  * @throws PbError of the far half, where it failed: it knows why the near one ended as it did
  */
-export async function concludeFar(far: FarCall, peer: string, near: JobResult): Promise<JobDone | undefined> {
+export async function concludeFar(
+  far: FarCall,
+  { peer, near, needed }: { readonly peer: string; readonly near: JobResult; readonly needed: boolean },
+): Promise<JobDone | undefined> {
   const wentWell = near.state === "done" || near.state === "partial";
-  if (wentWell) return awaitFarEnd(far, { peer, withinMs: FAR_END_MS });
+  if (wentWell && needed) return awaitFarEnd(far, { peer, withinMs: FAR_END_MS });
+  if (wentWell) {
+    return awaitFarEnd(far, { peer, withinMs: FAR_FIGURES_MS }).catch((error: unknown) => {
+      if (far.failed.aborted) throw error;
+      return undefined;
+    });
+  }
   await awaitFarEnd(far, { peer, withinMs: FAR_REASON_MS }).catch((error: unknown) => {
     if (far.failed.aborted) throw error;
   });

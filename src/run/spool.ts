@@ -63,7 +63,7 @@ export async function downloadLeg(context: RunContext, source: SpoolEnd, round: 
   const release = onAbort(far.failed, () => stop.abort(far.failed.reason));
   try {
     const result = await half.done;
-    const done = await concludeFar(far, source.name, result);
+    const done = await concludeFar(far, { peer: source.name, near: result, needed: true });
     refuseLost(result);
     const receiver = source.session.takeCopied();
     // Its bytes count when they have left here again.
@@ -169,7 +169,7 @@ export async function uploadLeg(context: RunContext, target: SpoolEnd, round: Ro
     const result = await sendRound(context, { target, round, far });
     if (round.counted) reporter.jobEnded(round.job, result);
     else for (const error of result.allErrors) reporter.error(error);
-    const done = await concludeFar(far, target.name, result);
+    const done = await concludeFar(far, { peer: target.name, near: result, needed: false });
     refuseLost(result);
     const sender = target.session.takeCopied();
     reporter.copies.add({ sender, receiver: copiedFar(done), bytes: bytesMoved(result) });

@@ -2,7 +2,9 @@
 import { type Arguments, parse, USAGE } from "./lib/arguments.ts";
 import { type HammerOutcome, hammer } from "./lib/hammer.ts";
 import { describePoint, whyNoKillpoint } from "./lib/killpoint.ts";
+import { labWire, whyNoLab } from "./lib/lab-wire.ts";
 import { million } from "./lib/million.ts";
+import { outage } from "./lib/outage.ts";
 import type { Side } from "./lib/point.ts";
 import { Scene, type SceneOptions } from "./lib/scene.ts";
 import { formatSummary, summarise } from "./lib/summary.ts";
@@ -89,6 +91,25 @@ async function manyFiles({ trace }: Arguments, files: number): Promise<void> {
   tell(await million({ files, trace: why === undefined, say }), `${files} files`);
 }
 
+/** Lasts a minute and a half beside the outage itself. */
+async function interrupted(seconds: number): Promise<void> {
+  const why = whyNoLab();
+  if (why !== undefined) {
+    process.stdout.write(`SKIPPED the outage: ${why}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  const { lab, wire } = await labWire();
+  try {
+    const say = (line: string) => void process.stdout.write(`outage: ${line}\n`);
+    const rate = { bytes: 1024 * 2 ** 20, bytesPerSecond: 16 * 2 ** 20 };
+    const { violations } = await outage({ wire, ...rate, downMs: seconds * 1_000, goneMs: 2_000, say });
+    tell(violations, "outage");
+  } finally {
+    await lab.close();
+  }
+}
+
 async function main(): Promise<void> {
   const options = parse(process.argv.slice(2));
   if (options === "help") {
@@ -96,6 +117,7 @@ async function main(): Promise<void> {
     return;
   }
   if (options.million !== undefined) await manyFiles(options, options.million);
+  else if (options.outageSeconds !== undefined) await interrupted(options.outageSeconds);
   else {
     if (options.modes.includes("points")) await points(options);
     if (options.modes.includes("random")) await random(options);

@@ -1,6 +1,6 @@
 /** One authenticated API connection to a server: dialled at the first call, and again when it was lost. */
 
-import type { ClientHttp2Stream } from "node:http2";
+import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
@@ -17,6 +17,8 @@ export interface ConnectOptions {
   readonly client?: ClientIdentity;
   /** Asked at every call: the header of that name, instead of a certificate. */
   readonly authorization?: () => Promise<string>;
+  /** Interval and timeout of pings while calls are open; default 15,000 each. */
+  readonly pingMs?: number | undefined;
 }
 
 /** Where a server was found. */
@@ -40,8 +42,7 @@ export interface PbConnection extends AsyncDisposable {
 /** Stands for the server in URLs; the socket decides where calls go. */
 const AUTHORITY = "https://packetboat";
 /** A dead peer is noticed while calls are open after interval and timeout: half of the data lanes' 30 s idle timeout each. */
-const PING_INTERVAL_MS = 15_000;
-const PING_TIMEOUT_MS = 15_000;
+const PING_MS = 15_000;
 /** A batch of 1,000 entries with paths of 4 KiB is 4 MiB; link targets double it. */
 const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
 /** What a server accepts of one request. */
@@ -55,6 +56,19 @@ function authorizing(authorization: () => Promise<string>): Interceptor {
   };
 }
 
+/** Sessions that have the listener below. */
+const calm = new WeakSet<ClientHttp2Session>();
+
+/**
+ * A session whose ping was not answered is destroyed with an error that comes when its socket has closed. When the manager is told to
+ * abort between the two, it has taken its own listener away already: the error would be nobody's, and end the process.
+ */
+function calmDown({ session }: ClientHttp2Stream): void {
+  if (!session || calm.has(session as ClientHttp2Session)) return;
+  calm.add(session as ClientHttp2Session);
+  session.on("error", () => undefined);
+}
+
 /** connect-node does not export its name. */
 type SessionManager = NonNullable<Parameters<typeof createGrpcTransport>[0]["sessionManager"]>;
 
@@ -66,6 +80,7 @@ interface Live {
 
 export function connectPb(options: ConnectOptions): PbConnection {
   const { peer } = options.trust;
+  const { pingMs = PING_MS } = options;
   const stop = new AbortController();
   const owners = new WeakMap<ClientHttp2Stream, Http2SessionManager>();
   const words = new LastWords();
@@ -80,7 +95,7 @@ export function connectPb(options: ConnectOptions): PbConnection {
     let first = true;
     const manager = new Http2SessionManager(
       AUTHORITY,
-      { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS },
+      { pingIntervalMs: pingMs, pingTimeoutMs: pingMs },
       {
         createConnection: () => {
           if (first) {
@@ -114,6 +129,7 @@ export function connectPb(options: ConnectOptions): PbConnection {
       try {
         const stream = await manager.request(method, path, headers, requestOptions);
         owners.set(stream, manager);
+        calmDown(stream);
         words.made(stream);
         return stream;
       } catch (error) {

@@ -41,7 +41,7 @@ export function createDoctor({ home, store, tokenOf, engine }: DoctorOptions): D
         for (const check of remote) yield { name: check.name, ...skipped("of a remote: pb doctor REMOTE") };
         return;
       }
-      await using connection = await connectRemote(store, name, tokenOf);
+      await using connection = await connectRemote(store, name, { tokenOf });
       for (const check of remote) {
         yield await found(check.name, signal, () => check.run({ home, signal, connection }));
       }

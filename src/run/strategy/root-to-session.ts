@@ -68,7 +68,7 @@ async function send(
     signal: AbortSignal.any([signal, far.failed]),
   });
   reporter.jobEnded(JOB, sent);
-  const done = await concludeFar(far, reporter.peerName, sent);
+  const done = await concludeFar(far, { peer: reporter.peerName, near: sent, needed: false });
   refuseLost(sent);
   const copied = { sender: session.takeCopied(), receiver: copiedFar(done) };
   reporter.copies.add({ ...copied, bytes: bytesMoved(sent) });

@@ -80,7 +80,7 @@ async function receive(context: RunContext, { peer, opened, session, stop }: Ope
     const result = await half.done;
     reporter.jobEnded(JOB, result);
     refuseGoneReader(request, result);
-    const done = await concludeFar(far, peer.name, result);
+    const done = await concludeFar(far, { peer: peer.name, near: result, needed: true });
     await endKept(checkpoint, refuseLost(result));
     const copied = { sender: copiedFar(done), receiver: session.takeCopied() };
     reporter.copies.add({ ...copied, bytes: bytesMoved(result) });

@@ -26,7 +26,9 @@ export interface Arguments {
   readonly seeds: readonly number[];
   /** So many small files are killed and gone on with, and nothing else is done. */
   readonly million?: number;
-  /** Its last run is traced. */
+  /** A link is down for so many seconds, and nothing else is done. */
+  readonly outageSeconds?: number;
+  /** The last run of `million` is traced. */
   readonly trace: boolean;
 }
 
@@ -47,6 +49,7 @@ Kills pb with SIGKILL and asserts I1 to I6; test/crash/README.md says how.
 
   --million                   instead: 1,000,000 small files, killed twice, gone on with; start, memory and opened files are measured
   --files N                   of --million; default 1000000
+  --outage S                  instead: a long upload whose link is down for S seconds, whose client gets another address, whose server restarts
   --trace on|off              count opened files with strace; default on where there is strace
 `;
 
@@ -68,6 +71,7 @@ export function parse(words: readonly string[]): Arguments | "help" {
       seeds: { type: "string", default: "1" },
       seed: { type: "string", default: "1" },
       million: { type: "boolean", default: false },
+      outage: { type: "string" },
       files: { type: "string", default: "1000000" },
       trace: { type: "string", default: "on" },
     },
@@ -84,6 +88,7 @@ export function parse(words: readonly string[]): Arguments | "help" {
     points: points(values.points),
     slice: slice(values.slice),
     ...(values.million ? { million: count("--files", values.files) } : {}),
+    ...(values.outage === undefined ? {} : { outageSeconds: count("--outage", values.outage) }),
     trace: some("--trace", values.trace, ["on", "off"]).includes("on"),
     seeds: Array.from({ length: count("--seeds", values.seeds) }, (_, n) => first + n),
   };
