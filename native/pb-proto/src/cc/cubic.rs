@@ -77,8 +77,8 @@ impl Cubic {
         }
     }
 
-    /// After the first loss with a window of `window` bytes.
-    pub(super) fn after_loss(now: Instant, window: u64, datagram: u64) -> Cubic {
+    /// After the first loss with a window of `window` bytes; `balance` as in [`Cubic::reduce_towards`].
+    pub(super) fn after_loss(now: Instant, window: u64, datagram: u64, balance: f64) -> Cubic {
         let mut cubic = Cubic::new(Start {
             now,
             datagram,
@@ -88,21 +88,33 @@ impl Cubic {
         });
         cubic.state.window = window;
         cubic.reduce(now);
+        cubic.lean(balance);
         cubic.before = None;
         cubic
     }
 
-    /// Takes a loss; a reduction that follows leaves `part` of the window besides. True when there was one.
-    pub(super) fn reduce_further(&mut self, now: Instant, packet: &LostPacket, part: f64) -> bool {
+    /// Takes a loss; true when a reduction followed. `balance` below 1: it leaves this part of the window besides; above: as many
+    /// times the window is what it grows back to.
+    pub(super) fn reduce_towards(
+        &mut self,
+        now: Instant,
+        packet: &LostPacket,
+        balance: f64,
+    ) -> bool {
         let before = self.state.window;
         self.on_lost(now, packet);
         if self.state.window >= before {
             return false;
         }
-        self.state.window = ((self.state.window as f64 * part) as u64).max(self.min_window());
-        self.state.ssthresh = self.state.window;
-        self.state.w_max *= part;
+        self.lean(balance);
         true
+    }
+
+    fn lean(&mut self, balance: f64) {
+        self.state.window =
+            ((self.state.window as f64 * balance.min(1.0)) as u64).max(self.min_window());
+        self.state.ssthresh = self.state.window;
+        self.state.w_max *= balance;
     }
 
     /// The window is where it was before the last reduction, or would be if it had been used.

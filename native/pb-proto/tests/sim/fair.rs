@@ -15,8 +15,8 @@ fn shared(queue_bdp: f64, seed: u64) -> Scenario {
     scenario
 }
 
-/// Our bytes by theirs, as the median of three seeds.
-fn ratio_beside(kind: RivalKind, queue_bdp: f64) -> f64 {
+/// Our bytes by theirs in a minute, as the median of three seeds; we begin `after` theirs, nanoseconds.
+fn ratio_beside(kind: RivalKind, queue_bdp: f64, after: u64) -> f64 {
     let mut ratios = [1, 2, 3].map(|seed| {
         let mut two = shared(queue_bdp, seed);
         let from = Instant(MS * (1 + seed));
@@ -25,8 +25,13 @@ fn ratio_beside(kind: RivalKind, queue_bdp: f64) -> f64 {
             from,
             to: None,
         }];
+        two.lanes_from = vec![Instant(after)];
+        two.stop_at = Some(Instant(after + MINUTE));
+        two.mark_every = Some(SECOND);
         let outcome = finish(&two);
-        outcome.delivered[0] as f64 / outcome.rivals[0] as f64
+        let before = outcome.marks.iter().rfind(|m| m.at.0 <= after);
+        let theirs = outcome.rivals[0] - before.map_or(0, |m| m.rivals[0]);
+        outcome.delivered[0] as f64 / theirs as f64
     });
     ratios.sort_by(f64::total_cmp);
     ratios[1]
@@ -35,15 +40,23 @@ fn ratio_beside(kind: RivalKind, queue_bdp: f64) -> f64 {
 #[test]
 fn a_cubic_flow_keeps_its_share() {
     for queue in [0.5, 1.0, 4.0] {
-        let ratio = ratio_beside(RivalKind::Cubic, queue);
-        assert!((0.4..2.0).contains(&ratio), "{queue} BDP: {ratio}");
+        let ratio = ratio_beside(RivalKind::Cubic, queue, 0);
+        assert!((0.5..2.0).contains(&ratio), "{queue} BDP: {ratio}");
+    }
+}
+
+#[test]
+fn a_cubic_flow_that_was_there_before_makes_room() {
+    for queue in [0.5, 1.0, 4.0] {
+        let ratio = ratio_beside(RivalKind::Cubic, queue, 10 * SECOND);
+        assert!((0.5..2.0).contains(&ratio), "{queue} BDP: {ratio}");
     }
 }
 
 #[test]
 fn a_bbr_flow_does_not_take_ours() {
     for queue in [0.5, 1.0, 4.0] {
-        let ratio = ratio_beside(RivalKind::Bbr, queue);
+        let ratio = ratio_beside(RivalKind::Bbr, queue, 0);
         assert!((0.5..2.0).contains(&ratio), "{queue} BDP: {ratio}");
     }
 }

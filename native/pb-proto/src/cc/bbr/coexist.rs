@@ -4,7 +4,7 @@
 //! time. Losses without a queue are nobody's (floor.rs).
 
 use super::super::cubic::Cubic;
-use super::super::{AckInfo, Controller, LostPacket};
+use super::super::{AckInfo, Controller, LostPacket, rate_of};
 use super::{Bbr, State};
 use crate::time::{Instant, MS, Nanos, SECOND};
 
@@ -22,8 +22,10 @@ const DRAIN_EVERY: Nanos = 10 * SECOND;
 /// A reduction was for nothing when the next one is due before this part of the time that CUBIC takes to fill what was
 /// given up.
 const VAIN_PART: f64 = 0.5;
-/// One reduction takes at most this part of the window besides CUBIC's own.
-const LEAST_EXCESS: f64 = 0.6;
+/// Who has more than half comes down to it sooner, one reduction leaves at least this part of the window besides CUBIC's own; who has
+/// less grows towards as many times the window.
+const LEAST_BALANCE: f64 = 0.6;
+const MOST_BALANCE: f64 = 1.0 / LEAST_BALANCE;
 const VAIN_REDUCTIONS: u32 = 2;
 /// How long yielding is given up for, at first and at most.
 /// Cruising so long without a queue is alone.
@@ -78,7 +80,14 @@ pub struct Coexistence {
     peak_bw: u64,
     calm_since: Option<Instant>,
     /// What the path carries when nobody else is there.
+    alone: Option<u64>,
+    /// What the path carries, for all together.
     capacity: Option<u64>,
+    /// The base round trip at which a landing told it.
+    landed_base: Option<Nanos>,
+    /// Bytes in flight and the shortest round trip of the round before a drain.
+    before_drain: Option<(u64, Nanos)>,
+    last_min: Option<Nanos>,
     insisting_until: Option<Instant>,
     insistence: Nanos,
 }
@@ -120,7 +129,9 @@ impl Bbr {
             return;
         };
         let queue = self.is_queue_seen(min);
+        self.doubt_landing();
         let c = &mut self.coexistence;
+        c.last_min = Some(min);
         c.rounds += 1;
         if self.coexistence.insists() {
             self.set_loss_thresh();
@@ -132,7 +143,9 @@ impl Bbr {
                 if queue {
                     c.calm_since = None;
                 } else if ack.now.since(*c.calm_since.get_or_insert(ack.now)) > CALM_SPAN {
-                    c.capacity = Some(self.model.max_bw.get());
+                    c.alone = Some(self.model.max_bw.get());
+                    c.capacity = c.alone;
+                    c.landed_base = None;
                 }
             }
             State::Coexist => {
@@ -164,8 +177,45 @@ impl Bbr {
             return self.leave_coexistence(ack.now);
         }
         if ack.now.since(c.drained_at) > DRAIN_EVERY {
-            (c.drained_at, c.drained_min) = (ack.now, None);
-            self.enter_probe_rtt();
+            c.drained_at = ack.now;
+            self.begin_drain(ack.in_flight);
+        }
+    }
+
+    /// The first flight filled the path: alone, unless its queue was there before.
+    pub(super) fn learn_capacity_from_landing(&mut self, rate: u64) {
+        let c = &mut self.coexistence;
+        (c.capacity, c.landed_base) = (Some(rate), c.base.get());
+    }
+
+    /// A round trip that falls shows that others' packets were waiting when the flight landed: it had their leavings.
+    fn doubt_landing(&mut self) {
+        if self
+            .coexistence
+            .landed_base
+            .is_some_and(|base| self.is_queue_seen(base))
+        {
+            (self.coexistence.capacity, self.coexistence.landed_base) = (None, None);
+        }
+    }
+
+    pub(super) fn note_drain(&mut self, in_flight: u64) {
+        let c = &mut self.coexistence;
+        c.before_drain = c.last_min.map(|rtt| (in_flight, rtt));
+        c.drained_min = None;
+    }
+
+    /// What was taken out of a queue that stays has shortened the round trip by the time that the path takes for it.
+    pub(super) fn learn_capacity_from_drain(&mut self) {
+        let c = &self.coexistence;
+        let (Some((in_flight, before)), Some(after)) = (c.before_drain, c.drained_min) else {
+            return;
+        };
+        let taken = in_flight.saturating_sub(self.probe_rtt_window());
+        let shorter = before.saturating_sub(after);
+        if shorter > QUEUE_FLOOR && taken > in_flight / 4 && self.is_queue_seen(after) {
+            self.coexistence.capacity = Some(rate_of(taken, shorter));
+            self.coexistence.landed_base = None;
         }
     }
 
@@ -176,17 +226,17 @@ impl Bbr {
 
     /// More than half of what the path is known to carry alone.
     pub(super) fn is_above_half(&self) -> bool {
-        let half = self.coexistence.capacity.map(|c| c / 2);
+        let half = self.coexistence.alone.map(|c| c / 2);
         half.is_some_and(|half| self.model.max_bw.get() > half)
     }
 
-    /// What a loss leaves of the window besides CUBIC's reduction: who has more than half comes down to it sooner.
-    fn excess(&self) -> f64 {
+    /// Half of what the path carries, by what is ours.
+    fn balance(&self) -> f64 {
         let half = self.coexistence.capacity.unwrap_or(0) as f64 / 2.0;
         if half == 0.0 {
             return 1.0;
         }
-        (half / self.model.max_bw.get().max(1) as f64).clamp(LEAST_EXCESS, 1.0)
+        (half / self.model.max_bw.get().max(1) as f64).clamp(LEAST_BALANCE, MOST_BALANCE)
     }
 
     /// A packet was lost. True when that is all that follows from it.
@@ -207,13 +257,13 @@ impl Bbr {
     }
 
     fn reduce_cubic(&mut self, now: Instant, packet: &LostPacket) {
-        let excess = self.excess();
+        let balance = self.balance();
         let c = &mut self.coexistence;
         let Some(cubic) = &mut c.cubic else {
             return;
         };
         let expected = cubic.expected_epoch();
-        if !cubic.reduce_further(now, packet, excess) {
+        if !cubic.reduce_towards(now, packet, balance) {
             return;
         }
         let vain = (now.since(c.reduced_at) as f64) < expected * VAIN_PART;
@@ -230,9 +280,9 @@ impl Bbr {
     /// The window becomes CUBIC's, which has just lost.
     fn yield_to(&mut self, now: Instant, in_flight: u64) {
         let in_flight = in_flight.min(self.control.window);
-        let window = ((in_flight as f64 * self.excess()) as u64).max(self.min_pipe());
+        let (window, balance) = (in_flight.max(self.min_pipe()), self.balance());
         let c = &mut self.coexistence;
-        c.cubic = Some(Cubic::after_loss(now, window, self.datagram));
+        c.cubic = Some(Cubic::after_loss(now, window, self.datagram, balance));
         (c.vain, c.quiet, c.standing) = (0, 0, 0);
         (c.reduced_at, c.drained_at) = (now, now);
         c.held_bw = self.model.max_bw.get();
@@ -246,6 +296,8 @@ impl Bbr {
     fn insist(&mut self, now: Instant) {
         let c = &mut self.coexistence;
         c.cubic = None;
+        // What it is that does not answer was there, too, when more than this was known.
+        (c.capacity, c.landed_base) = (c.alone, None);
         c.insistence = (2 * c.insistence).clamp(FIRST_INSISTENCE, LONGEST_INSISTENCE);
         c.insisting_until = Some(now.after(c.insistence));
         let bw = c

@@ -10,7 +10,9 @@ mod model;
 mod probe_bw;
 mod probe_rtt;
 
-use super::{AckInfo, Controller, LostPacket, RateSample, Start, initial_train, rate_of};
+use super::{
+    AckInfo, Controller, LostPacket, RateSample, Start, initial_train, initial_window, rate_of,
+};
 use crate::rng::Rng;
 use crate::time::{Instant, MS, Nanos};
 use coexist::Coexistence;
@@ -181,7 +183,18 @@ impl Bbr {
             return;
         };
         let step = self.jump.on_ack(ack, rtt, self.datagram);
+        if step.is_some() && !self.jump.is_warm() && ack.total_lost > ack.delivered {
+            return self.start_small(rtt);
+        }
         self.take(step);
+    }
+
+    /// Most of the first trains was lost to a queue that was full when they came: what came through of them tells no rate, and
+    /// Startup finds it.
+    fn start_small(&mut self, rtt: Nanos) {
+        self.jump.stop();
+        self.control.window = initial_window(self.datagram);
+        self.control.pacing_rate = rate_of(self.control.window, rtt);
     }
 
     fn take(&mut self, step: Option<Step>) {
@@ -193,6 +206,7 @@ impl Bbr {
             }
             Some(Step::Landed { rate }) => {
                 self.model.max_bw.update(rate);
+                self.learn_capacity_from_landing(rate);
                 self.model.full_bw_reached = true;
                 self.model.settle();
                 self.control.window = self.inflight(1.0);

@@ -74,7 +74,7 @@ impl Bbr {
         self.min_rtt.update(ack.now, ack.rtt);
         let apart = matches!(self.state, State::ProbeRtt | State::Coexist);
         if !apart && self.min_rtt.expired && !self.idle_restart {
-            self.enter_probe_rtt();
+            self.begin_drain(ack.in_flight);
         }
         if self.state == State::ProbeRtt {
             self.sit_out(ack);
@@ -84,7 +84,9 @@ impl Bbr {
         }
     }
 
-    pub(super) fn enter_probe_rtt(&mut self) {
+    /// Little is in flight for a while: what remains of the queue is not ours.
+    pub(super) fn begin_drain(&mut self, in_flight: u64) {
+        self.note_drain(in_flight);
         self.enter(State::ProbeRtt);
         self.control.save();
         self.min_rtt.done_at = None;
@@ -112,6 +114,7 @@ impl Bbr {
         self.min_rtt.probe_at = now;
         self.control.restore();
         self.model.reset_lower_bounds();
+        self.learn_capacity_from_drain();
         if self.coexistence.cubic.is_some() {
             self.resume_after_drain(now);
         } else if self.model.full_bw_reached {
