@@ -49,7 +49,7 @@ function installPackages() {
 /** Sources of the addon; generated code beside them has its own check. */
 function nativeHash() {
   const sources = filesBelow("native", "bpf", "scripts/build-native.mjs").filter(
-    (file) => !/\.(node|d\.ts)$/.test(file) && !/^native\/(fuzz|pb-netlab|pb-killpoint)\//.test(file),
+    (file) => !/\.(node|d\.ts)$/.test(file) && !/^native\/(fuzz|pb-loom|pb-netlab|pb-killpoint)\//.test(file),
   );
   return hashFiles(sources, `${process.platform}-${process.arch}`);
 }

@@ -14,4 +14,5 @@ pub mod recv;
 pub mod send;
 pub mod session;
 pub mod source;
+mod sync;
 pub mod transport;

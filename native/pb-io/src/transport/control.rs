@@ -1,12 +1,12 @@
 //! What the owner of a set of lanes and the lanes' threads share: orders down, the end of threads up.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
 use super::Waker;
+use crate::sync::{AtomicU8, Ordering};
 
 /// The lanes of one session and one transport. Dropping it closes them.
 pub struct LaneSet {

@@ -1,9 +1,10 @@
 //! An eventfd by which a lane thread is called out of its poll.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{EventfdFlags, eventfd};
+
+use crate::sync::{AtomicBool, Ordering};
 
 /// Wakes one lane thread. Calls between two sleeps of the thread cost one system call together.
 pub struct Waker {
@@ -28,11 +29,12 @@ impl Waker {
         }
     }
 
-    /// Called by the thread after each sleep, before it looks for work.
+    /// Called by the thread after each sleep, before it looks for work. A call whose write is still to come stays pending: were
+    /// it forgotten, nobody would read what it writes, and no sleep after it would last.
     pub fn clear(&self) {
-        if self.pending.swap(false, Ordering::AcqRel) {
-            let mut count = [0u8; 8];
-            let _ = rustix::io::read(&self.fd, &mut count);
+        let mut count = [0u8; 8];
+        if self.pending.load(Ordering::Acquire) && rustix::io::read(&self.fd, &mut count).is_ok() {
+            self.pending.swap(false, Ordering::AcqRel);
         }
     }
 }
