@@ -2,10 +2,15 @@ import { mkdirSync } from "node:fs";
 import { lstat, mkdir, readdir, readFile, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Backend, ChunkAccess, ChunkSource, KnownVersion } from "../backend/backend.ts";
 import type { FolderChunksOptions } from "../backend/testing/folder-chunks.ts";
 import { folderEndpoint } from "../backend/testing/folder-endpoint.ts";
 import { PbError } from "../model/error.ts";
+import type { PumpCalls, PumpVersion } from "../native/pump.ts";
 import { openRoot } from "../native/root.ts";
+import type { SendEntry } from "../native/types.ts";
+import { SourcePump } from "../run/pump/source.ts";
+import { versionNumber } from "../run/pump/version.ts";
 import { type Ended, type Loopback, startLoopback, transfer } from "./testing/loopback.ts";
 
 let loop: Loopback;
@@ -179,6 +184,38 @@ describe("with an endpoint without an engine", () => {
 });
 
 describe("an endpoint that", () => {
+  it("names versions is read in the one that was listed, or is known to have another", async () => {
+    const opened: (string | undefined)[] = [];
+    const source: ChunkSource = {
+      now: { size: 300_000, mtimeNs: 5n },
+      parallel: true,
+      read: async () => {},
+      finish: async () => ({ how: "nothing" }),
+      [Symbol.asyncDispose]: async () => {},
+    };
+    const chunks = {
+      maxCalls: 2,
+      open: async (_path: string, { known }: { known: KnownVersion }) => {
+        opened.push(known.version);
+        if (known.version === "old") throw new PbError("source_changed", "another ETag");
+        return source;
+      },
+    } as unknown as ChunkAccess;
+    const stat = async () => ({ size: 300_000, mtimeNs: 5n, version: "new" });
+    const pump = new SourcePump({ backend: { stat } as unknown as Backend, chunks, onConfirmed: () => {} });
+    const entry = { source: "a", size: 300_000, version: "old" } as SendEntry;
+    const said: PumpVersion[] = [];
+    const calls = { version: (_: number, what: PumpVersion) => said.push(what) } as unknown as PumpCalls;
+    const subject = { path: "a", kind: "file", size: 300_000, mtimeNs: 5n, mode: 0, version: 1n } as const;
+    pump.expect([entry]);
+    pump.pump({ number: 1, kind: "open", id: 1, offset: 0, length: 0, subject }, calls);
+    await expect.poll(() => said.length).toBe(1);
+    expect(opened).toEqual(["old", "new"]);
+    // An endpoint that says no more than it was told has what it was asked for.
+    expect(said[0]?.version).toBe(versionNumber("new"));
+    await pump[Symbol.asyncDispose]();
+  });
+
   it("wants whole blocks gets them, however little memory there is", async () => {
     count += 1;
     await mkdir(loop.at("cloud", `t${count}`), { recursive: true });

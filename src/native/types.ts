@@ -130,6 +130,8 @@ export interface SendEntry {
   readonly gid: number;
   /** Of the source as it was listed; part of what makes it the same for a later run. Absent where the listing has none. */
   readonly inode?: bigint;
+  /** What `inode` is the number of, for a pump (`PumpSubject.version`); the engine has no use for it. */
+  readonly version?: string;
   readonly linkTarget?: string;
   /** Read this descriptor to its end instead of a path (stdin); size unknown. */
   readonly sourceFd?: number;

@@ -152,7 +152,7 @@ function sendEntry(source: ResolvedSource, { entry, root }: { entry: Entry; root
     target: joinPath(source.prefix, entry.path),
     kind: entry.kind,
     size: entry.size,
-    mtimeNs: entry.mtimeNs,
+    mtimeNs: knownTime(entry),
     mode: entry.mode,
     uid: entry.uid,
     gid: entry.gid,
@@ -161,9 +161,18 @@ function sendEntry(source: ResolvedSource, { entry, root }: { entry: Entry; root
   };
 }
 
+/** Of a folder whose endpoint tells no time that of the copy: nobody means 1970. Of a file it stays, as a later run compares it. */
+function knownTime({ kind, mtimeNs }: Entry): bigint {
+  return kind === "directory" && mtimeNs === 0n ? BigInt(Date.now()) * 1_000_000n : mtimeNs;
+}
+
 /** What else than size and mtime tells that it is the same: at an endpoint the version that it names. */
-function identityOf({ endpoint }: ResolvedSource, { inode, version }: Entry): Pick<SendEntry, "inode"> {
-  if (endpoint.backend.native.kind === "chunks") return { inode: versionNumber(version) };
+function identityOf(
+  { endpoint }: ResolvedSource,
+  { inode, version }: Entry,
+): Pick<SendEntry, "inode" | "version"> {
+  if (endpoint.backend.native.kind === "chunks")
+    return { inode: versionNumber(version), ...(version === undefined ? {} : { version }) };
   return inode === undefined ? {} : { inode };
 }
 

@@ -13,9 +13,15 @@ import { pipeOf, type RunContext, receiveOptions, sendOptions } from "./context.
 import { type Fed, type FeedReport, feed, pipeEntry } from "./feed.ts";
 import { type Kept, receiveKept } from "./keep.ts";
 import { pruneFolders } from "./prune.ts";
-import { chunksOf, type PumpedSendOptions, startPumpedReceive, startPumpedSend } from "./pump/jobs.ts";
+import {
+  chunksOf,
+  type PumpedSendOptions,
+  parallelFilesInto,
+  startPumpedReceive,
+  startPumpedSend,
+} from "./pump/jobs.ts";
 import { isLoss } from "./report.ts";
-import { nativeRoots, type ResolvedRequest } from "./request.ts";
+import { type Endpoint, nativeRoots, type ResolvedRequest } from "./request.ts";
 import type { FolderGuard } from "./same-file.ts";
 
 export interface SendHalfOptions {
@@ -27,6 +33,8 @@ export interface SendHalfOptions {
   readonly guard?: FolderGuard | undefined;
   /** Told what a source without an engine has confirmed of each file. */
   readonly onConfirmed?: PumpedSendOptions["onConfirmed"];
+  /** Where it goes, if that is known here. */
+  readonly into?: Endpoint;
   readonly signal: AbortSignal;
 }
 
@@ -50,8 +58,9 @@ export async function runSendHalf(options: SendHalfOptions): Promise<JobResult> 
   return { ...result, removedSources: result.removedSources + removed };
 }
 
-function startSend({ session, request, job, onProgress, onConfirmed }: SendHalfOptions) {
-  const send = { ...sendOptions(request, { job, roots: [] }), onProgress };
+function startSend({ session, request, job, onProgress, onConfirmed, into }: SendHalfOptions) {
+  const chosen = sendOptions(request, { job, roots: [] });
+  const send = { ...chosen, parallelFiles: chosen.parallelFiles || parallelFilesInto(into), onProgress };
   const pumped = startPumpedSend({ session, send, request, onConfirmed });
   if (pumped) return { job: pumped, indexOf: () => 0 };
   const { roots, indexOf } = nativeRoots(request.resolved);

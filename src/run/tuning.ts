@@ -14,7 +14,7 @@ export interface TuningOptions {
 /** Low enough for a server that minds guests, and two at once show already whether more help. */
 const START = 2;
 /** A level is judged over so many milliseconds at least, */
-const WINDOW_MS = 250;
+const WINDOW_MS = 100;
 /** and so many calls for each that runs at once, so that each has begun and ended within it. */
 const WINDOW_CALLS = 2;
 /** What counts as more: below, noise would climb. */
@@ -23,13 +23,13 @@ const GAIN = 1.05;
 const SLOWER = 1.3;
 const CLEAR_GAIN = 1.2;
 /** After a step back the level is kept for so many windows, before one more is tried. */
-const PATIENCE = 12;
+const PATIENCE = 20;
 /** A call without bytes is worth this many: small files climb by their number. */
 const CALL_BYTES = 64 * 1024;
 
 /**
- * A gate for calls, first come first served. The number at once starts at 2, climbs by half while throughput does, goes back
- * when it does not or calls only take longer, and is halved on errors that say so (throttling, lost connections).
+ * A gate for calls, first come first served. The number at once starts at 2, climbs while throughput does, goes back when it does
+ * not or calls only take longer, and is halved on errors that say so (throttling, lost connections).
  */
 export class Tuner {
   readonly #max: number;
@@ -41,6 +41,8 @@ export class Tuner {
   #window: Window;
   #best = { limit: 0, rate: 0, latencyMs: 0 };
   #rest = 0;
+  /** Until the first level that is too high: it doubles, so that a fast endpoint is not kept waiting for long (as TCP's slow start). */
+  #isStarting = true;
   #quietUntil = 0;
 
   constructor({ max, fixed, now = () => performance.now() }: TuningOptions) {
@@ -82,6 +84,7 @@ export class Tuner {
     // What runs beside it fails for the same reason: one step for all of them.
     if (this.#isFixed || now < this.#quietUntil || !isThrottling(cause)) return;
     this.#quietUntil = now + WINDOW_MS;
+    this.#isStarting = false;
     this.#step(Math.max(1, Math.floor(this.#limit / 2)));
     this.#rest = PATIENCE;
     this.#best = { limit: 0, rate: 0, latencyMs: 0 };
@@ -114,13 +117,14 @@ export class Tuner {
       const needed = latencyMs > best.latencyMs * SLOWER ? CLEAR_GAIN : GAIN;
       if (rate <= best.rate * needed) {
         this.#rest = PATIENCE;
+        this.#isStarting = false;
         this.#step(best.limit);
         return;
       }
     }
     this.#best = { limit: this.#limit, rate, latencyMs };
     if (this.#rest > 0) this.#rest -= 1;
-    else this.#step(this.#limit + Math.max(1, Math.floor(this.#limit / 2)));
+    else this.#step(this.#limit + (this.#isStarting ? this.#limit : Math.ceil(this.#limit / 4)));
   }
 
   #step(limit: number): void {

@@ -1,7 +1,14 @@
 /** Jobs of either side whose bytes go through this process's JavaScript, as other jobs are started. */
 
 import type { ChunkAccess, Confirmed } from "../../backend/backend.ts";
-import type { JobResult, NativeSession, ReceiveJob, SendJob, SendJobOptions } from "../../native/types.ts";
+import type {
+  JobResult,
+  NativeSession,
+  ReceiveJob,
+  SendEntry,
+  SendJob,
+  SendJobOptions,
+} from "../../native/types.ts";
 import { overwriteOf, type RunContext } from "../context.ts";
 import { entryAt } from "../destination.ts";
 import type { Endpoint, ResolvedRequest, ResolvedSource } from "../request.ts";
@@ -13,10 +20,8 @@ export function chunksOf({ backend }: Endpoint): ChunkAccess | undefined {
   return backend.native.kind === "chunks" ? backend.native.chunks : undefined;
 }
 
-/** Large files that are read at once, so that many of a few megabytes fill a long path. */
+/** Large files at once, so that many of a few megabytes fill a long path: each costs some round trips. */
 const PARALLEL_FILES = 16;
-/** Into an endpoint fewer: each may hold blocks in memory. */
-const PARALLEL_FILES_INTO = 4;
 
 /** Calls at once that the user has fixed, by `--lanes` or `--parallel-files`. */
 function fixedCalls({ options }: Pick<ResolvedRequest, "options">): number | undefined {
@@ -45,11 +50,16 @@ export function startPumpedSend({
   const source = new SourcePump({ backend, chunks, fixed, onConfirmed: onConfirmed ?? (() => {}) });
   const parallelFiles = send.parallelFiles || PARALLEL_FILES;
   const job = session.sendPumped({ ...send, parallelFiles, roots: [] }, source.pump);
-  return { ...job, done: ending(job.done, source) };
+  const push = (entries: readonly SendEntry[]) => {
+    source.expect(entries);
+    return job.push(entries);
+  };
+  return { ...job, push, done: ending(job.done, source) };
 }
 
-export function parallelFilesInto(destination: Endpoint, parallelFiles: number): number {
-  return parallelFiles === 0 && chunksOf(destination) ? PARALLEL_FILES_INTO : parallelFiles;
+/** Large files in flight, where the user has not chosen, into an endpoint that JavaScript writes to; 0: the engine's own number. */
+export function parallelFilesInto(destination: Endpoint | undefined): number {
+  return destination && chunksOf(destination) ? PARALLEL_FILES : 0;
 }
 
 /** The result once nothing of the pump is under way any more. */

@@ -3,7 +3,7 @@
 import type { Backend, ChunkAccess, Confirmed } from "../../backend/backend.ts";
 import { retryingChunks } from "../../backend/wrap/retrying.ts";
 import { PbError } from "../../model/error.ts";
-import { joinPath } from "../../model/path.ts";
+import { dirName, joinPath } from "../../model/path.ts";
 import type { Overwrite } from "../../model/transfer.ts";
 import type { Pump, PumpAsk, PumpCalls, PumpSubject } from "../../native/pump.ts";
 import { decideOverwrite } from "../../plan/overwrite.ts";
@@ -44,6 +44,8 @@ export class SinkPump implements AsyncDisposable {
   readonly #held: Held;
   /** Folders whose times are set at the end: what is put into them changes those. */
   readonly #folders: PumpSubject[] = [];
+  /** Where folders are there by what is in them: those with nothing in them by now. */
+  readonly #empty = new Set<string>();
   readonly #stop = new AbortController();
 
   constructor(options: SinkPumpOptions) {
@@ -105,6 +107,7 @@ export class SinkPump implements AsyncDisposable {
 
   async #wants(subject: PumpSubject): Promise<boolean> {
     const path = this.#at(subject.path);
+    this.#holds(path);
     const { overwrite, sourceResolutionNs, backend, exactName } = this.#options;
     const existing = await this.#tuner.run(0, () => this.#existing.find(path, { alone: exactName }));
     if (existing?.kind === "directory") {
@@ -121,6 +124,10 @@ export class SinkPump implements AsyncDisposable {
     const { backend } = this.#options;
     const { signal } = this.#stop;
     const path = this.#at(subject.path);
+    if (backend.capabilities.folders !== true) {
+      this.#empty.add(path);
+      return;
+    }
     await this.#tuner.run(0, () => backend.mkdir(path, { parents: true, signal }));
     if (this.#chunks.setFolder) this.#folders.push(subject);
   }
@@ -128,6 +135,7 @@ export class SinkPump implements AsyncDisposable {
   async #put(ask: PumpAsk, calls: PumpCalls): Promise<void> {
     const subject = demand(ask);
     const { signal } = this.#stop;
+    this.#holds(this.#at(subject.path));
     const options = { meta: this.#meta(subject), sync: this.#options.sync, signal };
     await this.#tuner.run(ask.length, async () => {
       const bytes = Buffer.allocUnsafeSlow(ask.length);
@@ -140,6 +148,7 @@ export class SinkPump implements AsyncDisposable {
     const { signal } = this.#stop;
     const { sync } = this.#options;
     const path = this.#at(subject.path);
+    this.#holds(path);
     const options = { meta: this.#meta(subject), sync, size: subject.size, signal };
     const opened = this.#tuner.run(0, () => this.#chunks.create(path, options));
     const shared = { tuner: this.#tuner, buffers: this.#buffers, held: this.#held, signal };
@@ -156,9 +165,24 @@ export class SinkPump implements AsyncDisposable {
     throw new PbError("aborted", "the file was given up");
   }
 
+  /** Something is, or will be, at a path: its folders are there. */
+  #holds(path: string): void {
+    for (let at = dirName(path); this.#empty.delete(at); ) at = dirName(at);
+  }
+
+  /** An empty folder is kept where it can be; that is no failure of the transfer where it can't. */
+  async #keepEmpty(path: string): Promise<void> {
+    try {
+      await this.#options.backend.mkdir(path, { parents: true, signal: this.#stop.signal });
+    } catch (cause) {
+      if (PbError.from(cause).code !== "unsupported") throw cause;
+    }
+  }
+
   /** The deepest first: setting a folder's times changes none above it, but a permission may. */
   async #end(): Promise<void> {
     const { signal } = this.#stop;
+    for (const path of this.#empty) await this.#keepEmpty(path);
     for (const subject of this.#folders.splice(0).reverse()) {
       const options = { meta: this.#meta(subject), signal };
       await this.#chunks.setFolder?.(this.#at(subject.path), options);

@@ -4,6 +4,7 @@ import type { Backend, ChunkAccess, ChunkSource, Confirmed, KnownVersion } from 
 import { retryingChunks } from "../../backend/wrap/retrying.ts";
 import { PbError } from "../../model/error.ts";
 import type { Pump, PumpAsk, PumpCalls, PumpSubject } from "../../native/pump.ts";
+import type { SendEntry } from "../../native/types.ts";
 import { Tuner } from "../tuning.ts";
 import { Buffers } from "./buffers.ts";
 import { versionNumber } from "./version.ts";
@@ -16,6 +17,8 @@ export interface SourcePumpOptions {
   readonly onConfirmed: (confirmed: Confirmed) => void;
 }
 
+/** Larger ones are opened; INLINE_MAX of native/pb-io/src/send. */
+const WHOLE_MAX = 256 * 1024;
 /** A file's versions that are tried before it counts as one that keeps changing. */
 const MAX_OPENS = 3;
 
@@ -27,6 +30,8 @@ export class SourcePump implements AsyncDisposable {
   readonly #open = new Map<number, ChunkSource>();
   /** Of sources that are read as one stream: the last read. */
   readonly #last = new Map<number, Promise<unknown>>();
+  /** Of large files that are to be opened: what is read must be the version by which an earlier run knew it. */
+  readonly #expected = new Map<string, string>();
   readonly #stop = new AbortController();
 
   constructor(options: SourcePumpOptions) {
@@ -48,6 +53,12 @@ export class SourcePump implements AsyncDisposable {
       calls.fail(ask.number, PbError.from(cause, "io_error")),
     );
   };
+
+  /** Called with what the engine is given, before it is. */
+  expect(entries: readonly SendEntry[]): void {
+    for (const { source, size, version } of entries)
+      if (version !== undefined && size > WHOLE_MAX) this.#expected.set(source, version);
+  }
 
   async #answer(ask: PumpAsk, calls: PumpCalls): Promise<void> {
     const { number, subject } = ask;
@@ -76,19 +87,24 @@ export class SourcePump implements AsyncDisposable {
   }
 
   async #begin({ id }: PumpAsk, subject: PumpSubject) {
-    const source = await this.#tuner.run(0, () => this.#newest(subject));
+    const expected = this.#expected.get(subject.path);
+    this.#expected.delete(subject.path);
+    const { source, known } = await this.#tuner.run(0, () => this.#newest(subject, expected));
     this.#open.set(id, source);
-    const { size, mtimeNs, version } = source.now;
+    const { size, mtimeNs, version = known.version } = source.now;
     return { size, mtimeNs, version: versionNumber(version), parallel: source.parallel };
   }
 
   /** What is there now, where it is not what was listed: the engine decides what to do about that. */
-  async #newest({ path, size, mtimeNs }: PumpSubject): Promise<ChunkSource> {
+  async #newest(
+    { path, size, mtimeNs }: PumpSubject,
+    version: string | undefined,
+  ): Promise<{ readonly source: ChunkSource; readonly known: KnownVersion }> {
     const { signal } = this.#stop;
-    let known: KnownVersion = { size, mtimeNs };
+    let known: KnownVersion = { size, mtimeNs, ...(version === undefined ? {} : { version }) };
     for (let tries = 1; ; tries += 1) {
       try {
-        return await this.#chunks.open(path, { known, signal });
+        return { source: await this.#chunks.open(path, { known, signal }), known };
       } catch (cause) {
         if (PbError.from(cause).code !== "source_changed" || tries >= MAX_OPENS) throw cause;
         const now = await this.#options.backend.stat(path, { follow: true, signal });

@@ -38,6 +38,7 @@ export const rootToRoot: Strategy = async (context) => {
         request,
         report: reporter,
         onProgress,
+        into: request.destination,
         onConfirmed: (confirmed) => reporter.confirmed(confirmed),
         guard,
         signal,
