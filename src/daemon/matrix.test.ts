@@ -1,8 +1,8 @@
 import { lstat, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type RealEndpoint, SERVERS } from "../../test/servers/endpoints.ts";
 import { type Loopback, startLoopback, transfer } from "./testing/loopback.ts";
-import { type RealEndpoint, SERVERS } from "./testing/real-endpoints.ts";
 
 const present = SERVERS.filter(({ missing }) => missing === undefined);
 const absent = SERVERS.filter(({ missing }) => missing !== undefined);

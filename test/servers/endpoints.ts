@@ -3,18 +3,18 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PASSWORD, USER } from "../../../test/servers/accounts.ts";
-import { hasDavExt, startNginx } from "../../../test/servers/nginx.ts";
-import * as sshd from "../../../test/servers/sshd.ts";
-import { hasVersitygw, startVersitygw } from "../../../test/servers/versitygw.ts";
-import * as vsftpd from "../../../test/servers/vsftpd.ts";
-import type { Backend } from "../../backend/backend.ts";
-import { openFtp } from "../../backend/ftp/backend.ts";
-import { openHttp } from "../../backend/http/backend.ts";
-import { openS3 } from "../../backend/s3/backend.ts";
-import { openSftp } from "../../backend/sftp/backend.ts";
-import { openWebdav } from "../../backend/webdav/backend.ts";
-import { type EndpointConfig, type EndpointKind, Secret } from "../../model/endpoint.ts";
+import type { Backend } from "../../src/backend/backend.ts";
+import { openFtp } from "../../src/backend/ftp/backend.ts";
+import { openHttp } from "../../src/backend/http/backend.ts";
+import { openS3 } from "../../src/backend/s3/backend.ts";
+import { openSftp } from "../../src/backend/sftp/backend.ts";
+import { openWebdav } from "../../src/backend/webdav/backend.ts";
+import { type EndpointConfig, type EndpointKind, Secret } from "../../src/model/endpoint.ts";
+import { PASSWORD, USER } from "./accounts.ts";
+import { hasDavExt, startNginx } from "./nginx.ts";
+import * as sshd from "./sshd.ts";
+import { hasVersitygw, startVersitygw } from "./versitygw.ts";
+import * as vsftpd from "./vsftpd.ts";
 
 export interface RealEndpoint {
   /** Of this machine; what is in it is at the endpoint's top. */
