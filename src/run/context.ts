@@ -104,10 +104,16 @@ export function receiveOptions(
 }
 
 /** Says by what way the bytes go, once the session is up. */
-export function reportSession({ reporter, trace }: RunContext, session: NativeSession): void {
+export function reportSession(
+  { request, reporter, trace }: Pick<RunContext, "request" | "reporter" | "trace">,
+  session: NativeSession,
+): void {
   trace?.watch(session);
   if (session.transport) reporter.transport(session.transport);
   if (session.note) reporter.notice(session.transport === "tcp" ? "fallback-tcp" : "transport", session.note);
+  if (session.transport === "tcp" && request.options.controller === "ledbat") {
+    reporter.notice("not-background", "--background does not apply: the system's TCP gives way to nobody");
+  }
 }
 
 /** The standard stream among the sources, if it is one. */
