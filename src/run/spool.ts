@@ -1,19 +1,29 @@
-import type { Backend, PeerSession } from "../backend/backend.ts";
+import type { Backend, FarKeeping, PeerSession } from "../backend/backend.ts";
 import { PbError } from "../model/error.ts";
 import { joinPath } from "../model/path.ts";
 import { resolveOptions, type TransferOptions } from "../model/transfer.ts";
 import type { JobResult, NativeSession, SendEntry } from "../native/types.ts";
 import { onAbort } from "./abort.ts";
 import type { Compared } from "./compare.ts";
-import { type RunContext, sendOptions } from "./context.ts";
+import { farKeeping, type RunContext, sendOptions } from "./context.ts";
 import { bytesMoved, copiedFar } from "./copies.ts";
 import { concludeFar, type FarCall, watchFar } from "./far.ts";
 import { refuseLost, settled, startReceiveHalf } from "./halves.ts";
 import { changed } from "./report.ts";
 import { belowRoot, type Endpoint, rootOf } from "./request.ts";
 
-/** A round is small, and skipped when it is there already. */
+/** Of the leg that only sets folders' times. */
 const NOT_KEPT = { jobId: "", resume: false };
+
+/**
+ * The receiver at the end keeps what arrives, of all rounds under the one job: an earlier one's is not to be discarded by the next.
+ * Inodes of the spool are in no token, so a file that is fetched here anew is the same to it.
+ */
+function keeping(context: RunContext, { job, counted }: Round): FarKeeping {
+  if (!counted) return NOT_KEPT;
+  const kept = farKeeping(context);
+  return { ...kept, resume: kept.resume || (kept.jobId !== "" && job > 1) };
+}
 
 /** One end of a copy from peer to peer. */
 export interface SpoolEnd {
@@ -156,7 +166,7 @@ export async function uploadLeg(context: RunContext, target: SpoolEnd, round: Ro
       job: round.job,
       destination: request.targets.base,
       exactName: request.targets.exactName,
-      ...NOT_KEPT,
+      ...keeping(context, round),
       // What is here is to be written; a source whose copy were skipped must not be removed as if it were copied.
       options: request.move ? { ...request.options, overwrite: "always" } : request.options,
       signal: farSignal,

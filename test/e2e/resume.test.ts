@@ -301,6 +301,28 @@ test("within this machine, and within the server", async () => {
   }
 });
 
+test("between two servers the second leg goes on in the middle of a file", async () => {
+  await using pair = await startPair();
+  const [root, state] = [pair.scratch.at("root2"), pair.scratch.at("state2")];
+  await mkdir(root);
+  await using second = await startServer({ roots: [root], state });
+  await pair.ok(["remote", "add", "other", second.invite ?? ""]);
+  const source = join(pair.root, "file");
+  await writeRandomFile(source, SIZE, "between");
+  const words = ["box:/file", "other:/in/file"];
+  const given: Case = { pair, source, words, target: join(root, "in", "file") };
+  await mkdir(join(root, "in"));
+  await cutOff(given, "SIGKILL");
+  const receipt = await goesOn(given);
+  expect(receipt.resumedBytes).toBeGreaterThan(4 * MIB);
+  // Of a job that is done nothing is kept.
+  await untilTrue("the server to forget it", async () => {
+    return (await readdir(join(state, "checkpoints"), { recursive: true })).every(
+      (name) => !name.endsWith("json"),
+    );
+  });
+});
+
 describe("at a server", () => {
   test("a client sees and resumes its own jobs alone", async () => {
     await using pair = await startPair();

@@ -6,7 +6,7 @@ import type { JobResult } from "../../native/types.ts";
 import { decideOverwrite } from "../../plan/overwrite.ts";
 import { batchesOf } from "../batches.ts";
 import { type Compared, compareWithDestination } from "../compare.ts";
-import { type RunContext, reportSession, type Strategy, sessionOptions } from "../context.ts";
+import { farKeeping, type RunContext, reportSession, type Strategy, sessionOptions } from "../context.ts";
 import { pruneFolders } from "../prune.ts";
 import type { Outcome } from "../receipt.ts";
 import { refuseSharedParts } from "../shared-parts.ts";
@@ -34,6 +34,7 @@ export const sessionToSession: Strategy = async (context) => {
     open.push(opened);
     return { name: peer.name, opened, session: await opened.connected };
   };
+  let finished = "";
   try {
     const source = await endAt(from);
     const target = await endAt(to);
@@ -44,9 +45,12 @@ export const sessionToSession: Strategy = async (context) => {
     const message = `from ${from.name} to ${to.name} by way of this machine: ${displayPath(spool)}`;
     reporter.notice("spooled", message);
     reporter.watchLanes(() => target.session.samples());
-    return await rounds(context, { source, target, local, spool });
+    const outcome = await rounds(context, { source, target, local, spool });
+    if (outcome.state === "done" || outcome.state === "partial") finished = farKeeping(context).jobId;
+    return outcome;
   } finally {
-    await Promise.allSettled(open.map((session) => session.close()));
+    // Only the target has something of the job.
+    await Promise.allSettled(open.map((session, at) => session.close(at === 1 ? { finished } : {})));
     await removeTree(local, spool);
   }
 };
