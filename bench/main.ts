@@ -10,11 +10,12 @@ import { makeReport } from "./report.ts";
 import type { Scenario, WorkScenario } from "./scenario.ts";
 import { cpu, lan } from "./scenarios/big-file.ts";
 import { checkpoint } from "./scenarios/checkpoint.ts";
+import { endpoints } from "./scenarios/endpoints.ts";
 import { fair } from "./scenarios/fair.ts";
 import { many, small } from "./scenarios/many-files.ts";
 import { wan } from "./scenarios/wan.ts";
 
-const KNOWN = { peers: PEERS, scenarios: [lan, wan, small, fair, cpu, many, checkpoint] };
+const KNOWN = { peers: PEERS, scenarios: [lan, wan, small, fair, cpu, many, checkpoint, endpoints] };
 
 const speaker = (scenario: Scenario) => (line: string) => process.stderr.write(`${scenario.name}: ${line}\n`);
 

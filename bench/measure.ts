@@ -73,7 +73,8 @@ export async function measure(peers: readonly Peer[], work: Work, options: Measu
       }
     }
   } finally {
-    for (const { place } of entrants) await Promise.all([place?.from.close(), place?.to.close()]);
+    for (const { place, open } of entrants)
+      await Promise.all([place?.from.close(), place?.to.close(), open?.close?.()]);
   }
   return entrants.map((entrant) => result(entrant, options.endurance));
 }
@@ -85,8 +86,8 @@ async function attempt(entrant: Entrant, { say }: MeasureOptions, act: () => Pro
   } catch (error) {
     entrant.failed = error instanceof Error ? error.message : String(error);
     say(`FAILED: ${entrant.peer.name}: ${entrant.failed}`);
-    const { place } = entrant;
-    await Promise.all([place?.from.close(), place?.to.close()]);
+    const { place, open } = entrant;
+    await Promise.all([place?.from.close(), place?.to.close(), open?.close?.()]);
     if (place !== undefined) await empty(place.destination);
   }
 }

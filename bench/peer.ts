@@ -39,4 +39,6 @@ export interface OpenPeer {
   prepare?(): Promise<void>;
   /** Moves the file, or the folder with its content, under its own name to the destination. Resolves when it is done. */
   send(work: Work): Promise<void>;
+  /** Stops what it has started by other means than the sides. */
+  close?(): Promise<void>;
 }

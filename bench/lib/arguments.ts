@@ -4,6 +4,7 @@ import { FAIR_ROWS } from "../fair/rows.ts";
 import type { Peer } from "../peer.ts";
 import type { Hosts } from "../run.ts";
 import type { Scenario } from "../scenario.ts";
+import { ENDPOINT_ROWS } from "../scenarios/endpoints.ts";
 import { WAN_ROWS } from "../wan/rows.ts";
 import type { Size } from "../work.ts";
 import type { Host } from "./side.ts";
@@ -85,7 +86,8 @@ SCENARIO      ${names(scenarios)}
               globus: all of its variants
 --only ROWS   of wan: ${names(WAN_ROWS)};
               of fair: ${names(FAIR_ROWS)};
-              of checkpoint: ${names(CHECKPOINT_ROWS)}
+              of checkpoint: ${names(CHECKPOINT_ROWS)};
+              of endpoints: ${names(ENDPOINT_ROWS)}
 --timeout S   wan: when a run is stopped; default 90 s, --quick 30 s
 --rate MBIT   of the emulated link; default 1000 (wan), 200 (fair)
 --json FILE   everything measured

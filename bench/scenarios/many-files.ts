@@ -14,7 +14,7 @@ interface Tree {
 }
 
 /** Sizes are spread evenly; contents are pieces of one random block that start anywhere, so that hardly two are equal. */
-function makeTree(path: string, { seed, files, minBytes, maxBytes }: Tree): Work {
+export function makeTree(path: string, { seed, files, minBytes, maxBytes }: Tree): Work {
   const pick = randomIntegers(seed);
   const block = randomBytes(seed, 1 << 20);
   let bytes = 0;

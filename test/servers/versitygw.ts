@@ -8,7 +8,7 @@ export interface S3Server extends AsyncDisposable {
   readonly region: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-  /** Holds a folder for each bucket; a file written there is an object. */
+  /** Holds a folder, or a link to one, for each bucket; a file written there is an object. */
   readonly data: string;
   stop(): Promise<void>;
 }
@@ -25,7 +25,7 @@ export async function startVersitygw(): Promise<S3Server> {
   await mkdir(data);
   const running = await startProgram({
     program: findProgram("versitygw") ?? "versitygw",
-    args: ["--port", `${HOST}:${port}`, "--region", region, "--quiet", "posix", data],
+    args: ["--port", `${HOST}:${port}`, "--region", region, "--quiet", "posix", "--bucketlinks", data],
     env: { ROOT_ACCESS_KEY_ID: keys.accessKeyId, ROOT_SECRET_ACCESS_KEY: keys.secretAccessKey },
     port,
     folder,

@@ -1,0 +1,87 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { writeRandomFile } from "../../test/e2e/lib/random.ts";
+import { type Direction, peersOf } from "../endpoints/peers.ts";
+import { type EndpointServer, SERVERS } from "../endpoints/servers.ts";
+import { inScratch } from "../lib/folder.ts";
+import { measure } from "../measure.ts";
+import { type Outcome, outcomeOf } from "../outcome.ts";
+import { makeReport } from "../report.ts";
+import type { LabOptions, LabScenario } from "../scenario.ts";
+import type { Size, Work } from "../work.ts";
+import { makeTree } from "./many-files.ts";
+
+const LOOPBACK = { from: { address: "127.0.0.1" }, to: { address: "127.0.0.1" } };
+const MIB = 2 ** 20;
+const bytesOfFile = ({ quick }: Size) => (quick ? 128 : 1024) * MIB;
+const filesOfTree = ({ quick }: Size) => (quick ? 500 : 2000);
+
+interface Row {
+  readonly name: string;
+  readonly server: EndpointServer;
+  readonly direction: Direction;
+  readonly work: "file" | "tree";
+}
+
+const ROWS: readonly Row[] = SERVERS.flatMap((server) =>
+  (server.uploads ? (["down", "up"] as const) : (["down"] as const)).flatMap((direction) =>
+    (["file", "tree"] as const).map((work) => ({
+      name: `${server.kind}-${direction}-${work}`,
+      server,
+      direction,
+      work,
+    })),
+  ),
+);
+
+export const ENDPOINT_ROWS: readonly { readonly name: string }[] = ROWS;
+
+/** Endpoints without an engine, each by a real server on loopback: one large file, and many small ones, down and up. */
+export const endpoints: LabScenario = {
+  name: "endpoints",
+  peers: [],
+  play: async function* (options) {
+    for (const row of pick(options.only)) {
+      const why = row.server.whyNot();
+      if (why === undefined) yield await playRow(row, options);
+      else options.say(`${row.name}: SKIPPED: ${why}`);
+    }
+  },
+};
+
+function pick(only: readonly string[] | undefined): readonly Row[] {
+  const unknown = only?.find((name) => !ROWS.some((row) => row.name === name));
+  if (unknown !== undefined) throw new Error(`--only: no row "${unknown}"`);
+  return ROWS.filter(({ name }) => only?.includes(name) ?? true);
+}
+
+function playRow(row: Row, options: LabOptions): Promise<Outcome> {
+  return inScratch(bytesOfFile(options) * 2, async (folder, base) => {
+    mkdirSync(folder.at("source"));
+    const work = await prepare(row, folder.at("source"), options);
+    const runs = await measure(peersOf(row.server, row.direction), work, {
+      rounds: options.rounds,
+      hosts: LOOPBACK,
+      endurance: false,
+      say: (line) => options.say(`${row.name}: ${line}`),
+      scratch: folder.at("peers"),
+    });
+    const about = { name: `endpoints-${row.name}`, chart: "rate" } as const;
+    return outcomeOf(makeReport(about, { work, hosts: LOOPBACK, folder: base, runs }));
+  });
+}
+
+async function prepare(row: Row, folder: string, size: Size): Promise<Work> {
+  if (row.work === "tree") {
+    return makeTree(join(folder, "tree"), {
+      seed: "endpoints",
+      files: filesOfTree(size),
+      minBytes: 1000,
+      maxBytes: 20_000,
+    });
+  }
+  const path = join(folder, "big.bin");
+  const bytes = bytesOfFile(size);
+  await writeRandomFile(path, bytes, "endpoints");
+  return { title: `one file of ${bytes / MIB} MiB`, path, kind: "file", bytes, files: 1, unit: "Gbit/s" };
+}
