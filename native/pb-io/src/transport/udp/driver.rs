@@ -303,7 +303,12 @@ impl Driver {
             self.train
                 .copies
                 .flush(|step, bytes| host.copied(step, bytes));
-            match self.path.send(self.train.bytes(), self.train.size) {
+            let sent = match self.train.pieces() {
+                Some(pieces) => self.path.send_pieces(&pieces),
+                None => self.path.send(self.train.bytes(), self.train.size),
+            };
+            self.train.clear();
+            match sent {
                 Sent::Gone => {}
                 Sent::TooLarge => self
                     .core

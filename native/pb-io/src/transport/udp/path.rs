@@ -1,5 +1,6 @@
 //! Where a lane's datagrams go, and what happens when that changes.
 
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -45,6 +46,10 @@ impl Path {
 
     pub(super) fn send(&mut self, bytes: &[u8], size: usize) -> Sent {
         self.socket.send(bytes, size)
+    }
+
+    pub(super) fn send_pieces(&self, pieces: &[IoSlice<'_>]) -> Sent {
+        self.socket.send_pieces(pieces)
     }
 
     fn too_soon(&self, now: Instant, every: Nanos) -> bool {

@@ -113,7 +113,7 @@ impl Socket {
     pub(super) fn send(&mut self, bytes: &[u8], size: usize) -> Sent {
         let trains = self.segmentation;
         if bytes.len() > size && trains {
-            match self.send_once(bytes, Some(size as u16)) {
+            match self.send_once(&[IoSlice::new(bytes)], Some(size as u16)) {
                 // The device has no checksum offload, IPsec is in the way, or the kernel is too old.
                 Err(Errno::IO | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOPROTOOPT) => {
                     self.segmentation = false
@@ -123,7 +123,7 @@ impl Socket {
         }
         let mut worst = Sent::Gone;
         for datagram in bytes.chunks(size) {
-            match outcome(self.send_once(datagram, None)) {
+            match outcome(self.send_once(&[IoSlice::new(datagram)], None)) {
                 Sent::Gone => {}
                 bad => worst = bad,
             }
@@ -135,10 +135,15 @@ impl Socket {
         worst
     }
 
-    fn send_once(&self, bytes: &[u8], segment: Option<u16>) -> Result<usize, Errno> {
+    /// Sends one datagram whose bytes are in several places.
+    pub(super) fn send_pieces(&self, pieces: &[IoSlice<'_>]) -> Sent {
+        outcome(self.send_once(pieces, None))
+    }
+
+    fn send_once(&self, parts: &[IoSlice<'_>], segment: Option<u16>) -> Result<usize, Errno> {
         let mut waited = false;
         loop {
-            match send(self.fd.as_fd(), &[IoSlice::new(bytes)], segment) {
+            match send(self.fd.as_fd(), parts, segment) {
                 Err(Errno::INTR) => {}
                 // An ICMP error to an earlier packet: reported once, then the send goes through.
                 Err(Errno::CONNREFUSED) if !waited => waited = true,

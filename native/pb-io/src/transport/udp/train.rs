@@ -1,11 +1,15 @@
 //! Sealing planned packets into a train.
 
+use std::io::IoSlice;
+use std::sync::Arc;
+
 use pb_proto::lane::config::MAX_DATAGRAM;
 use pb_proto::lane::{PacketPlan, PlanBody};
 use pb_proto::wire::header::{HEADER, Header, TAG};
 
 use super::units::{Units, from_file, in_memory};
 use crate::copies::{LaneCopies, Step};
+use crate::transport::OutUnit;
 use crate::transport::crypto::SealKeys;
 
 /// Bytes of the largest train: what UDP_SEGMENT takes at once.
@@ -19,9 +23,17 @@ pub(super) struct Train {
     len: usize,
     /// Size of its packets but the last.
     pub size: usize,
+    /// A train of one clear packet, whose payload is sent from where it lies; `bytes` are its header and its tag.
+    lone: Option<Lone>,
     /// Room for a payload that has to be read from a file before it is sealed.
     aside: Vec<u8>,
     pub copies: LaneCopies,
+}
+
+struct Lone {
+    unit: Arc<OutUnit>,
+    offset: usize,
+    len: usize,
 }
 
 impl Train {
@@ -30,6 +42,7 @@ impl Train {
             bytes: vec![0; TRAIN].into_boxed_slice(),
             len: 0,
             size: 0,
+            lone: None,
             aside: Vec::new(),
             copies: LaneCopies::default(),
         }
@@ -39,10 +52,51 @@ impl Train {
         &self.bytes[..self.len]
     }
 
+    /// The one packet in pieces, when it was not put together.
+    pub(super) fn pieces(&self) -> Option<[IoSlice<'_>; 3]> {
+        let lone = self.lone.as_ref()?;
+        let payload = in_memory(&lone.unit, lone.offset, lone.len)?;
+        let (head, tag) = self.bytes().split_at_checked(HEADER)?;
+        Some([head, payload, tag].map(IoSlice::new))
+    }
+
+    /// It is sent: nothing of it is held any longer.
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+        self.lone = None;
+    }
+
+    fn fill_lone(&mut self, plan: &PacketPlan, keys: &SealKeys, units: &mut Units) -> Option<()> {
+        let h = &plan.header;
+        let (offset, len) = (h.offset as usize, usize::from(h.payload_len));
+        let (PlanBody::Unit, true) = (&plan.body, h.clear) else {
+            return None;
+        };
+        let unit = units.get(h.unit)?;
+        in_memory(unit, offset, len)?;
+        let (head, rest) = self.bytes.split_first_chunk_mut::<HEADER>()?;
+        h.encode(head);
+        let tag = keys
+            .key()
+            .seal_header(h.packet_number, &Header::aad(head))
+            .ok()?;
+        rest[..TAG].copy_from_slice(&tag);
+        self.copies.add(Step::Send, len);
+        self.len = HEADER + TAG;
+        let unit = Arc::clone(unit);
+        self.lone = Some(Lone { unit, offset, len });
+        Some(())
+    }
+
     /// Seals `plans`. A plan that cannot be sealed (its unit is not there) is left out: it counts as lost.
     pub(super) fn fill(&mut self, plans: &[PacketPlan], keys: &SealKeys, units: &mut Units) {
-        self.len = 0;
+        self.clear();
         self.size = plans.first().map_or(1, |p| usize::from(p.size));
+        if let [plan] = plans
+            && self.fill_lone(plan, keys, units).is_some()
+        {
+            return;
+        }
         for plan in plans {
             let size = usize::from(plan.size);
             let Some(packet) = self.bytes.get_mut(self.len..self.len + size) else {
