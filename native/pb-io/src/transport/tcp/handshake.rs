@@ -35,6 +35,10 @@ pub(crate) struct Claim {
     inbound: Inbound,
 }
 
+/// Congestion controls for a connection within the machine, the first that we may use; "reno" every process may. The system's may be
+/// BBR, which paces by a timer for each burst, also where nothing can queue (design/0010).
+const UNPACED: [&str; 2] = ["cubic", "reno"];
+
 /// Longest wait of a server's lane for the record that says that the client chose it.
 const CHOSEN_WITHIN: Duration = Duration::from_secs(10);
 
@@ -179,8 +183,9 @@ fn prepare(stream: &TcpStream) -> Result<(), Fault> {
     stream.set_nonblocking(false)?;
     stream.set_nodelay(true)?;
     if stream.peer_addr()?.ip().to_canonical().is_loopback() {
-        // BBR paces by a timer for each burst, also where nothing can queue: a tenth of the lane's processor time (design/0010).
-        let _ = rustix::net::sockopt::set_tcp_congestion(stream, "cubic");
+        let _ = UNPACED
+            .iter()
+            .any(|name| rustix::net::sockopt::set_tcp_congestion(stream, name).is_ok());
     }
     stream.set_write_timeout(Some(CHOSEN_WITHIN))?;
     Ok(())
@@ -253,4 +258,20 @@ fn refused(peer: SocketAddr, why: &str) -> TransportError {
 
 fn unreachable(message: &str) -> TransportError {
     TransportError::new(Code::Unreachable, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_within_the_machine_is_not_paced() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        prepare(&stream).unwrap();
+        let now = rustix::net::sockopt::tcp_congestion(&stream).unwrap();
+        assert!(UNPACED.contains(&now.as_str()), "{now}");
+    }
 }

@@ -163,3 +163,89 @@ fn seal(
     tag.copy_from_slice(&key.seal_header(h.packet_number, &aad).ok()?);
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::buffer::Budget;
+    use crate::transport::OutBody;
+    use crate::transport::crypto::{Direction, KeySchedule, Medium, Secret, SessionKeys, Suite};
+    use pb_proto::wire::header::Kind;
+
+    const UNIT: u32 = 3000;
+    const PAYLOAD: u16 = 1000;
+
+    fn keys() -> SealKeys {
+        let keys = SessionKeys {
+            connection_id: 1,
+            client_random: [2; 32],
+            server_random: [3; 32],
+            suite: Suite::Aes128Gcm,
+        };
+        SealKeys::new(KeySchedule {
+            secret: Arc::new(Secret::of(&keys)),
+            direction: Direction::ClientToServer,
+            medium: Medium::Udp,
+            lane: 0,
+        })
+    }
+
+    fn units() -> Units {
+        let mut buffer = Budget::new(1 << 20).try_take(UNIT as usize).unwrap();
+        for (i, byte) in buffer.as_mut_slice().iter_mut().enumerate() {
+            *byte = (i / 7) as u8;
+        }
+        Units::of(OutUnit {
+            id: 9,
+            len: UNIT,
+            always_sealed: false,
+            body: OutBody::Memory(buffer),
+        })
+    }
+
+    fn plan(packet: u32, clear: bool) -> PacketPlan {
+        let header = Header {
+            kind: Kind::Data,
+            key_phase: false,
+            clear,
+            lane: 0,
+            payload_len: PAYLOAD,
+            connection_id: 1,
+            packet_number: u64::from(packet),
+            unit: 9,
+            offset: packet * u32::from(PAYLOAD),
+            unit_len: UNIT,
+        };
+        let size = (HEADER + TAG) as u16 + PAYLOAD;
+        PacketPlan {
+            header,
+            body: PlanBody::Unit,
+            size,
+        }
+    }
+
+    #[test]
+    fn a_lone_clear_packet_is_the_same_in_pieces_and_is_not_copied() {
+        let (mut train, keys, mut units) = (Train::new(), keys(), units());
+        train.fill(&[plan(1, true), plan(2, true)], &keys, &mut units);
+        assert!(train.pieces().is_none());
+        let together = train.bytes()[..train.size].to_vec();
+        train.copies.flush(|_, _| {});
+        train.fill(&[plan(1, true)], &keys, &mut units);
+        let pieces = train.pieces().unwrap();
+        assert_eq!(pieces.map(|p| p.to_vec()).concat(), together);
+        let mut copies = Vec::new();
+        train.copies.flush(|step, bytes| copies.push((step, bytes)));
+        assert_eq!(copies, [(Step::Send, usize::from(PAYLOAD))]);
+        train.clear();
+        assert!(train.pieces().is_none() && train.bytes().is_empty());
+    }
+
+    #[test]
+    fn a_lone_sealed_packet_is_put_together() {
+        let (mut train, keys, mut units) = (Train::new(), keys(), units());
+        train.fill(&[plan(0, false)], &keys, &mut units);
+        assert!(train.pieces().is_none());
+        assert_eq!(train.bytes().len(), train.size);
+    }
+}

@@ -18,6 +18,13 @@ pub(super) struct Units {
 }
 
 impl Units {
+    #[cfg(test)]
+    pub(super) fn of(unit: OutUnit) -> Units {
+        let mut units = Units::default();
+        units.by_id.insert(unit.id, Arc::new(unit));
+        units
+    }
+
     /// The unit of an id.
     pub(super) fn get(&mut self, id: u32) -> Option<&Arc<OutUnit>> {
         if self.last.as_ref().is_none_or(|u| u.id != id) {
