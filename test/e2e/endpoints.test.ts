@@ -1,0 +1,48 @@
+/** Endpoints without an engine as a user meets them; every pair of them is in src/daemon/matrix.test.ts. */
+
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { hasDavExt, startNginx } from "../servers/nginx.ts";
+import { mustPass, pb } from "./harness.ts";
+import { PB, start } from "./lib/process.ts";
+import { sha256OfFile, writeRandomFile } from "./lib/random.ts";
+import { untilPartial } from "./lib/running.ts";
+import { scratch } from "./lib/scratch.ts";
+
+const MIB = 1 << 20;
+
+interface Receipt {
+  readonly state: string;
+  readonly files: number;
+  readonly resumedBytes: number;
+  readonly verified: string;
+}
+
+describe.skipIf(!hasDavExt())(`a web server${hasDavExt() ? "" : " (SKIPPED: nginx with dav-ext)"}`, () => {
+  test("is listed and read; a download that was killed goes on in the middle of the file", async () => {
+    await using folder = scratch();
+    const [root, home, to] = ["root", "home", "to"].map((name) => folder.at(name)) as [
+      string,
+      string,
+      string,
+    ];
+    for (const each of [root, to]) await mkdir(each);
+    await writeRandomFile(join(root, "big file"), 64 * MIB, "endpoints");
+    await using server = await startNginx({ root });
+    const url = server.url.replace(/\/$/, "");
+    const listed = mustPass(["ls"], await pb(["ls", `${url}/`], { home }));
+    expect(listed.stdout.trim()).toBe("big file");
+    const args = ["transfer", `${url}/big%20file`, join(to, "big")];
+    const first = start(PB, [...args, "--limit", "12M"], { env: { PB_HOME: home }, cwd: to });
+    first.stdin?.end();
+    await untilPartial(to, 24 * MIB);
+    first.kill("SIGKILL");
+    const again = mustPass(args, await pb([...args, "--json"], { home }));
+    const receipt = JSON.parse(again.stdout.trim().split("\n").at(-1) ?? "") as Receipt;
+    expect(receipt).toMatchObject({ state: "done", files: 1, verified: "blake3+size" });
+    expect(receipt.resumedBytes).toBeGreaterThan(8 * MIB);
+    expect(await sha256OfFile(join(to, "big"))).toBe(await sha256OfFile(join(root, "big file")));
+    expect(await readdir(to)).toEqual(["big"]);
+  });
+});
