@@ -25,7 +25,7 @@ export function parseLocation(text: string): Location {
   if (text === "") throw new PbError("usage", "an empty location: name a path, REMOTE:PATH or -");
   if (text === "-") return { kind: "stdio" };
   const url = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text);
-  if (url) return parseUrl(text, url[1] ?? "", url[2] ?? "");
+  if (url) return parseUrl(url[1] ?? "", url[2] ?? "");
   const colon = text.indexOf(":");
   const slash = text.indexOf("/");
   if (colon < 0 || (slash >= 0 && slash < colon)) return { kind: "local", path: text };
@@ -38,7 +38,7 @@ export function parseLocation(text: string): Location {
   return { kind: "remote", remote, path: normalRemotePath(text.slice(colon + 1)) };
 }
 
-function parseUrl(text: string, given: string, rest: string): Location {
+function parseUrl(given: string, rest: string): Location {
   const scheme = given.toLowerCase();
   const slash = rest.search(/[/?]/);
   const host = slash < 0 ? rest : rest.slice(0, slash);
