@@ -11,7 +11,7 @@
  */
 import type { Job } from "../gen/packetboat/v1/job_pb.ts";
 import type { JobEvent } from "../gen/packetboat/v1/session_pb.ts";
-import type { StartResponse } from "../gen/packetboat/v1/transfer_pb.ts";
+import type { StartRequest, StartResponse } from "../gen/packetboat/v1/transfer_pb.ts";
 import type { Entry } from "../model/entry.ts";
 import type { PbError } from "../model/error.ts";
 import type { TransferOptions, TransportChoice } from "../model/transfer.ts";
@@ -157,6 +157,8 @@ export interface SessionPeer {
   showJob(jobId: string, signal: AbortSignal): Promise<Job>;
   /** Stops the job there and removes what is kept of it, parts too. @throws PbError `not_found` when nothing is */
   cancelJob(jobId: string, signal: AbortSignal): Promise<void>;
+  /** Runs a transfer there, between places that the peer itself knows; the last event is the receipt. */
+  start(request: StartRequest, signal: AbortSignal): AsyncIterable<StartResponse>;
   /** Copies within the peer, through its own engine; the last event is the receipt. Needs `serverSideCopy`. */
   copy(options: FarCopyOptions): AsyncIterable<StartResponse>;
 }

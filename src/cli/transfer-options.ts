@@ -47,6 +47,7 @@ export interface TransferFlags {
   readonly retries?: number;
   readonly keepHistory?: number;
   readonly discard?: boolean;
+  readonly on?: string;
 }
 
 const OVERWRITE = {
@@ -76,6 +77,16 @@ export function addTransferOptions(command: Command): Command {
     "after",
     `\n${SIZE_HELP}.\nRATE: as SIZE, a second (100M, 100MB/s), or bits, powers of 1000 (1Gbit, 100Mbps); off: no limit.\nAGE: 90s, 10m, 1h30m, 2d, 1w, 1M, 1y, or a date (2026-01-31).\nGLOB: without a slash it matches names at any depth, with one the path below the source; ** crosses folders.`,
   );
+}
+
+/** Of transfer alone. */
+export function onOption(): Option {
+  return new Option(
+    "--on <remote>",
+    "let this server do it: places are as it knows them, its own remotes too; no data passes here",
+  )
+    .argParser((text) => text.replace(/:\/?$/, ""))
+    .helpGroup("How it travels:");
 }
 
 /** Of transfer alone: a move removes what it sent. */

@@ -38,6 +38,7 @@ export async function runTransfer(context: CliContext, wanted: Wanted): Promise<
     );
   }
   refuseStreams(wanted);
+  refuseElsewhere(wanted);
   if (flags.discard && flags.resume === Resume.AUTO) {
     throw new PbError("usage", "--resume: nothing is left of what was discarded", { peer: "--resume" });
   }
@@ -70,6 +71,21 @@ function refuseStreams({ sources, destination, flags }: Wanted): void {
   }
 }
 
+/** What is this process's own (its streams, its files) is out of a server's reach. */
+function refuseElsewhere({ sources, destination, flags }: Wanted): void {
+  if (flags.on === undefined) return;
+  const wrong =
+    sources === "-" || destination === "-"
+      ? "a standard stream"
+      : (["detach", "manifest", "trace"] as const)
+          .filter((name) => flags[name] !== undefined)
+          .map((name) => `--${name}`)[0];
+  if (wrong)
+    throw new PbError("usage", `--on: the job runs at ${flags.on}; ${wrong} is of this machine`, {
+      peer: "--on",
+    });
+}
+
 function startRequest(wanted: Wanted, cwd: string): MessageInitShape<typeof StartRequestSchema> {
   const { sources, destination, flags } = wanted;
   return {
@@ -87,6 +103,7 @@ function startRequest(wanted: Wanted, cwd: string): MessageInitShape<typeof Star
     label: flags.label ?? "",
     patterns: (wanted.patterns ?? []).map((place) => pathBytes(formatPlace(place))),
     ...jobFields(flags),
+    on: wanted.flags.on ?? "",
   };
 }
 

@@ -39,7 +39,7 @@ export function openEndpointRemotes(folder: string): EndpointRemoteStore {
 
   function readOne(name: string, table: Table | undefined): EndpointRemote | undefined {
     if (table === undefined || table.type === "pb") return undefined;
-    const { type, credential, ...settings } = table;
+    const { type, credential, allow: _, ...settings } = table;
     const kind = ENDPOINT_KINDS.find((each) => each === type);
     if (!kind) throw badTable(tables.file, name, `has a type that is none of ${ENDPOINT_KINDS.join(", ")}`);
     const wrong = problemOf(kind, settings);

@@ -50,6 +50,11 @@ export function badTable(file: string, name: string, why = "is not a whole remot
   });
 }
 
+/** The clients of a server that may use this remote of its: ids, or "*". None unless the table says so. */
+export function allowedClients({ allow }: Table): readonly string[] {
+  return Array.isArray(allow) ? allow.filter((each): each is string => typeof each === "string") : [];
+}
+
 export function openRemoteTables(folder: string): RemoteTables {
   const file = join(folder, "remotes.toml");
   const tables: RemoteTables = {

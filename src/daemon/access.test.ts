@@ -35,6 +35,7 @@ import { file_packetboat_v1_admin } from "../gen/packetboat/v1/admin_pb.ts";
 import { FileService, file_packetboat_v1_file } from "../gen/packetboat/v1/file_pb.ts";
 import { file_packetboat_v1_job } from "../gen/packetboat/v1/job_pb.ts";
 import { file_packetboat_v1_session } from "../gen/packetboat/v1/session_pb.ts";
+import { file_packetboat_v1_transfer } from "../gen/packetboat/v1/transfer_pb.ts";
 import { PbError } from "../model/error.ts";
 import { fromConnectError } from "../wire/connect.ts";
 import { connectRemote } from "./open-remote.ts";
@@ -60,6 +61,7 @@ const noPeer = {
   cancelJob: async () => {},
   openSession: () => Promise.reject(new Error()),
   copy: () => (async function* () {})(),
+  start: () => (async function* () {})(),
 };
 
 async function trust() {
@@ -107,6 +109,7 @@ const METHODS = [
   file_packetboat_v1_file,
   file_packetboat_v1_job,
   file_packetboat_v1_session,
+  file_packetboat_v1_transfer,
 ]
   .flatMap((file) => file.services)
   .flatMap((service: DescService) => service.methods);

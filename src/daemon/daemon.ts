@@ -12,7 +12,7 @@ import { inspectCheckpoint } from "../checkpoint/inspect.ts";
 import { pbHome } from "../credential/home.ts";
 import { openRemotes } from "../credential/remotes.ts";
 import { type PassphraseSource, passphraseSource } from "../credential/vault/passphrase.ts";
-import { openVault } from "../credential/vault/vault.ts";
+import { openVault, type Vault } from "../credential/vault/vault.ts";
 import { JobService } from "../gen/packetboat/v1/job_pb.ts";
 import { SessionService } from "../gen/packetboat/v1/session_pb.ts";
 import { TransferService } from "../gen/packetboat/v1/transfer_pb.ts";
@@ -30,7 +30,7 @@ import { engine } from "../native/session.ts";
 import { createCredentialActions } from "./credentials.ts";
 import { createDoctor } from "./doctor/doctor.ts";
 import { features } from "./features.ts";
-import { inProcessDaemon, openBackends, tokensOf } from "./in-process.ts";
+import { type BackendsOptions, inProcessDaemon, openBackends, tokensOf } from "./in-process.ts";
 import type { LiveJob } from "./jobs/live.ts";
 import { createJobService } from "./jobs/service.ts";
 import { openJobs } from "./jobs/store.ts";
@@ -42,6 +42,7 @@ import type { OfferedServices, ServeParts } from "./serve.ts";
 import { createServerActions } from "./server-actions.ts";
 import type { ServerContext } from "./server-context.ts";
 import { createServerJobs } from "./server-jobs.ts";
+import { createServerTransfers } from "./server-transfers.ts";
 import { createSessionService } from "./session-service.ts";
 import { createTransferService } from "./transfer-service.ts";
 
@@ -129,7 +130,7 @@ export function openDaemon({ version, env = process.env, warn, ...options }: Dae
     remotes: createRemoteActions({ home, vault, open: inside.backends.open }),
     credentials: createCredentialActions({ folder: home, vault, passphrase, env }),
     storeOf,
-    server: createServerActions({ home, env, parts: serveParts(version) }),
+    server: createServerActions({ home, env, parts: serveParts(version, { reach, vaultOf, metrics }) }),
     doctor: createDoctor({ home, store: openRemotes(home), tokenOf: tokensOf(vault), engine }),
     metrics,
     close,
@@ -137,18 +138,33 @@ export function openDaemon({ version, env = process.env, warn, ...options }: Dae
   };
 }
 
-function serveParts(version: string): ServeParts {
+/** What a server needs to reach remotes of its own. */
+interface Reaching {
+  readonly reach: Omit<BackendsOptions, "home" | "vault">;
+  readonly vaultOf: (folder: string) => Vault;
+  readonly metrics: Metrics;
+}
+
+function serveParts(version: string, reaching: Reaching): ServeParts {
   return {
     version,
     listen: engine.listen,
     openRoot,
     localBackend: (root) => createLocalBackend({ root }),
     features,
-    services: sessionServices,
+    services: (context) => sessionServices(context, reaching),
   };
 }
 
-function sessionServices({ version, places, listener, live, ...kept }: ServerContext): OfferedServices {
+function sessionServices(
+  { version, places, listener, live, ...kept }: ServerContext,
+  { reach, vaultOf, metrics }: Reaching,
+): OfferedServices {
+  const remotes = openBackends({ ...reach, home: kept.state, vault: vaultOf(kept.state) });
+  const transfers = createServerTransfers({
+    ...{ state: kept.state, places, remotes, track: live.track },
+    ...{ engine, metrics, checkpoints, spoolParent: tmpdir(), keeps: true },
+  });
   const keeper = createServerKeeper({ places, engine, checkpoints, ...kept });
   const host = createSessionService({
     version,
@@ -165,10 +181,12 @@ function sessionServices({ version, places, listener, live, ...kept }: ServerCon
     routes: (router) => {
       router.service(SessionService, host.service);
       router.service(JobService, createServerJobs(keeper));
+      router.service(TransferService, transfers);
     },
     async [Symbol.asyncDispose]() {
       stopSweeping();
       await host.close();
+      await remotes.close();
     },
   };
 }

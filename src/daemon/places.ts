@@ -31,6 +31,10 @@ export interface Places extends AsyncDisposable {
    * @param path `PathText`. @throws PbError `not_found`, `path_escapes`, `invalid_path`
    */
   spot(caller: Caller, path: string): Promise<Spot>;
+  /** Which root holds a caller's path, and the path below what `open` gives. @throws PbError `unsupported` for the top above several roots */
+  within(caller: Caller, path: string): { readonly root: string; readonly rest: string };
+  /** A root as the caller has it, or the part of it that the caller is confined to. @throws PbError `not_found` */
+  open(caller: Caller, root: string): Promise<Backend>;
   /** The backends that together are what `path` shows, each under its `name` there ("" or a named root's). */
   spots(caller: Caller, path: string): Promise<readonly (Spot & { readonly name: string })[]>;
   /** Idempotent. Closes the roots. */
@@ -95,6 +99,29 @@ export function createPlaces({ roots, backend }: PlacesOptions): Places {
     return { backend: await narrow(name, "", write), path: rest, above: aboveOf(name) };
   }
 
+  function within(caller: Caller, asked: string): { readonly root: string; readonly rest: string } {
+    const path = cleanPath(asked);
+    const confined = cleanPath(caller.path);
+    if (confined !== "") return { root: locate(confined).name, rest: path };
+    if (path === "" && names.length > 0) {
+      throw new PbError("unsupported", "the top of a server with several roots is no place for this", {
+        path: "/",
+        hint: "name one of its roots",
+      });
+    }
+    const { name, rest } = locate(path);
+    return { root: name, rest };
+  }
+
+  async function open(caller: Caller, root: string): Promise<Backend> {
+    const confined = cleanPath(caller.path);
+    const { write } = demand(caller, root, `/${root}`);
+    if (confined === "") return narrow(root, "", write);
+    const { name, rest } = locate(confined);
+    if (name !== root) throw noSuchRoot(`/${root}`);
+    return narrow(name, rest, write);
+  }
+
   async function spots(caller: Caller, asked: string) {
     const path = cleanPath(asked);
     if (path !== "" || cleanPath(caller.path) !== "" || names.length === 0) {
@@ -124,7 +151,7 @@ export function createPlaces({ roots, backend }: PlacesOptions): Places {
     await Promise.allSettled(all.map((each) => each.close()));
   }
 
-  return { names, spot, spots, close, [Symbol.asyncDispose]: close };
+  return { names, spot, within, open, spots, close, [Symbol.asyncDispose]: close };
 }
 
 interface Narrowed {

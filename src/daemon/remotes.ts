@@ -110,6 +110,13 @@ export function createRemoteActions(options: RemoteActionsOptions): RemoteAction
       return show(to);
     },
 
+    allow: (name, clients) =>
+      openRemoteTables(home).edit((all) => {
+        const table = all.get(name);
+        if (!table) throw unknownRemote(name);
+        all.set(name, { ...table, allow: [...clients] });
+      }),
+
     async *test(name, options) {
       if (!open) throw new PbError("unsupported", "nothing is opened here", { peer: name });
       await show(name);

@@ -39,6 +39,7 @@ const noPeer = {
   cancelJob: async () => {},
   openSession: () => Promise.reject(new Error()),
   copy: () => (async function* () {})(),
+  start: () => (async function* () {})(),
 };
 
 function owner() {

@@ -51,6 +51,8 @@ export interface RemoteActions {
   remove(name: string): Promise<RemoteInfo>;
   /** With its secrets. @throws PbError `exists` */
   rename(from: string, to: string): Promise<RemoteInfo>;
+  /** Of a server's remote: these clients (ids, "*") may use it, and no others. @throws PbError `unknown_remote` */
+  allow(name: string, clients: readonly string[]): Promise<void>;
   /** Connects and says what works; with `write` an empty file is made and removed. */
   test(name: string, options: TestOptions): AsyncIterable<Check>;
 }

@@ -10,6 +10,7 @@ import type { ServeParts } from "../../src/daemon/serve.ts";
 import { createServerActions } from "../../src/daemon/server-actions.ts";
 import { JobService } from "../../src/gen/packetboat/v1/job_pb.ts";
 import { SessionService } from "../../src/gen/packetboat/v1/session_pb.ts";
+import { TransferService } from "../../src/gen/packetboat/v1/transfer_pb.ts";
 import type { ServeOptions, ServerActions, ServerReady } from "../../src/model/actions.ts";
 import { PbError } from "../../src/model/error.ts";
 import { openRoot } from "../../src/native/root.ts";
@@ -60,6 +61,7 @@ export function testParts(): ServeParts {
       routes: (router) => {
         router.service(SessionService, {});
         router.service(JobService, {});
+        router.service(TransferService, {});
       },
       [Symbol.asyncDispose]: async () => {},
     }),

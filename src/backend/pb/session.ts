@@ -5,6 +5,7 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { AdminService } from "../../gen/packetboat/v1/admin_pb.ts";
 import { JobService } from "../../gen/packetboat/v1/job_pb.ts";
 import { type OpenResponse, SessionService } from "../../gen/packetboat/v1/session_pb.ts";
+import { TransferService } from "../../gen/packetboat/v1/transfer_pb.ts";
 import { PbError } from "../../model/error.ts";
 import { pathBytes } from "../../model/path.ts";
 import { type PathHistory, pathKey } from "../../native/path-memory.ts";
@@ -37,11 +38,19 @@ export function createSessionPeer({ connection, engine, history }: SessionPeerOp
   const client = createClient(SessionService, connection.transport);
   const admin = createClient(AdminService, connection.transport);
   const jobs = createClient(JobService, connection.transport);
+  const transfers = createClient(TransferService, connection.transport);
   return {
     name,
     async hostId(signal) {
       try {
         return (await admin.info({}, { signal })).hostId;
+      } catch (error) {
+        throw fromPeerError(error, { peer: name, signal });
+      }
+    },
+    async *start(request, signal) {
+      try {
+        yield* transfers.start(request, { signal });
       } catch (error) {
         throw fromPeerError(error, { peer: name, signal });
       }

@@ -17,6 +17,7 @@ export function remoteCommand(host: CommandHost): Command {
     .addCommand(showCommand(host))
     .addCommand(testCommand(host))
     .addCommand(renameCommand(host))
+    .addCommand(allowCommand(host))
     .addCommand(removeCommand(host));
 }
 
@@ -88,6 +89,22 @@ function testCommand(host: CommandHost): Command {
       const path = place.path.replace(/^\/+|\/+$/g, "");
       const options = { path, write: flags.write === true, signal: context.signal };
       await showChecks(context, remotesFor(context, flags).test(name, options));
+    });
+}
+
+function allowCommand(host: CommandHost): Command {
+  return new Command("allow")
+    .summary("let clients of a server use a remote of its (pb transfer --on)")
+    .argument("<name>", "the remote's name")
+    .argument("[client...]", "ids as `pb clients list` shows them, or *: all; none: nobody")
+    .option(...STATE_OPTION)
+    .action(async (name: string, clients: string[], flags: StateFlag, command: Command) => {
+      const context = await host.context(command);
+      const state = flags.state ?? context.server.defaultState();
+      await remotesFor(context, { state }).allow(name, clients);
+      const who =
+        clients.length === 0 ? "Nobody" : clients.includes("*") ? "Every client" : clients.join(", ");
+      context.log.log("warn", `${who} may use ${name} through this server.`);
     });
 }
 

@@ -3,10 +3,23 @@ import { PbError } from "../../model/error.ts";
 import { displayPath } from "../../model/path.ts";
 import { readBatch, runBatch } from "../batch.ts";
 import type { CliContext, CommandHost } from "../context.ts";
-import { addTransferOptions, discardOption, JOB_GROUP, type TransferFlags } from "../transfer-options.ts";
+import {
+  addTransferOptions,
+  discardOption,
+  JOB_GROUP,
+  onOption,
+  type TransferFlags,
+} from "../transfer-options.ts";
 import { runTransfer, type Wanted } from "../transfer-run.ts";
 import { expandGlobs } from "../words/glob.ts";
-import { formatPlace, type Place, parsePlace, parsePlaceOrStream, placeName } from "../words/place.ts";
+import {
+  formatPlace,
+  type Place,
+  parsePlace,
+  parsePlaceOrStream,
+  parsePlaceThere,
+  placeName,
+} from "../words/place.ts";
 
 /** Said in the help of transfer and of move. */
 export const DESTINATION_HELP = `
@@ -44,6 +57,7 @@ export function transferCommand(host: CommandHost): Command {
       ).helpGroup(JOB_GROUP),
     )
     .addOption(discardOption())
+    .addOption(onOption())
     .addHelpText("after", `${DESTINATION_HELP}\n${EXAMPLES}`)
     .action(async (words: string[], flags: TransferCommandFlags, self: Command) => {
       if (flags.batch !== undefined) return transferBatch(host, self, { words, flags, file: flags.batch });
@@ -97,6 +111,7 @@ interface Words {
 }
 
 async function wantedTransfer(context: CliContext, { sources, destination, flags }: Words): Promise<Wanted> {
+  if (flags.on !== undefined) return wantedThere({ sources, destination, flags });
   const { cwd } = context;
   const target = parsePlaceOrStream(destination, cwd);
   if (sources.includes("-")) {
@@ -122,6 +137,14 @@ async function wantedTransfer(context: CliContext, { sources, destination, flags
     flags,
     ...(expanded.globbed && { patterns: sources.map((word) => parsePlace(word, cwd)) }),
   };
+}
+
+/** At a server: it expands no patterns. */
+function wantedThere({ sources, destination, flags }: Words): Wanted {
+  const places = sources.map(parsePlaceThere);
+  const several = places.length > 1;
+  if (several) refuseSameNames(places);
+  return { sources: places, destination: parsePlaceThere(destination), several, move: false, flags };
 }
 
 /** Two that would arrive under one name: the second would replace the first. */

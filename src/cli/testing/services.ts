@@ -85,6 +85,7 @@ export function fakeServices(fake: FakeServices = {}): Running {
         return { ...REMOTE, name, type: kind, settings };
       },
       show: async (name) => ({ ...REMOTE, name }),
+      allow: async () => undefined,
       rename: async (_, name) => ({ ...REMOTE, name }),
       async *test() {
         yield* fake.checks ?? [];

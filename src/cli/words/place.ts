@@ -58,6 +58,16 @@ export function parsePlace(text: string, cwd: string): Place {
   return place;
 }
 
+/** A word as a server will take it: what is there is not for this machine's kernel to resolve. @throws PbError `usage` for `-` */
+export function parsePlaceThere(text: string): Place {
+  const location = parseLocation(text);
+  if (location.kind === "remote") return toPlace(location, "/");
+  if (location.kind === "local") return { remote: "", path: `/${location.path.replace(/^\/+|\/+$/g, "")}` };
+  throw new PbError("usage", "- (a standard stream) is of this machine, and the job is not", {
+    peer: "--on",
+  });
+}
+
 function toPlace(location: Exclude<Location, { kind: "stdio" }>, cwd: string): Place {
   if (location.kind === "local") return { remote: "", path: absolute(location.path, cwd) };
   return { remote: location.remote, path: location.path.replace(/\/+/g, "/").replace(/(.)\/$/, "$1") };

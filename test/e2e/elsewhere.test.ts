@@ -1,0 +1,71 @@
+/** `pb transfer --on`: a server does it, with remotes and credentials of its own. */
+
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { mustPass, type Pair, pb, startPair } from "./harness.ts";
+import { expectError } from "./lib/assert.ts";
+
+let box: Pair;
+/** A further server; only `box` knows it, as its remote `far`. */
+let far: Pair;
+
+beforeAll(async () => {
+  box = await startPair();
+  far = await startPair();
+  const args = ["remote", "add", "far", await far.invite(), "--state", box.state];
+  mustPass(args, await pb(args, { home: box.scratch.at("owner") }));
+  await mkdir(join(box.root, "sub"));
+  await writeFile(join(box.root, "sub/f"), "of box");
+  await writeFile(join(far.root, "g"), "of far");
+});
+afterAll(async () => {
+  await box?.[Symbol.asyncDispose]();
+  await far?.[Symbol.asyncDispose]();
+});
+
+const on = (...args: string[]) => ["transfer", "--on", "box", ...args];
+
+async function allow(...clients: string[]) {
+  const args = ["remote", "allow", "far", ...clients, "--state", box.state];
+  mustPass(args, await pb(args, { home: box.scratch.at("owner") }));
+}
+
+test("a remote of the server is nobody's until its owner says whose", async () => {
+  expectError(await box.pb(on("/sub/f", "far:/", "--json")), 2, "unknown_remote");
+  await allow("a".repeat(16));
+  expectError(await box.pb(on("/sub/f", "far:/", "--json")), 2, "unknown_remote");
+  expect(existsSync(join(far.root, "f"))).toBe(false);
+});
+
+test("the server carries to and from its remote; the client is not on the way", async () => {
+  await allow("*");
+  const { json } = await box.ok(on("/sub", "far:/up", "--json"));
+  expect(json<{ state: string; files: number }>()).toMatchObject({ state: "done", files: 1 });
+  expect(readFileSync(join(far.root, "up/f"), "utf8")).toBe("of box");
+  await box.ok(on("far:/g", "/sub/"));
+  expect(readFileSync(join(box.root, "sub/g"), "utf8")).toBe("of far");
+  await box.ok(on("/sub/f", "/copy"));
+  expect(readFileSync(join(box.root, "copy"), "utf8")).toBe("of box");
+});
+
+test("a client does no more there than it may", async () => {
+  const reader = await box.enrol("reader", await box.invite("--read-only"));
+  const inner = await box.enrol("inner", await box.invite("--path", "/sub"));
+  const as = (home: string, ...args: string[]) =>
+    pb([...on(...args), "--json"], { home, cwd: box.scratch.path });
+  expectError(await as(reader.home, "/sub/f", "far:/no"), 1, "read_only");
+  expectError(await as(reader.home, "far:/g", "/no"), 1, "read_only");
+  expectError(await as(inner.home, "/sub/f", "far:/no"), 3, "not_found");
+  expectError(await as(inner.home, "/../copy", "far:/no"), 1, "path_escapes");
+  mustPass([], await as(inner.home, "/f", "far:/inner"));
+  expect(readFileSync(join(far.root, "inner"), "utf8")).toBe("of box");
+  expect(existsSync(join(far.root, "no"))).toBe(false);
+  for (const url of ["sftp://me@127.0.0.1/x", "http://127.0.0.1:1/x", "s3:b/k"]) {
+    const { code } = await box.pb(on(url, "/no"));
+    expect([url, code === 0]).toEqual([url, false]);
+  }
+  expectError(await box.pb(on("-", "far:/no", "--json")), 2, "usage");
+  expect(existsSync(join(box.root, "no"))).toBe(false);
+});
