@@ -2,6 +2,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { mustPass, type Pair, pb, startPair } from "./harness.ts";
@@ -48,6 +49,31 @@ test("the server carries to and from its remote; the client is not on the way", 
   expect(readFileSync(join(box.root, "sub/g"), "utf8")).toBe("of far");
   await box.ok(on("/sub/f", "/copy"));
   expect(readFileSync(join(box.root, "copy"), "utf8")).toBe("of box");
+});
+
+test("the server has the password, and the client does not", async () => {
+  const password = "of the server alone";
+  const web = createServer((request, response) => {
+    const expected = `Basic ${Buffer.from(`u:${password}`).toString("base64")}`;
+    const known = request.headers.authorization === expected;
+    response.writeHead(known ? 200 : 401, { "content-length": 6 });
+    response.end(request.method === "HEAD" ? undefined : known ? "of web" : "denied");
+  });
+  await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
+  try {
+    const { port } = web.address() as { port: number };
+    const owner = { home: box.scratch.at("owner"), stdin: password };
+    const where = ["--state", box.state];
+    const add = ["remote", "add", "web", `http://127.0.0.1:${port}`, "--set", "user=u", ...where];
+    mustPass(add, await pb([...add, "--stdin", "password"], owner));
+    mustPass([], await pb(["remote", "allow", "web", "*", ...where], owner));
+    await box.ok(on("web:/h", "/from-web"));
+    expect(readFileSync(join(box.root, "from-web"), "utf8")).toBe("of web");
+    expectError(await box.pb(["ls", "web:/", "--json"]), 2, "unknown_remote");
+  } finally {
+    web.closeAllConnections();
+    web.close();
+  }
 });
 
 test("a client does no more there than it may", async () => {
