@@ -45,8 +45,10 @@ export interface Control {
   /** @throws FtpRefusal; PbError `connection_lost`, `timeout`, `protocol_violation` */
   send(command: string): Promise<FtpReply>;
   exchange(command: string): Exchange;
-  /** Data moves: the server need not say anything meanwhile. */
+  /** Data moves, or should: from now on the server's silence counts. */
   alive(): void;
+  /** A transfer waits for this side, and the server with it. */
+  rest(): void;
   /** From here on all is encrypted, data too. @throws PbError `certificate_expired`, `fingerprint_mismatch`, `unreachable` */
   secure(options: ConnectionOptions): Promise<void>;
   /** Of the last session, for data connections: a server may insist on it. */
@@ -76,7 +78,8 @@ interface PromiseWithResolvers<T> {
 }
 
 const DIAL_MS = 15_000;
-/** Without a reply and without data. */
+const KEEPALIVE_MS = 30_000;
+/** Without a reply and without data, though some is due. */
 const SILENCE_MS = 120_000;
 /** A reply is a few lines; a listing of features some dozens. */
 const MAX_REPLY_BYTES = 64 * 1024;
@@ -90,6 +93,7 @@ export async function dial(options: DialOptions): Promise<Control> {
   let waiting: Waiting[] = [];
   let ended: PbError | undefined;
   let silence: NodeJS.Timeout | undefined;
+  let isResting = false;
   let parser = createReplies(settle);
 
   function settle(reply: FtpReply): void {
@@ -138,7 +142,7 @@ export async function dial(options: DialOptions): Promise<Control> {
 
   function watch(): void {
     clearTimeout(silence);
-    if (waiting.length === 0 || ended) return;
+    if (waiting.length === 0 || ended || isResting) return;
     silence = setTimeout(
       () => fail(new PbError("timeout", `no answer for ${SILENCE_MS / 1_000} s`, { peer })),
       SILENCE_MS,
@@ -167,6 +171,7 @@ export async function dial(options: DialOptions): Promise<Control> {
       entry.first.reject(ended);
       entry.final.reject(ended);
     } else waiting.push(entry);
+    isResting = false;
     watch();
     return entry;
   }
@@ -209,7 +214,14 @@ export async function dial(options: DialOptions): Promise<Control> {
       if (!ended) socket.write(`${command}\r\n`, "latin1");
       return { first: first.promise, final: final.promise };
     },
-    alive: watch,
+    alive() {
+      isResting = false;
+      watch();
+    },
+    rest() {
+      isResting = true;
+      clearTimeout(silence);
+    },
     secure: encrypt,
     fail,
   };
@@ -239,7 +251,8 @@ export async function connected(
 ): Promise<void> {
   try {
     await once(socket, event, { signal: AbortSignal.timeout(DIAL_MS) });
-    if (event === "connect") socket.setNoDelay(true);
+    // A peer that is gone is noticed while nothing is sent, too.
+    if (event === "connect") socket.setNoDelay(true).setKeepAlive(true, KEEPALIVE_MS);
   } catch (cause) {
     socket.on("error", () => {}).destroy();
     const { name, code = "" } = cause as NodeJS.ErrnoException;

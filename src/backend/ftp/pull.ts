@@ -64,6 +64,7 @@ export function pullFrom(data: Socket, alive: () => void): Pull {
         resolve();
         return;
       }
+      alive();
       want = { into, filled: 0, resolve, reject };
       const rest = left;
       left = undefined;

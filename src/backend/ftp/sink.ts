@@ -1,17 +1,20 @@
 import { randomBytes } from "node:crypto";
-import type { Socket } from "node:net";
 import { PbError } from "../../model/error.ts";
 import { dirName } from "../../model/path.ts";
 import type { ChunkSink, Confirmed, CreateChunksOptions, FileMeta, WriteWholeOptions } from "../chunks.ts";
 import { componentsBelow } from "../path.ts";
 import * as calls from "./calls.ts";
 import type { FtpConnection, Transfer } from "./connection.ts";
+import type { Control } from "./control.ts";
 import { makeParents, replacing } from "./files.ts";
 import { BOUNDS, type Call, type Ground, onGround, onLease, wirePath } from "./ground.ts";
 import type { Lease } from "./pool.ts";
 
 /** As the engine names its own: what is left of one is recognised by the same pattern. */
 const PART = /^\.pb-[0-9a-f]{16}\.part$/;
+
+/** Servers end a transfer on which nothing moves, after minutes; before that it is ended here, well. */
+const IDLE_MS = 10_000;
 
 /** Where a file is written, and where it goes. */
 interface Target {
@@ -57,24 +60,44 @@ function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkP
   /** What the server has, or will have when the transfer under way ends well. */
   let size = begun;
   let open: Open | undefined;
+  let idle: NodeJS.Timeout | undefined;
   let over = false;
+
+  /** Rejects when what went before did not arrive. */
+  let settled: Promise<void> = Promise.resolve();
 
   /** Ends the transfer under way: only then the server says that it has all. */
   async function settle(signal: AbortSignal): Promise<void> {
+    clearTimeout(idle);
+    await settled;
     const ending = open;
     open = undefined;
     if (ending === undefined || !ending.lease.unpark()) return;
-    await onLease(ending.lease, { signal, keep: false }, () => finish(ending.transfer));
+    await onLease(ending.lease, { signal, keep: false }, ({ control }) => finish(ending.transfer, control));
   }
 
-  /** The connection is wanted elsewhere; a later write appends. */
-  const giveUp = async () => {
+  /** The connection is wanted elsewhere, or nothing comes for a while: a later write appends. */
+  function giveUp(): Promise<void> {
     const ending = open;
     open = undefined;
-    if (ending === undefined) return;
-    await finish(ending.transfer);
-    ending.lease.release();
-  };
+    if (ending !== undefined) {
+      const { lease, transfer } = ending;
+      settled = finish(transfer, lease.connection.control).then(() => lease.release());
+      // Heard by the next call.
+      settled.catch(() => {});
+    }
+    return settled;
+  }
+
+  function park({ lease }: Open): void {
+    lease.connection.control.rest();
+    lease.park(giveUp);
+    clearTimeout(idle);
+    idle = setTimeout(() => {
+      if (lease.unpark()) giveUp().catch(() => lease.release({ broken: true }));
+    }, IDLE_MS);
+    idle.unref();
+  }
 
   async function begin({ connection }: Call, offset: number): Promise<Transfer> {
     const [has] = await calls.versionOf(connection, part);
@@ -89,13 +112,17 @@ function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkP
   }
 
   async function write(offset: number, parts: readonly Uint8Array[], caller: AbortSignal): Promise<void> {
+    clearTimeout(idle);
+    await settled;
     if (open !== undefined && offset !== size) await settle(caller);
     const lease = open?.lease.unpark() ? open.lease : undefined;
     const going = lease === undefined ? undefined : open?.transfer;
     const run = async (call: Call) => {
       const transfer = going ?? (await begin(call, offset));
-      for (const each of parts) await push(transfer, each);
-      call.control.alive();
+      for (const each of parts) {
+        call.control.alive();
+        await push(transfer, each);
+      }
       return { lease: call.lease, transfer };
     };
     const broken = () => open?.transfer.data.destroy();
@@ -110,7 +137,7 @@ function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkP
       throw error;
     }
     size += parts.reduce((sum, each) => sum + each.length, 0);
-    open.lease.park(giveUp);
+    park(open);
   }
 
   return {
@@ -154,7 +181,7 @@ export function writeWhole(
     const transfer = await begun(ground, connection, target);
     try {
       if (bytes.length > 0) await push(transfer, bytes);
-      await finish(transfer);
+      await finish(transfer, control);
       return await publish({ ground, connection }, target, { meta, size: bytes.length, isThere: undefined });
     } catch (error) {
       if (!control.closed) await calls.unlessRefused(control.send(`DELE ${target.part}`)).catch(() => {});
@@ -175,7 +202,7 @@ async function begun(ground: Ground, connection: FtpConnection, { part, path }: 
 }
 
 async function empty(ground: Ground, connection: FtpConnection, target: Target): Promise<void> {
-  await finish(await begun(ground, connection, target));
+  await finish(await begun(ground, connection, target), connection.control);
 }
 
 function targetOf(ground: Ground, path: string, resume: Uint8Array | undefined): Target {
@@ -219,13 +246,8 @@ async function reason(final: Promise<unknown>, error: unknown): Promise<unknown>
   return Promise.race([said, late]);
 }
 
-async function finish({
-  data,
-  final,
-}: {
-  readonly data: Socket;
-  readonly final: Promise<unknown>;
-}): Promise<void> {
+async function finish({ data, final }: Transfer, control: Control): Promise<void> {
+  control.alive();
   data.resume();
   data.end();
   await final;

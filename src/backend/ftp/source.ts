@@ -144,7 +144,9 @@ function createReader(lease: Lease, { where, offset }: { where: string; offset: 
       return mine.then(
         () => {
           busy -= 1;
-          if (busy === 0 && !over) lease.park(breakOff);
+          if (busy > 0 || over) return;
+          connection.control.rest();
+          lease.park(breakOff);
         },
         async (error: unknown) => {
           busy -= 1;
