@@ -23,6 +23,8 @@ pub struct Path {
     pub delay: Nanos,
     /// Up to this is added to the delay; packets keep their order.
     pub jitter: Nanos,
+    /// Up to this is added to the delay, as a value that wanders: drawn anew every two of its spans, straight lines between.
+    pub wander: Nanos,
     /// Bytes that may wait; the last to come is dropped.
     pub queue: u64,
     pub loss: f64,
@@ -49,6 +51,7 @@ impl Path {
             rate,
             delay,
             jitter: 0,
+            wander: 0,
             queue: bdp.max(64 << 10),
             loss: 0.0,
             bursts: None,
@@ -62,6 +65,9 @@ impl Path {
         }
     }
 }
+
+/// An odd constant that keeps the wander's numbers apart from the others'.
+const WANDER: u64 = 0xd6e8_feb8_6659_fd93;
 
 /// What became of the packets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,6 +87,7 @@ pub struct Fates {
 pub struct Link {
     pub path: Path,
     pub fates: Fates,
+    seed: u64,
     rng: Rng,
     busy_until: Instant,
     last_arrival: Instant,
@@ -100,6 +107,7 @@ impl Link {
         Link {
             path,
             fates,
+            seed,
             rng: Rng::new(seed),
             busy_until: zero,
             last_arrival: zero,
@@ -165,11 +173,21 @@ impl Link {
         lost
     }
 
+    fn wandered(&self) -> Nanos {
+        let (most, period) = (self.path.wander, 2 * self.path.wander);
+        if period == 0 {
+            return 0;
+        }
+        let (turn, part) = (self.busy_until.0 / period, self.busy_until.0 % period);
+        let drawn = |turn: u64| Rng::new(self.seed ^ turn.wrapping_mul(WANDER)).below(most + 1);
+        (drawn(turn) * (period - part) + drawn(turn + 1) * part) / period
+    }
+
     fn arrive(&mut self) -> Arrival {
         let jitter = self.rng.below(self.path.jitter + 1);
         let mut at = self
             .busy_until
-            .after(self.path.delay + jitter)
+            .after(self.path.delay + jitter + self.wandered())
             .max(self.last_arrival);
         if self.rng.chance(self.path.reorder) {
             at = at.after(self.rng.below(self.path.reorder_by));

@@ -90,6 +90,20 @@ fn a_source_that_comes_late_costs_no_more_than_it_is_late() {
     assert!(cost <= late + RTT / 10, "{} ms", cost / MS);
 }
 
+/// 10 ms to either side, as a link of bench/netlab has it.
+#[test]
+fn a_delay_that_wanders_is_no_bottleneck() {
+    for seed in 1..=SEEDS {
+        let still = LONG.scenario(seed);
+        let mut wanders = still.clone();
+        wanders.paths[0].delay -= 10 * MS;
+        wanders.paths[0].wander = 20 * MS;
+        let span = |scenario| finish(scenario).done_at.0 as f64;
+        let cost = span(&wanders) / span(&still) - 1.0;
+        assert!(cost <= 0.1, "seed {seed}: {cost}");
+    }
+}
+
 #[test]
 fn a_known_path_starts_sooner() {
     for (queue, loss, least) in [(1.0, 0.0, 0.93), (0.1, 0.0, 0.92), (1.0, 0.001, 0.91)] {

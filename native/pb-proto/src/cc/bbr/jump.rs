@@ -28,6 +28,8 @@ const LANDING_GAINS: [f64; 4] = [1.25, 1.5, 2.0, 2.5];
 /// flight, in sixteenths.
 const RATED: u64 = 8;
 const DECIDED: u64 = 14;
+/// What followed the first ACK of a train tells its rate from this part of it on.
+const FOLLOWS: u64 = 2;
 /// A train that lost more than this part ends the jump.
 const LOSS: f64 = 0.05;
 /// ... and so many packets.
@@ -61,8 +63,31 @@ struct Train {
     lost_before: u64,
     first_at: Instant,
     last_at: Instant,
+    /// When the first ACK of it came, and how much of it that told of.
+    heard: Option<(Instant, u64)>,
     /// The fastest that half of it or more arrived, bytes per second.
     rate: u64,
+}
+
+impl Train {
+    /// The rate at which so much of it has arrived by now. A train that came later than it was stretched was held up as a
+    /// whole, by a delay that wanders or a thread that slept: what followed its first ACK then tells the rate. Else all
+    /// since the shortest round trip counts, which is a lower bound whatever happens to ACKs.
+    fn arrives_at(&self, now: Instant, delivered: u64, min_rtt: Nanos) -> u64 {
+        let span = now.since(self.first_at.after(min_rtt));
+        let whole = rate_of(delivered, span + GRANULARITY);
+        let Some((heard_at, heard)) = self.heard else {
+            return whole;
+        };
+        let stretch = now.since(heard_at);
+        let follows = delivered.saturating_sub(heard);
+        let held_up = span.saturating_sub(stretch) > stretch && follows >= delivered / FOLLOWS;
+        if held_up {
+            whole.max(rate_of(follows, stretch + GRANULARITY))
+        } else {
+            whole
+        }
+    }
 }
 
 /// State of the jump.
@@ -138,6 +163,7 @@ impl Jump {
             lost_before,
             first_at: now,
             last_at: now,
+            heard: None,
             rate: 0,
         };
         let train = self.train.get_or_insert(fresh);
@@ -167,10 +193,12 @@ impl Jump {
         let len = train.until? - train.from;
         let arrived = self.settled.saturating_sub(train.from);
         let lost = self.lost - train.lost_before;
+        if arrived > 0 && train.heard.is_none() {
+            train.heard = Some((ack.now, arrived));
+        }
         if arrived * 16 >= len * RATED {
-            let span = ack.now.since(train.first_at.after(min_rtt));
-            let delivered = arrived.saturating_sub(lost);
-            train.rate = train.rate.max(rate_of(delivered, span + GRANULARITY));
+            let rate = train.arrives_at(ack.now, arrived.saturating_sub(lost), min_rtt);
+            train.rate = train.rate.max(rate);
         }
         let enough = if self.phase == Phase::Landing {
             RATED
@@ -273,6 +301,26 @@ mod tests {
         let step = jump.on_ack(&ack, RTT, PACKET);
         let (window, rate) = (GROWTH * 32_000, 3 * 64_000_000);
         assert_eq!(step, Some(Step::Train { window, rate }));
+    }
+
+    #[test]
+    fn a_train_that_came_late_as_a_whole_was_not_stretched() {
+        let mut jump = begun(None);
+        for sent in (PACKET..=32_000).step_by(PACKET as usize) {
+            jump.on_sent(Instant(0), PACKET, sent, sent == 32_000);
+        }
+        let ack = |span, delivered| AckInfo {
+            now: Instant(RTT + 8 * MS + span),
+            delivered,
+            ..AckInfo::default()
+        };
+        assert_eq!(jump.on_ack(&ack(0, PACKET), RTT, PACKET), None);
+        let step = jump.on_ack(&ack(120 * US, 32_000), RTT, PACKET);
+        let Some(Step::Train { window, rate }) = step else {
+            panic!("{step:?}")
+        };
+        assert_eq!(window, GROWTH * 32_000);
+        assert_eq!(rate, 3 * 50_000_000, "31 kB in 0.62 ms");
     }
 
     #[test]
