@@ -71,7 +71,7 @@ async function loadServices(globals: Globals): Promise<Running> {
 
 /**
  * What is in memory here (keys, passphrases, what they open) is not left in a file when a process crashes: of the memory of this
- * process and its children none goes into a core (core(5)). PB_FULL_CORE=1 is for who looks for a fault of the engine.
+ * process and its children none goes into a core (core(5)); what registers hold still does. PB_FULL_CORE=1 is for who looks for a fault of the engine.
  */
 function keepOutOfCores(): void {
   if (process.env.PB_FULL_CORE === "1") return;
