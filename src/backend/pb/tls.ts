@@ -166,7 +166,8 @@ export function classify(cause: unknown, peer: string, address?: HostPort): PbEr
   if (typeof code === "string" && NOT_TRUSTED.has(code)) return mismatch(peer, address, cause);
   if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID") {
     const when = code === "CERT_HAS_EXPIRED" ? "has ended" : "is not valid yet";
-    return new PbError("certificate_expired", `the certificate of the server${at} ${when}`, {
+    const clock = `by this machine's clock, which says ${new Date().toISOString()}`;
+    return new PbError("certificate_expired", `the certificate of the server${at} ${when} ${clock}`, {
       peer,
       cause,
       hint: "check the clocks of both machines (pb doctor); a server renews its certificate when it starts",

@@ -2,11 +2,13 @@
  * A disk that fails in the middle of a job: exit code, destination and source as RELIABILITY demands, and the same command again
  * once it is well.
  */
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { errorsOf } from "../../e2e/lib/assert.ts";
 import { mountTmpfs, whyNoMounts } from "../../e2e/lib/mount.ts";
+import { interrupt, mixed } from "../lib/interrupted.ts";
+import { manifestOf } from "../lib/manifest.ts";
 import { afterDone, afterKill } from "../lib/oracle.ts";
 import { type Direction, Scene } from "../lib/scene.ts";
 import { large, small } from "../lib/workloads.ts";
@@ -41,10 +43,10 @@ interface Failed {
 }
 
 /** Runs the job while the receiver's disk fails; then looks, as after a kill. */
-async function failing(scene: Scene, launcher: readonly string[]): Promise<Failed> {
+async function failing(scene: Scene, launcher: readonly string[], ...words: string[]): Promise<Failed> {
   const receiver = scene.options.direction === "up" ? "server" : "client";
   if (receiver === "server") await scene.startServer(launcher);
-  const run = scene.words("--retries", "0");
+  const run = scene.words("--retries", "0", ...words);
   const result = await scene.pb(run, receiver === "client" ? { launcher } : {});
   expect((await afterKill(scene.truth)).violations).toEqual([]);
   await scene.stopServer();
@@ -85,6 +87,44 @@ describe.skipIf(whyNot !== undefined)(`errors of the disk${whyNot ? `: ${whyNot}
       await wellAgain(scene);
     });
   });
+});
+
+/** strace tells a call by the path of its descriptor; a part's name is known once a run has left it. */
+describe.skipIf(whyNot !== undefined)(`one file can't be synced${whyNot ? `: ${whyNot}` : ""}`, () => {
+  test.each([
+    ["up", "fsync"],
+    ["down", "fsync"],
+    // The checkpoint's, on the way: the one at the end would succeed.
+    ["up", "fdatasync"],
+  ] as const)(
+    "%s: EIO on %s: none is tried again, the file fails, and it goes on",
+    async (direction, call) => {
+      await using scene = await Scene.make({ direction, transport: "udp", move: true, workload: mixed });
+      const [part = "", ...others] = await interrupt(scene, "SIGINT");
+      expect(others).toEqual([]);
+      await scene.ensureServer();
+      // Long enough for the checkpoint to sync it on the way.
+      const slowly = ["--limit", "24M"];
+      const onPart = ["-P", join(scene.destinationPath, part), "-e", "trace=fsync,fdatasync"];
+      const { code, errors } = await failing(scene, strace(scene, `${call}:error=EIO`, ...onPart), ...slowly);
+      const told = errors.map((each) => [each.code, each.path]);
+      expect({ code, told }).toEqual({
+        code: 1,
+        told: [["fsync_failed", expect.stringMatching(/\/large$/)]],
+      });
+      const log = await readFile(scene.folder.at("strace"), "utf8");
+      const calls = log.split("\n").filter((line) => /f(data)?sync/.test(line));
+      expect(
+        calls.findIndex((line) => line.includes("INJECTED")),
+        log,
+      ).toBe(calls.length - 1);
+      const arrived = await manifestOf(scene.destinationPath);
+      expect([...arrived.keys()].filter((name) => name.endsWith(".part") || name === "large")).toEqual([]);
+      expect(arrived.get("s7")?.content).toBe(scene.truth.source.get("s7")?.content);
+      expect((await manifestOf(scene.sourcePath)).get("large")).toEqual(scene.truth.source.get("large"));
+      await wellAgain(scene);
+    },
+  );
 });
 
 const noMounts = whyNoMounts();

@@ -15,6 +15,7 @@ use rustix::fs::{Mode, OFlags, fsync, openat, syncfs};
 use rustix::io::Errno;
 
 use super::checkpoint::Finished;
+use super::sync::Syncs;
 use super::temp::Temp;
 use super::{Meta, RecvJob, shown};
 use crate::error::Code;
@@ -61,6 +62,8 @@ pub(super) struct Ready {
     pub hash: Hash,
     /// For its record, if one is kept.
     pub key: Option<FileKey>,
+    /// Of a large file: the checkpoint may have synced it before.
+    pub syncs: Option<Arc<Syncs>>,
 }
 
 /// Groups are what has gathered, up to this: more would delay results and hold descriptors.
@@ -182,10 +185,14 @@ fn sync_files(job: &RecvJob, files: Vec<Ready>) -> Vec<Ready> {
         files.into_iter().for_each(|f| fail_sync(job, &f, e));
         return Vec::new();
     }
-    let synced = |f: &Ready| match &f.file {
+    let sync = |f: &Ready| match &f.file {
         Some((file, _)) => fsync(file.as_ref()),
         None if together => Ok(()),
         None => fsync_named(&f.temp),
+    };
+    let synced = |f: &Ready| match &f.syncs {
+        Some(syncs) => syncs.sync(|| sync(f)),
+        None => sync(f),
     };
     files
         .into_iter()

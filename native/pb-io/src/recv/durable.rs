@@ -155,7 +155,7 @@ impl RecvJob {
             return Ok(None);
         };
         if self.options.fsync {
-            fdatasync(target.as_ref())?;
+            file.syncs.sync(|| fdatasync(target.as_ref()))?;
             if !checkpoint.ledger.is_recorded(&known.key) {
                 // Its name is to outlast a power failure, too.
                 sync_dir(folder.as_fd())?;

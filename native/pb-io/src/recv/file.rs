@@ -12,6 +12,7 @@ use pb_proto::range_set::RangeSet;
 
 use super::Meta;
 use super::checkpoint::{Adopted, Durable};
+use super::sync::Syncs;
 use super::temp::Temp;
 use crate::hash::{self, ChunkHash, Hash, Tree, chunk_count};
 use crate::source::FileKey;
@@ -22,6 +23,7 @@ pub(super) struct LargeFile {
     pub chunk_bytes: u64,
     /// What it is known by to the checkpoint; `None`: none is kept of it.
     pub known: Option<Known>,
+    pub syncs: Arc<Syncs>,
     /// `None` when the bytes go to a stream.
     place: Mutex<Option<(Temp, Arc<File>)>>,
     state: Mutex<FileState>,
@@ -104,6 +106,7 @@ impl LargeFile {
             meta,
             chunk_bytes,
             known,
+            syncs: Arc::default(),
             place,
             state: Mutex::new(state),
         }

@@ -174,6 +174,7 @@ impl RecvJob {
             size,
             hash,
             key: file.known.map(|k| k.key),
+            syncs: Some(Arc::clone(&file.syncs)),
         }));
     }
 

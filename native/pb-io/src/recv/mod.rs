@@ -20,6 +20,7 @@ pub mod pumped;
 mod resume;
 mod small;
 mod stream;
+mod sync;
 mod temp;
 
 use std::collections::HashMap;

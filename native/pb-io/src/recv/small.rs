@@ -49,6 +49,7 @@ impl RecvJob {
                     size,
                     hash: *expected,
                     key,
+                    syncs: None,
                 }));
             }
             Err(e) => self.fail_os(&meta, "write", e),
