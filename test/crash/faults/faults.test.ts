@@ -104,7 +104,7 @@ describe.skipIf(whyNot !== undefined)(`one file can't be synced${whyNot ? `: ${w
       expect(others).toEqual([]);
       await scene.ensureServer();
       // Long enough for the checkpoint to sync it on the way.
-      const slowly = ["--limit", "24M"];
+      const slowly = call === "fdatasync" ? ["--limit", "24M"] : [];
       const onPart = ["-P", join(scene.destinationPath, part), "-e", "trace=fsync,fdatasync"];
       const { code, errors } = await failing(scene, strace(scene, `${call}:error=EIO`, ...onPart), ...slowly);
       const told = errors.map((each) => [each.code, each.path]);

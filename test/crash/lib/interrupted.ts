@@ -25,12 +25,17 @@ export const mixed: Workload = {
   before: async () => {},
 };
 
-/** Killed, or (so that there are snapshots and an index) asked to pause; the server is stopped then. The parts that are left. */
+/**
+ * The receiver killed, or (so that there are snapshots and an index) the client asked to pause; the server is stopped then. The
+ * parts that are left.
+ */
 export async function interrupt(scene: Scene, how: "SIGKILL" | "SIGINT"): Promise<readonly string[]> {
   await scene.ensureServer();
   const run = scene.begin(scene.words(...SLOWLY));
   const end = Date.now() + 20_000;
   while ((await partBytes(scene)) < ENOUGH_BYTES && Date.now() < end) await sleep(20);
+  // Told of its client's end first, it would close the checkpoint and leave no journal.
+  if (how === "SIGKILL" && scene.options.direction === "up") await scene.server.kill();
   run.kill(how);
   await run.end;
   await scene.stopServer();
