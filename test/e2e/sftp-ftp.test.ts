@@ -74,19 +74,22 @@ describe.skipIf(why !== undefined)(`sftp and ftps${why ? ` (SKIPPED: ${why})` : 
   test.each([
     ["upload", () => [folder.at("tree/big"), `${far}/again`], () => join(ssh.folder, "home/again")],
     ["download", () => [`${far}/tree/big`, folder.at("again")], () => folder.at("again")],
-  ])("a killed %s leaves nothing under the final name, and the next one is whole", async (_what, places, arrived) => {
-    const args = ["transfer", ...places()];
-    const child = start(PB, [...args, "--limit", "8M"], { env: { ...env(), PB_HOME: home() } });
-    child.stderr?.resume();
-    child.stdout?.resume();
-    await untilTrue("a third is there", async () => (await partBytes(join(arrived(), ".."))) > BIG / 3);
-    child.kill("SIGKILL");
-    await exited(child);
-    expect(existsSync(arrived())).toBe(false);
-    await ok(...args);
-    await equal(folder.at("tree/big"), arrived());
-    await rm(arrived());
-  });
+  ])(
+    "a killed %s leaves nothing under the final name, and the next one is whole",
+    async (_what, places, arrived) => {
+      const args = ["transfer", ...places()];
+      const child = start(PB, [...args, "--limit", "8M"], { env: { ...env(), PB_HOME: home() } });
+      child.stderr?.resume();
+      child.stdout?.resume();
+      await untilTrue("a third is there", async () => (await partBytes(join(arrived(), ".."))) > BIG / 3);
+      child.kill("SIGKILL");
+      await exited(child);
+      expect(existsSync(arrived())).toBe(false);
+      await ok(...args);
+      await equal(folder.at("tree/big"), arrived());
+      await rm(arrived());
+    },
+  );
 });
 
 async function partBytes(path: string): Promise<number> {
