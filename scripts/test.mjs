@@ -36,6 +36,7 @@ const STEPS = {
     ),
   "cargo test": () => cargoTest(["--workspace", "--all-features", "--no-fail-fast"]),
   unit: () => vitest("unit", ["--project", "unit"]),
+  "e2e-beside": () => vitest("e2e-beside", ["--project", "e2e-beside"]),
   e2e: () => vitest("e2e", ["--project", "e2e"]),
 };
 

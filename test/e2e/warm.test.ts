@@ -1,5 +1,5 @@
 /** A second transfer begins from what the first learned of the path, in both directions. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -7,6 +7,7 @@ import { createLab } from "../../bench/netlab/lab.ts";
 import { buildEmulator, whyNoLab } from "../../bench/netlab/shell.ts";
 import { resolveTopology } from "../../bench/netlab/topology.ts";
 import { type Pair, startPair } from "./harness.ts";
+import { until } from "./lib/process.ts";
 import { writeRandomFile } from "./lib/random.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url)).replace(/\/$/, "");
@@ -52,6 +53,8 @@ describe.skipIf(why !== undefined)("a known path (needs root, ip, nsenter, cargo
     expect(warm(await transfer(pair, source, "box:/two"))).toBe(true);
 
     expect(warm(await transfer(pair, "box:/one", pair.scratch.at("back")))).toBe(false);
+    // The client does not wait until the server has written it down.
+    await until("the server's paths", () => existsSync(join(pair.state, "paths.json")), 5_000);
     expect(learned(pair.state)).toHaveLength(1);
     expect(warm(await transfer(pair, "box:/one", pair.scratch.at("again")))).toBe(true);
   }, 120_000);
