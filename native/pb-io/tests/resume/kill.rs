@@ -93,7 +93,8 @@ impl Drop for Dead {
     }
 }
 
-/// Runs until so many units went over the wire; what was written by then and is not recorded.
+/// Runs until so many units went over the wire; what was written by then and is not recorded, but for what was written while the keeper,
+/// which is this thread, waited for a processor: on a busy machine that is as much as the disk takes meanwhile.
 fn killed_after(units: u64, s: &Scratch, setup: &Setup, records: &mut Records) -> (Dead, u64) {
     let wire = Wire::new(setup, units);
     let ((sent, _), (received, _)) = (status(), status());
@@ -105,16 +106,21 @@ fn killed_after(units: u64, s: &Scratch, setup: &Setup, records: &mut Records) -
     sender.push(list);
     sender.finish();
     let known_before = records.durable();
+    let (mut seen, mut unseen) = (0, 0);
     while !wire.cut.load(Ordering::Acquire) && !received.has_ended() {
         keeper.keep_what_comes();
+        let written = get(&received.counters.bytes);
+        unseen = unseen.max(written - seen);
+        seen = written;
     }
     // Dead from here on: a batch on its way reaches nobody. What was handed to a writer may still be written.
     let written = get(&received.counters.bytes);
+    unseen = unseen.max(written - seen);
     *records = keeper.records();
     sleep(Duration::from_millis(30));
     let resumed = get(&received.counters.resumed_bytes);
     let recorded = records.durable().saturating_sub(known_before) + keeper.done_bytes();
-    let lost = (written - resumed.min(written)).saturating_sub(recorded);
+    let lost = (written - resumed.min(written)).saturating_sub(recorded + unseen);
     let dead = Dead {
         _keeper: keeper,
         sender,
