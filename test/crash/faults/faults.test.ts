@@ -121,7 +121,9 @@ describe.skipIf(whyNot !== undefined)(`one file can't be synced${whyNot ? `: ${w
       const arrived = await manifestOf(scene.destinationPath);
       expect([...arrived.keys()].filter((name) => name.endsWith(".part") || name === "large")).toEqual([]);
       expect(arrived.get("s7")?.content).toBe(scene.truth.source.get("s7")?.content);
-      expect((await manifestOf(scene.sourcePath)).get("large")).toEqual(scene.truth.source.get("large"));
+      // How many blocks it has is the file system's affair, and may change after it was written.
+      const large = { ...scene.truth.source.get("large"), allocated: expect.any(Number) };
+      expect((await manifestOf(scene.sourcePath)).get("large")).toEqual(large);
       await wellAgain(scene);
     },
   );
