@@ -12,7 +12,9 @@ import type { RemoveResult } from "../backend.ts";
 import { inParallel } from "../walk.ts";
 import { type Context, request } from "./context.ts";
 import { copyObject } from "./copy.ts";
+import { strayed } from "./list.ts";
 import { headObject, isFolder, kindOf, needParent, notFound } from "./look.ts";
+import { watchPages } from "./pages.ts";
 import { objectPlace, type Place, parentOf, prefixOf } from "./place.ts";
 import { MTIME_KEY, mtimeMetadata } from "./times.ts";
 
@@ -256,11 +258,13 @@ async function* keysBelow(
   place: Place,
   signal: AbortSignal,
 ): AsyncGenerator<readonly string[], void, void> {
+  const prefix = prefixOf(place);
+  const progress = watchPages(context, place);
   let token: string | undefined;
   do {
     const command = new ListObjectsV2Command({
       Bucket: place.bucket,
-      Prefix: prefixOf(place),
+      Prefix: prefix,
       EncodingType: "url",
       ...(token === undefined ? {} : { ContinuationToken: token }),
     });
@@ -268,8 +272,12 @@ async function* keysBelow(
       context.client.send(command, options),
     );
     const keys = (page.Contents ?? []).map(({ Key = "" }) => decodeURIComponent(Key.replaceAll("+", "%20")));
+    // What is not in this folder is neither moved nor removed, whatever the server says.
+    const stray = keys.find((key) => !key.startsWith(prefix));
+    if (stray !== undefined) throw strayed(place, stray);
     if (keys.length > 0) yield keys;
     token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    progress.page(token, keys.length > 0);
   } while (token !== undefined);
 }
 

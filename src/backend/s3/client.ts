@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import type { EndpointConfig } from "../../model/endpoint.ts";
 import { PbError } from "../../model/error.ts";
+import { guardReplies } from "./replies.ts";
 
 /** The most calls at once; the SDK's default of 50 would make its own queue. */
 export const MAX_CALLS = 64;
@@ -21,7 +22,7 @@ export async function openClient(config: EndpointConfig, peer: string): Promise<
   const sockets = { keepAlive: true, maxSockets: MAX_CALLS };
   const ca = await authorities(text("ca_file"), peer);
   const profile = text("profile");
-  return new S3Client({
+  const client = new S3Client({
     region: text("region") ?? "us-east-1",
     // Only Amazon's names have a certificate for BUCKET.HOST as a matter of course.
     forcePathStyle: config.settings.path_style === undefined ? endpoint !== undefined : flag("path_style"),
@@ -36,7 +37,11 @@ export async function openClient(config: EndpointConfig, peer: string): Promise<
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(profile === undefined ? {} : { profile }),
     ...(flag("anonymous") ? UNSIGNED : await keys(config)),
+    // Where else to ask is the user's to say: a redirect would be followed with the keys.
+    followRegionRedirects: false,
   });
+  guardReplies(client);
+  return client;
 }
 
 /** Public buckets: what is sent is signed by nobody. */

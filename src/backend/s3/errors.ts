@@ -1,4 +1,5 @@
 import { type ErrorCode, PbError } from "../../model/error.ts";
+import { retryAfterMs } from "../retry-after.ts";
 
 /**
  * S3's codes (API reference, "Error responses") and what compatible servers add. A HEAD has no body, so its error has only a status.
@@ -33,15 +34,20 @@ const BY_NAME: Readonly<Record<string, ErrorCode>> = {
   SlowDown: "resource_exhausted",
   TooManyRequests: "resource_exhausted",
   ServiceUnavailable: "resource_exhausted",
+  InternalError: "io_error",
   RequestTimeout: "timeout",
   TimeoutError: "timeout",
   NotImplemented: "unsupported",
   PermanentRedirect: "invalid_argument",
+  TemporaryRedirect: "unreachable",
   AuthorizationHeaderMalformed: "invalid_argument",
 };
 
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   301: "invalid_argument",
+  302: "unreachable",
+  307: "unreachable",
+  308: "invalid_argument",
   400: "invalid_argument",
   401: "unauthenticated",
   403: "permission_denied",
@@ -67,10 +73,13 @@ const BY_ERRNO: Readonly<Record<string, ErrorCode>> = {
   ETIMEDOUT: "timeout",
 };
 
+const ELSEWHERE = "the bucket is in another region: set the remote's `region` (and `endpoint`)";
+
 const HINTS: Readonly<Record<string, string>> = {
   RequestTimeTooSkewed: "set this machine's clock: S3 refuses signatures that are 15 minutes off",
-  PermanentRedirect: "the bucket is in another region: set the remote's `region`",
-  AuthorizationHeaderMalformed: "the bucket is in another region: set the remote's `region`",
+  PermanentRedirect: ELSEWHERE,
+  TemporaryRedirect: ELSEWHERE,
+  AuthorizationHeaderMalformed: ELSEWHERE,
   InvalidAccessKeyId: "check the remote's access key",
   SignatureDoesNotMatch: "check the remote's secret key",
   CredentialsProviderError: "give the remote keys, or log in with the tool that your profile names",
@@ -86,16 +95,32 @@ export function s3Error(caught: unknown, at: { readonly path: string; readonly p
   const code: ErrorCode =
     BY_NAME[name] ??
     (errno === undefined ? undefined : BY_ERRNO[errno]) ??
-    (status === undefined ? undefined : BY_STATUS[status]) ??
+    (status === undefined ? undefined : (BY_STATUS[status] ?? unreadable(status))) ??
     "io_error";
-  const hint = HINTS[name];
+  const hint = HINTS[name] ?? (status !== undefined && status > 300 && status < 400 ? ELSEWHERE : undefined);
+  const wait = retryAfterMs(headerOf(caught, "retry-after"), Date.now());
   return new PbError(code, `${at.peer === "" ? "s3" : at.peer}: ${wordsOf(caught, name, status)}`, {
     ...at,
     ...(hint === undefined ? {} : { hint }),
     // A server's own failure may pass; what it says about the request does not.
-    ...(status !== undefined && status >= 500 && code === "io_error" ? { retryable: true } : {}),
+    ...(mayPass(code, status) ? { retryable: true } : {}),
+    ...(wait === undefined ? {} : { retryAfterMs: wait }),
     cause: caught,
   });
+}
+
+/** A success that the SDK could not read. */
+const unreadable = (status: number): ErrorCode | undefined =>
+  status >= 200 && status < 300 ? "protocol_violation" : undefined;
+
+/** What did not arrive as it was sent may do so the next time. */
+const mayPass = (code: ErrorCode, status = 0) =>
+  code === "verification_failed" || (code === "io_error" && status >= 500);
+
+function headerOf(caught: unknown, name: string): string | undefined {
+  const response = (caught as { readonly $response?: { readonly headers?: unknown } } | null)?.$response;
+  const value = (response?.headers as Readonly<Record<string, unknown>> | undefined)?.[name];
+  return typeof value === "string" ? value : undefined;
 }
 
 export function isNotFound(error: unknown): boolean {

@@ -15,11 +15,14 @@ import { listedName } from "../path.ts";
 import { type Folder, inParallel, walkFolders } from "../walk.ts";
 import { type Context, request } from "./context.ts";
 import { entryAt, fileEntry, folderEntry, headObject, isFolder, notFound } from "./look.ts";
+import { watchPages } from "./pages.ts";
 import { type Place, prefixOf } from "./place.ts";
 import { mtimeOf } from "./times.ts";
 
 /** HEADs at once for exact times. */
 const HEADS = 32;
+/** In one folder: a listing that never comes to an end must not fill the memory. */
+const MAX_NAMES = 10_000_000;
 
 export interface Walk {
   /** Levels below the place; 0: all. */
@@ -64,7 +67,13 @@ async function readFolder({ context, root, signal }: Listing, at: string): Promi
   if (place.bucket === "") return buckets(context, place, signal);
   const found = new Map<string, Entry>();
   const errors: PbError[] = [];
-  for await (const page of pages(context, place, signal)) collect(page, { place, at, found, errors });
+  const progress = watchPages(context, place);
+  for await (const page of pages(context, place, signal)) {
+    const before = found.size;
+    collect(page, { place, at, found, errors });
+    if (found.size > MAX_NAMES) throw new PbError("resource_exhausted", "the listing does not end", place);
+    progress.page(page.NextContinuationToken, found.size > before);
+  }
   return { entries: [...found.values()], errors };
 }
 
@@ -127,9 +136,10 @@ function collect(page: ListObjectsV2CommandOutput, into: Collecting): void {
     const key = decode(Key);
     // The folder's own marker.
     if (key === prefix) continue;
-    add(key, (path) =>
-      fileEntry(path, { size: Size, mtimeNs: mtimeOf(undefined, LastModified), etag: ETag }),
-    );
+    add(key, (path) => {
+      if (!Number.isSafeInteger(Size) || Size < 0) throw impossible(path, Size);
+      return fileEntry(path, { size: Size, mtimeNs: mtimeOf(undefined, LastModified), etag: ETag });
+    });
   }
 }
 
@@ -142,7 +152,12 @@ function decodeKey(text: string): string {
   }
 }
 
-function strayed({ path }: Place, key: string): PbError {
+function impossible(path: string, size: number): PbError {
+  return new PbError("protocol_violation", `the server listed an object of ${size} bytes`, { path });
+}
+
+/** A key that is not below the folder that was asked for. */
+export function strayed({ path }: Place, key: string): PbError {
   return new PbError(
     "path_escapes",
     `the server listed ${JSON.stringify(key)}, which is not in this folder`,

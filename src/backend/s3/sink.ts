@@ -10,9 +10,11 @@ import {
 } from "@aws-sdk/client-s3";
 import { PbError } from "../../model/error.ts";
 import type { ChunkSink, Confirmed, CreateChunksOptions, WriteWholeOptions } from "../chunks.ts";
+import { compositeOf, crc32Of, isMd5Of, mustEqual } from "./checksums.ts";
 import { type Context, request } from "./context.ts";
 import { isNotFound } from "./errors.ts";
 import { headObject } from "./look.ts";
+import { watchPages } from "./pages.ts";
 import type { Place } from "./place.ts";
 import { MTIME_KEY, mtimeMetadata } from "./times.ts";
 
@@ -44,6 +46,7 @@ export async function writeWholeObject(
   place: Place,
   { bytes, meta, signal }: WriteWholeOptions & { readonly bytes: Uint8Array },
 ): Promise<Confirmed> {
+  const sum = crc32Of(bytes);
   const answer = await request(context, { path: place.path, signal }, (options) =>
     context.client.send(
       new PutObjectCommand({
@@ -51,14 +54,19 @@ export async function writeWholeObject(
         Key: place.key,
         // The library may go on with it after an abort.
         Body: Buffer.from(bytes),
-        ChecksumAlgorithm: "CRC32",
+        ChecksumCRC32: sum,
         Metadata: { [MTIME_KEY]: mtimeMetadata(meta.mtimeNs) },
         ...storage(context),
       }),
       options,
     ),
   );
-  return answer.ChecksumCRC32 === undefined ? { how: "size" } : { how: "hash", algorithm: "crc32" };
+  if (answer.ChecksumCRC32 !== undefined) {
+    mustEqual(context, place, { sent: sum, has: answer.ChecksumCRC32 });
+    return { how: "hash", algorithm: "crc32" };
+  }
+  if (isMd5Of(bytes, answer.ETag)) return { how: "hash", algorithm: "md5" };
+  return sizeConfirmed(context, { place, size: bytes.length }, signal);
 }
 
 /** @throws PbError `corrupt_checkpoint` when what `resume` names is not there any more */
@@ -141,6 +149,7 @@ async function reopen(
 ): Promise<Upload> {
   const state = decodeState(resume, place);
   const upload: Upload = { place, size, ...state, parts: new Map() };
+  const progress = watchPages(context, place);
   let marker: string | undefined;
   do {
     const page = await listParts(context, upload, { marker, signal });
@@ -149,6 +158,7 @@ async function reopen(
         upload.parts.set(PartNumber, completed(PartNumber, { ETag, ChecksumCRC32 }));
     }
     marker = page.IsTruncated === true ? page.NextPartNumberMarker : undefined;
+    progress.page(marker, (page.Parts?.length ?? 0) > 0);
   } while (marker !== undefined);
   return upload;
 }
@@ -199,6 +209,7 @@ async function writePart(context: Context, upload: Upload, { offset, parts, sign
   const body = Buffer.concat(parts);
   if (!Number.isInteger(number) || body.length !== lengthOf(upload, number))
     throw new PbError("internal", `${body.length} bytes at ${offset} are not a part of ${upload.partBytes}`);
+  const sum = crc32Of(body);
   const answer = await request(context, { path: place.path, signal }, (options) =>
     context.client.send(
       new UploadPartCommand({
@@ -207,11 +218,12 @@ async function writePart(context: Context, upload: Upload, { offset, parts, sign
         UploadId: uploadId,
         PartNumber: number,
         Body: body,
-        ChecksumAlgorithm: "CRC32",
+        ChecksumCRC32: sum,
       }),
       options,
     ),
   );
+  if (answer.ChecksumCRC32 !== undefined) mustEqual(context, place, { sent: sum, has: answer.ChecksumCRC32 });
   upload.parts.set(number, completed(number, answer));
 }
 
@@ -236,7 +248,7 @@ async function complete(context: Context, upload: Upload, signal: AbortSignal): 
     });
   const Parts = listed as CompletedPart[];
   try {
-    await request(context, { path: place.path, signal }, (options) =>
+    const answer = await request(context, { path: place.path, signal }, (options) =>
       context.client.send(
         new CompleteMultipartUploadCommand({
           Bucket: place.bucket,
@@ -247,12 +259,36 @@ async function complete(context: Context, upload: Upload, signal: AbortSignal): 
         options,
       ),
     );
+    // A success without an ETag is an error that the SDK has not known for one: it looks at the last bytes only.
+    if (answer.ETag === undefined && !(await isComplete(context, upload, signal)))
+      throw unclear(context, place);
+    compareWhole(context, place, { Parts, has: answer.ChecksumCRC32 });
   } catch (error) {
     // Completed by an earlier call whose answer was lost?
     if (!isNotFound(error) || !(await isComplete(context, upload, signal))) throw error;
   }
   if (Parts.every((part) => part.ChecksumCRC32 !== undefined)) return { how: "hash", algorithm: "crc32" };
   return sizeConfirmed(context, upload, signal);
+}
+
+interface Whole {
+  readonly Parts: readonly CompletedPart[];
+  readonly has: string | undefined;
+}
+
+/** Where the server tells a checksum of the parts' checksums. */
+function compareWhole(context: Context, place: Place, { Parts, has }: Whole): void {
+  const sums = Parts.flatMap(({ ChecksumCRC32 }) => ChecksumCRC32 ?? []);
+  if (sums.length !== Parts.length || !has?.includes("-")) return;
+  mustEqual(context, place, { sent: compositeOf(sums), has, final: true });
+}
+
+function unclear({ name }: Context, { path }: Place): PbError {
+  return new PbError("io_error", "the server does not say that it has put the parts together", {
+    path,
+    peer: name,
+    retryable: true,
+  });
 }
 
 async function isComplete(context: Context, upload: Upload, signal: AbortSignal): Promise<boolean> {
@@ -262,7 +298,7 @@ async function isComplete(context: Context, upload: Upload, signal: AbortSignal)
 
 async function sizeConfirmed(
   context: Context,
-  { place, size }: Upload,
+  { place, size }: Pick<Upload, "place" | "size">,
   signal: AbortSignal,
 ): Promise<Confirmed> {
   const head = await headObject(context, place, signal);

@@ -58,8 +58,10 @@ async function readRange(context: Context, { place, now, offset, into, signal }:
       options,
     );
     const wanted = `bytes ${offset}-${offset + into.length - 1}/${now.size}`;
-    if (answer.ContentRange === wanted) return fill(context, { answer, into, about });
+    const same = sameVersion(now.version, answer.ETag);
+    if (same && answer.ContentRange === wanted) return fill(context, { answer, into, about });
     await discardBody(answer);
+    if (!same) throw changed(context, place);
     // A range that is not the one asked for: the size has changed, or the server gives no ranges.
     if (answer.ContentRange === undefined)
       throw new PbError("protocol_violation", "the server answered a range with the whole object", {
@@ -86,7 +88,7 @@ export async function readWholeObject(
       }),
       options,
     );
-    if (answer.ContentLength !== into.length) {
+    if (answer.ContentLength !== into.length || !sameVersion(known.version, answer.ETag)) {
       await discardBody(answer);
       throw changed(context, place);
     }
@@ -99,6 +101,13 @@ export async function readWholeObject(
     };
   });
 }
+
+/** A server may pass over If-Match; some list ETags without their quotes. */
+function sameVersion(wanted: string | undefined, got: string | undefined): boolean {
+  return wanted === undefined || got === undefined || bare(wanted) === bare(got);
+}
+
+const bare = (etag: string) => etag.replaceAll('"', "");
 
 function confirmedBy(answer: GetObjectCommandOutput): Confirmed {
   // A composite one is over the checksums of parts, which the SDK cannot compare a stream with.

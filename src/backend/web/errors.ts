@@ -1,4 +1,5 @@
 import { type ErrorCode, PbError } from "../../model/error.ts";
+import { retryAfterMs } from "../retry-after.ts";
 
 /** RFC 9110 section 15, RFC 4918 section 11, RFC 6585. */
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
@@ -92,12 +93,4 @@ function failureOf(caught: unknown): {
   if (code === "" && seen?.cause !== undefined) return failureOf(seen.cause);
   const message = typeof seen?.message === "string" && seen.message !== "" ? seen.message : code;
   return { code, message, certificate: /CERT|SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/.test(code) };
-}
-
-/** Seconds, or a date (RFC 9110 section 10.2.3). @param nowMs milliseconds since 1970 */
-export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
-  if (header === undefined) return undefined;
-  if (/^\d{1,9}$/.test(header)) return Number(header) * 1_000;
-  const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
 }
