@@ -6,7 +6,7 @@ import type { EndpointTools, OpenEndpoint } from "../registry.ts";
 import { either } from "../signals.ts";
 import { walkLinked } from "../wrap/linked-walk.ts";
 import { setTime } from "./calls.ts";
-import { type FtpConnection, type LoginOptions, login } from "./connection.ts";
+import { type Features, type FtpConnection, type LoginOptions, login } from "./connection.ts";
 import { createFiles } from "./files.ts";
 import { ftpError, type Ground, onGround, wireName, wirePath } from "./ground.ts";
 import { createPool } from "./pool.ts";
@@ -18,31 +18,38 @@ const PORT = { explicit: 21, off: 21, implicit: 990 } as const;
 const MAX_CONNECTIONS = 8;
 
 /**
- * Files of a server with FTP. Connects at once: what it can do is known only then.
+ * Files of a server with FTP. Connects with the first call: what the server can do is known only then.
  *
  * `settings.path` is the root; relative, or not given, it begins at the folder in which the login ends (RFC 1738).
  */
 export const openFtp: OpenEndpoint = async (config, tools) => {
   const options = await loginOptions(config, tools);
-  const pool = createPool({ login: () => login(options), max: MAX_CONNECTIONS });
-  const { signal } = new AbortController();
-  try {
-    const lease = await pool.lease(signal);
-    const { connection } = lease;
-    const root = await rootOf(connection, stringOf(config.settings.path) ?? "");
-    lease.release();
-    return backendOf({
-      pool,
-      root,
-      peer: tools.name,
-      times: { refused: false },
-      features: connection.features,
-    });
-  } catch (error) {
-    pool.close();
-    throw ftpError(error, { path: "", peer: tools.name });
-  }
+  const path = stringOf(config.settings.path) ?? "";
+  // What is wrong with it is known without a server.
+  wireName(path, path);
+  let known: Learned | undefined;
+  const first = async () => {
+    const connection = await login(options);
+    try {
+      known ??= { root: await rootOf(connection, path), features: connection.features };
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw ftpError(error, { path: "", peer: tools.name });
+    }
+  };
+  return backendOf({
+    peer: tools.name,
+    pool: createPool({ login: first, max: MAX_CONNECTIONS }),
+    learned: () => known,
+  });
 };
+
+/** What the first connection has told. */
+interface Learned {
+  readonly root: string;
+  readonly features: Features;
+}
 
 async function loginOptions(
   { settings, secret }: EndpointConfig,
@@ -85,12 +92,29 @@ async function rootOf({ control }: FtpConnection, path: string): Promise<string>
   return `${home.replace(/\/+$/, "")}/${wanted}`.replace(/\/+$/, "");
 }
 
-function backendOf({
-  features,
-  ...shared
-}: Omit<Ground, "closing"> & Pick<FtpConnection, "features">): Backend {
+interface Shared extends Pick<Ground, "pool" | "peer"> {
+  readonly learned: () => Learned | undefined;
+}
+
+function backendOf({ pool, peer, learned }: Shared): Backend {
   const closing = new AbortController();
-  const ground: Ground = { ...shared, closing: closing.signal };
+  /** Until a connection has told otherwise, a server is taken for one that can. */
+  const has = (...features: string[]) => {
+    const known = learned();
+    return known === undefined || features.some((each) => known.features.has(each));
+  };
+  const ground: Ground = {
+    pool,
+    peer,
+    times: { refused: false },
+    closing: closing.signal,
+    get root() {
+      const known = learned();
+      // Within a call there is a connection, and with it what it has told.
+      if (known === undefined) throw new PbError("internal", "asked before there was a connection", { peer });
+      return known.root;
+    },
+  };
   const { reader, ...files } = createFiles(ground);
   const close = async () => {
     closing.abort();
@@ -109,12 +133,13 @@ function backendOf({
       writable: true,
       parallelRead: true,
       parallelWrite: "FTP writes a file from its beginning to its end",
-      resumeWrite: features.has("SIZE") || "this server does not tell how much of a file it has (SIZE)",
+      get resumeWrite() {
+        return has("SIZE") || "this server does not tell how much of a file it has (SIZE)";
+      },
       atomicReplace: "how a name that is taken is replaced is the FTP server's own affair",
       hashes: "FTP has no hashes that all servers know",
       get setMtime() {
-        const may = features.has("MFMT") || features.has("MDTM");
-        return may && !ground.times.refused ? true : "this FTP server sets no times of files";
+        return has("MFMT", "MDTM") && !ground.times.refused ? true : "this FTP server sets no times of files";
       },
       append: true,
       folders: true,
@@ -134,10 +159,9 @@ function backendOf({
         create: async (path, options) => openSink(ground, path, options),
         writeWhole: async (path, bytes, options) => writeWhole(ground, path, { ...options, bytes }),
         setFolder: async (path, { meta, signal }) => {
-          const where = wirePath(ground, path);
           // Servers that do not set the time of a folder are many: it is no failure.
           await onGround(ground, { path, signal }, ({ connection }) =>
-            setTime(connection, where, meta.mtimeNs),
+            setTime(connection, wirePath(ground, path), meta.mtimeNs),
           );
         },
       },

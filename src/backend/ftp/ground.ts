@@ -9,7 +9,7 @@ import type { FtpPool, Lease } from "./pool.ts";
 /** What all calls of one backend share. */
 export interface Ground {
   readonly pool: FtpPool;
-  /** Of the server, bytes as latin1 text, without '/' at the end: "" for "/". */
+  /** Of the server, bytes as latin1 text, without '/' at the end: "" for "/". Known once there was a connection: within `onGround`. */
   readonly root: string;
   /** In errors. */
   readonly peer: string;

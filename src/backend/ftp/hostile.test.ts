@@ -104,6 +104,11 @@ async function open(server: Fake, settings: Readonly<Record<string, string>> = {
   return backend;
 }
 
+/** The first call of a backend connects. */
+async function entered(opening: Promise<Backend>): Promise<unknown> {
+  return (await opening).stat("", { follow: true, signal: never });
+}
+
 function chunksOf({ native }: Backend) {
   if (native.kind !== "chunks") throw new TypeError("no chunks");
   return native.chunks;
@@ -112,6 +117,18 @@ function chunksOf({ native }: Backend) {
 const KNOWN = { size: 100, mtimeNs: 0n };
 
 describe("an FTP server that", () => {
+  test("is not asked is not connected to, and one that is not there is told by the first call", async () => {
+    const server = await fake();
+    const backend = await open(server);
+    expect(server.commands).toEqual([]);
+    await backend.stat("", { follow: true, signal: never });
+    expect(server.commands.length).toBeGreaterThan(0);
+
+    const late = await open({ ...server, port: 1 });
+    const error = await refused("unreachable", late.stat("d/f", { follow: true, signal: never }));
+    expect(error).toMatchObject({ peer: "fake", path: "d/f", retryable: true });
+  });
+
   test("lists what are no names is believed in none of them", async () => {
     const server = await fake();
     const backend = await open(server);
@@ -181,26 +198,26 @@ describe("an FTP server that", () => {
 
   test("refuses TLS gets neither a name nor a password", async () => {
     const server = await fake({ AUTH: () => "502 no" });
-    await refused("unsupported", open(server, { tls: "explicit" }));
+    await refused("unsupported", entered(open(server, { tls: "explicit" })));
     expect(server.commands).toEqual(["AUTH TLS"]);
   });
 
   test("says yes to TLS and goes on in clear gets neither", async () => {
     const server = await fake({ AUTH: () => "234 go\r\n331 password?\r\n230 in" });
-    await refused("protocol_violation", open(server, { tls: "explicit" }));
+    await refused("protocol_violation", entered(open(server, { tls: "explicit" })));
     expect(server.commands.filter((line) => /USER|PASS/.test(line))).toEqual([]);
   });
 
   test("refuses the login is not told the password again, and no error tells it", async () => {
     const server = await fake({ PASS: () => "530 no\u001b[31m" });
-    const error = await refused("unauthenticated", open(server));
+    const error = await refused("unauthenticated", entered(open(server)));
     const told = `${error.message}${error.stack}${JSON.stringify(error)}`;
     for (const never of ["s3cret", "\u001b"]) expect(told).not.toContain(never);
   });
 
   test("speaks something else, or without end", async () => {
-    await refused("protocol_violation", open(await fake({}, "SSH-2.0-OpenSSH_9.2")));
-    await refused("protocol_violation", open(await fake({}, `220-${"x".repeat(100_000)}`)));
+    await refused("protocol_violation", entered(open(await fake({}, "SSH-2.0-OpenSSH_9.2"))));
+    await refused("protocol_violation", entered(open(await fake({}, `220-${"x".repeat(100_000)}`))));
   });
 
   test("is never sent a second command in a name", async () => {

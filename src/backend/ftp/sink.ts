@@ -27,8 +27,8 @@ interface Target {
 
 /** Begun with the first byte: until then nothing is there. */
 export function openSink(ground: Ground, path: string, options: CreateChunksOptions): Promise<ChunkSink> {
-  const target = targetOf(ground, path, options.resume);
   return onGround(ground, { path, signal: options.signal }, async ({ connection }) => {
+    const target = targetOf(ground, path, options.resume);
     const there = await calls.statPath(connection, target.final);
     if (there?.kind === "directory") throw isFolder(path);
     let size = 0;
@@ -176,8 +176,8 @@ export function writeWhole(
   path: string,
   { bytes, meta, signal: caller }: WriteWholeOptions & { readonly bytes: Uint8Array },
 ): Promise<Confirmed> {
-  const target = targetOf(ground, path, undefined);
   return onGround(ground, { path, signal: caller }, async ({ connection, control }) => {
+    const target = targetOf(ground, path, undefined);
     const transfer = await begun(ground, connection, target);
     try {
       if (bytes.length > 0) await push(transfer, bytes);

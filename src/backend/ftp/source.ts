@@ -19,11 +19,14 @@ export async function openSource(
   path: string,
   { known, signal: caller }: OpenChunksOptions,
 ): Promise<ChunkSource> {
-  const where = wirePath(ground, path);
-  const { now, isFar } = await onGround(ground, { path, signal: caller }, async ({ connection }) => ({
-    now: await refuseOther(connection, { where, path, known }),
-    isFar: connection.rttMs > FAR_MS,
-  }));
+  const { where, now, isFar } = await onGround(ground, { path, signal: caller }, async ({ connection }) => {
+    const place = wirePath(ground, path);
+    return {
+      where: place,
+      now: await refuseOther(connection, { where: place, path, known }),
+      isFar: connection.rttMs > FAR_MS,
+    };
+  });
   const readers = new Set<Reader>();
   const about = { path, peer: ground.peer };
 
@@ -184,8 +187,8 @@ export function readWhole(
   path: string,
   { into, known, signal: caller }: OpenChunksOptions & { readonly into: Uint8Array },
 ): Promise<WholeRead> {
-  const where = wirePath(ground, path);
   return onGround(ground, { path, signal: caller }, async ({ connection }) => {
+    const where = wirePath(ground, path);
     const now = await refuseOther(connection, { where, path, known });
     if (into.length > 0) {
       const opening = begin(connection, where, 0);

@@ -9,45 +9,63 @@ import { either } from "../signals.ts";
 import { walkLinked } from "../wrap/linked-walk.ts";
 import { POSIX_RENAME, realPath } from "./calls.ts";
 import { createChunks } from "./chunks.ts";
-import { type ConnectOptions, connectSftp } from "./connect.ts";
+import { type ConnectOptions, connectSftp, type SftpConnection } from "./connect.ts";
 import { sftpError } from "./errors.ts";
 import { createFiles } from "./files.ts";
 import type { Ground } from "./ground.ts";
 import { loadHostKeys, usualFiles } from "./host-keys.ts";
 import { findLogin, stringOf } from "./login.ts";
 import { createPool } from "./pool.ts";
-import { createResolver } from "./resolve.ts";
+import { createResolver, type Resolver } from "./resolve.ts";
 
 const DEFAULT_PORT = 22;
 /** As many as a server with usual bounds (sshd's MaxStartups 10:30:100) takes from one user without complaint. */
 const MAX_CONNECTIONS = 4;
 
 /**
- * Files of a server with SSH. Connects at once: what it can do is known only then.
+ * Files of a server with SSH. Connects with the first call: what the server can do is known only then.
  *
  * `settings.path` is the root; relative, or with `~/`, it is below the login folder; without it the root is the server's "/",
  * and links lead where they lead.
  */
 export const openSftp: OpenEndpoint = async (config, tools) => {
   const options = await connectOptions(config, tools);
-  const pool = createPool({ connect: () => connectSftp(options), max: MAX_CONNECTIONS });
-  const { signal } = new AbortController();
-  try {
-    const first = await pool.take(signal);
-    const path = stringOf(config.settings.path) ?? "/";
-    const asked = path.replace(/^~\/?/, "") || ".";
-    const root = pathText(await realPath(first, pathBytes(asked), signal)).replace(/\/+$/, "");
-    if (root !== "" && !root.startsWith("/"))
-      throw new PbError("protocol_violation", "the server names no absolute path", {
-        path,
-        peer: tools.name,
-      });
-    return backendOf({ pool, root, peer: tools.name, replaces: first.extensions.has(POSIX_RENAME) });
-  } catch (error) {
-    pool.close();
-    throw sftpError(error, { path: "", peer: tools.name });
-  }
+  const path = stringOf(config.settings.path) ?? "/";
+  let known: Learned | undefined;
+  const connect = async () => {
+    const connection = await connectSftp(options);
+    try {
+      known ??= await learn(connection, { path, peer: tools.name });
+      return connection;
+    } catch (error) {
+      connection.fail(new PbError("aborted", "the connection was given up", { peer: tools.name }));
+      throw sftpError(error, { path: "", peer: tools.name });
+    }
+  };
+  return backendOf({
+    peer: tools.name,
+    pool: createPool({ connect, max: MAX_CONNECTIONS }),
+    learned: () => known,
+  });
 };
+
+/** What the first connection has told. */
+interface Learned {
+  readonly resolver: Resolver;
+  readonly replaces: boolean;
+}
+
+async function learn(
+  first: SftpConnection,
+  { path, peer }: { readonly path: string; readonly peer: string },
+): Promise<Learned> {
+  const asked = path.replace(/^~\/?/, "") || ".";
+  const { signal } = new AbortController();
+  const root = pathText(await realPath(first, pathBytes(asked), signal)).replace(/\/+$/, "");
+  if (root !== "" && !root.startsWith("/"))
+    throw new PbError("protocol_violation", "the server names no absolute path", { path, peer });
+  return { resolver: createResolver(root), replaces: first.extensions.has(POSIX_RENAME) };
+}
 
 async function connectOptions(config: EndpointConfig, tools: EndpointTools): Promise<ConnectOptions> {
   const { settings } = config;
@@ -69,12 +87,29 @@ async function connectOptions(config: EndpointConfig, tools: EndpointTools): Pro
   return { host, port, peer: tools.name, hostKeys, login };
 }
 
-function backendOf({
-  root,
-  ...shared
-}: Omit<Ground, "resolver" | "closing"> & { readonly root: string }): Backend {
+interface Shared extends Pick<Ground, "pool" | "peer"> {
+  readonly learned: () => Learned | undefined;
+}
+
+function backendOf({ pool, peer, learned }: Shared): Backend {
   const closing = new AbortController();
-  const ground: Ground = { ...shared, resolver: createResolver(root), closing: closing.signal };
+  // Within a call there is a connection, and with it what it has told.
+  const facts = (): Learned => {
+    const known = learned();
+    if (known === undefined) throw new PbError("internal", "asked before there was a connection", { peer });
+    return known;
+  };
+  const ground: Ground = {
+    pool,
+    peer,
+    closing: closing.signal,
+    get resolver() {
+      return facts().resolver;
+    },
+    get replaces() {
+      return facts().replaces;
+    },
+  };
   const { reader, ...files } = createFiles(ground);
   const close = async () => {
     closing.abort();
@@ -94,8 +129,11 @@ function backendOf({
       parallelRead: true,
       parallelWrite: true,
       resumeWrite: true,
-      atomicReplace:
-        ground.replaces || "this server cannot replace a file by renaming (posix-rename@openssh.com)",
+      get atomicReplace() {
+        // Most servers can; which one this is, its first connection tells.
+        if (learned()?.replaces !== false) return true;
+        return "this server cannot replace a file by renaming (posix-rename@openssh.com)";
+      },
       hashes: "SFTP has no hashes of files",
       setMtime: true,
       append: true,

@@ -4,7 +4,7 @@ import { sftpError } from "./errors.ts";
 import type { SftpPool } from "./pool.ts";
 import type { Resolver } from "./resolve.ts";
 
-/** What all calls of one backend share. */
+/** What all calls of one backend share. `resolver` and `replaces` are known once there was a connection: within `onGround`. */
 export interface Ground {
   readonly pool: SftpPool;
   readonly resolver: Resolver;

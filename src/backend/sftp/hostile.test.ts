@@ -85,12 +85,29 @@ async function open(server: Fake, host_key = "accept-new"): Promise<Backend> {
   return backend;
 }
 
+/** The first call of a backend connects. */
+async function entered(opening: Promise<Backend>): Promise<unknown> {
+  return (await opening).stat("", { follow: true, signal: never });
+}
+
 function chunksOf({ native }: Backend) {
   if (native.kind !== "chunks") throw new TypeError("no chunks");
   return native.chunks;
 }
 
 describe("an SFTP server that", () => {
+  test("is not asked is not connected to, and one that is not there is told by the first call", async () => {
+    const server = await fake(() => {});
+    const backend = await open(server);
+    expect(server.connections).toHaveLength(0);
+    await backend.stat("", { follow: true, signal: never });
+    expect(server.connections).toHaveLength(1);
+
+    const late = await open({ ...server, port: 1 });
+    const error = await refused("unreachable", late.stat("d/f", { follow: true, signal: never }));
+    expect(error).toMatchObject({ peer: "fake", path: "d/f", retryable: true });
+  });
+
   test("lists what are no names is believed in none of them", async () => {
     const names = ["good", "../x", "/etc/passwd", "a/b", ""];
     const server = await fake((sftp) => {
@@ -186,10 +203,10 @@ describe("an SFTP server that", () => {
 
   test("shows a key that is not known is told no password", async () => {
     const server = await fake(() => {});
-    await refused("fingerprint_mismatch", open(server, ""));
-    await refused("fingerprint_mismatch", open(server, `SHA256:${"A".repeat(43)}`));
+    await refused("fingerprint_mismatch", entered(open(server, "")));
+    await refused("fingerprint_mismatch", entered(open(server, `SHA256:${"A".repeat(43)}`)));
     expect(server.told).toEqual([]);
-    await open(server);
+    await entered(open(server));
     expect(server.told).toEqual(["s3cret"]);
   });
 });
