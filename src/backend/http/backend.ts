@@ -4,12 +4,12 @@
  */
 import type { EndpointConfig } from "../../model/endpoint.ts";
 import { PbError } from "../../model/error.ts";
-import type { Backend, Capabilities, ListBatch, ListOptions } from "../backend.ts";
+import type { Backend, Capabilities } from "../backend.ts";
 import type { ChunkAccess, ChunkSink, CreateChunksOptions } from "../chunks.ts";
 import type { EndpointTools, OpenEndpoint } from "../registry.ts";
-import { either, refuseAborted } from "../signals.ts";
-import { walkFolders } from "../walk.ts";
+import { refuseAborted } from "../signals.ts";
 import { MAX_CALLS, openWebClient, type WebClient } from "../web/client.ts";
+import { listFolders } from "../web/listing.ts";
 import { componentsOf } from "../web/path.ts";
 import { openSource, readWhole } from "../web/source.ts";
 import { startUpload } from "../web/upload.ts";
@@ -52,7 +52,7 @@ export const openHttp: OpenEndpoint = async (
     scheme: "http",
     name: client.peer,
     capabilities: CAPABILITIES,
-    list: (path, options) => list(client, path, options),
+    list: (path, options) => listFolders(client, path, { entryAt, readFolder, ...options }),
     stat: async (path, { signal }) => entryAt(client, { path, signal }),
     mkdir: (path, { signal }) => lacks("make a folder", { paths: [path], signal }),
     touch: (path, { create, signal }) => touch(client, path, { create, signal }),
@@ -78,26 +78,6 @@ const isRoot = (path: string) => componentsOf(path).length === 0;
 
 function rootError(path: string): PbError {
   return new PbError("invalid_path", "the root itself cannot be moved or removed", { path });
-}
-
-async function* list(
-  client: WebClient,
-  path: string,
-  options: ListOptions,
-): AsyncGenerator<ListBatch, void, void> {
-  using signals = either(options.signal, client.closing);
-  const { signal } = signals;
-  refuseAborted(signal);
-  const root = await entryAt(client, { path, signal });
-  if (root.kind === "file") {
-    yield { entries: [root], errors: [] };
-    return;
-  }
-  const levels = options.recursive ? (options.maxDepth ?? 0) : 1;
-  for await (const batch of walkFolders({ read: (at) => readFolder(client, at, { path, signal }), levels })) {
-    refuseAborted(signal);
-    yield batch;
-  }
 }
 
 async function touch(

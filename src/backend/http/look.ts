@@ -4,17 +4,13 @@ import { joinPath } from "../../model/path.ts";
 import { listedName } from "../path.ts";
 import { type Folder, inParallel } from "../walk.ts";
 import type { WebClient } from "../web/client.ts";
+import type { Asked } from "../web/listing.ts";
 import { componentsOf } from "../web/path.ts";
 import { type Head, headOf } from "../web/version.ts";
 import { entriesOf } from "./index-page.ts";
 
 /** HEADs at once for one folder. */
 const HEADS = 16;
-
-interface Asked {
-  readonly path: string;
-  readonly signal: AbortSignal;
-}
 
 /** @throws PbError `not_found`; `unsupported` for a file whose length the server does not say */
 export async function entryAt(client: WebClient, { path, signal }: Asked): Promise<Entry> {

@@ -1,10 +1,9 @@
 /** WebDAV: Nextcloud, ownCloud, nginx, Apache, rclone. Reads as any web server's; a new file has its name when it is whole. */
 import type { EndpointConfig } from "../../model/endpoint.ts";
-import type { Backend, Capabilities, ListBatch, ListOptions } from "../backend.ts";
+import type { Backend, Capabilities } from "../backend.ts";
 import type { OpenEndpoint } from "../registry.ts";
-import { either, refuseAborted } from "../signals.ts";
-import { walkFolders } from "../walk.ts";
-import { MAX_CALLS, openWebClient, type WebClient } from "../web/client.ts";
+import { MAX_CALLS, openWebClient } from "../web/client.ts";
+import { listFolders } from "../web/listing.ts";
 import { openSource, readWhole } from "../web/source.ts";
 import { makeFolder, removePath, renamePath, touchFile } from "./change.ts";
 import { entryAt, readFolder } from "./propfind.ts";
@@ -42,7 +41,7 @@ export const openWebdav: OpenEndpoint = async (config: EndpointConfig, tools): P
     scheme: "webdav",
     name: client.peer,
     capabilities: capabilities(keepsTimes),
-    list: (path, options) => list(client, path, options),
+    list: (path, options) => listFolders(client, path, { entryAt, readFolder, ...options }),
     stat: async (path, { signal }) => entryAt(client, { path, signal }),
     mkdir: async (path, { parents, signal }) => makeFolder(client, { path, parents, signal }),
     touch: async (path, options) => touchFile(client, { path, keepsTimes, ...options }),
@@ -61,23 +60,3 @@ export const openWebdav: OpenEndpoint = async (config: EndpointConfig, tools): P
     [Symbol.asyncDispose]: () => client.close(),
   };
 };
-
-async function* list(
-  client: WebClient,
-  path: string,
-  options: ListOptions,
-): AsyncGenerator<ListBatch, void, void> {
-  using signals = either(options.signal, client.closing);
-  const { signal } = signals;
-  refuseAborted(signal);
-  const root = await entryAt(client, { path, signal });
-  if (root.kind !== "directory") {
-    yield { entries: [root], errors: [] };
-    return;
-  }
-  const levels = options.recursive ? (options.maxDepth ?? 0) : 1;
-  for await (const batch of walkFolders({ read: (at) => readFolder(client, at, { path, signal }), levels })) {
-    refuseAborted(signal);
-    yield batch;
-  }
-}

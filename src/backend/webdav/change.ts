@@ -6,8 +6,9 @@ import type { RemoveResult } from "../backend.ts";
 import { refuseAborted } from "../signals.ts";
 import { walkFolders } from "../walk.ts";
 import type { WebClient } from "../web/client.ts";
+import type { Asked } from "../web/listing.ts";
 import { componentsOf } from "../web/path.ts";
-import { type Asked, entryAt, readFolder } from "./propfind.ts";
+import { entryAt, readFolder } from "./propfind.ts";
 import { timeHeaders } from "./times.ts";
 
 /** Undefined when nothing is there. */

@@ -6,6 +6,7 @@ import { joinPath } from "../../model/path.ts";
 import { listedName } from "../path.ts";
 import type { Folder } from "../walk.ts";
 import type { WebClient } from "../web/client.ts";
+import type { Asked } from "../web/listing.ts";
 import { childOf, decodeSegment } from "../web/path.ts";
 import { dateNs } from "../web/version.ts";
 
@@ -20,11 +21,6 @@ const parser = new XMLParser({
   parseTagValue: false,
   isArray: (name) => name === "response" || name === "propstat",
 });
-
-export interface Asked {
-  readonly path: string;
-  readonly signal: AbortSignal;
-}
 
 interface Resource {
   readonly href: string;

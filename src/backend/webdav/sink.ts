@@ -8,10 +8,11 @@ import { dirName, joinPath } from "../../model/path.ts";
 import type { ChunkSink, Confirmed, CreateChunksOptions, WriteWholeOptions } from "../chunks.ts";
 import { refuseAborted } from "../signals.ts";
 import type { WebClient } from "../web/client.ts";
+import type { Asked } from "../web/listing.ts";
 import { componentsOf } from "../web/path.ts";
 import { startUpload } from "../web/upload.ts";
 import { makeFolder } from "./change.ts";
-import { type Asked, entryAt } from "./propfind.ts";
+import { entryAt } from "./propfind.ts";
 import { timeHeaders } from "./times.ts";
 
 export interface Writer {
