@@ -1,6 +1,7 @@
 import { PbError } from "../../model/error.ts";
 import type { FileRoot } from "../../native/root.ts";
 import type { Backend, ListBatch, ListOptions } from "../backend.ts";
+import { POSIX } from "../posix.ts";
 import { aborted, either, refuseAborted, unlessAborted } from "../signals.ts";
 
 export interface LocalBackendOptions {
@@ -36,24 +37,7 @@ export function createLocalBackend({ root, name = "" }: LocalBackendOptions): Ba
   return {
     scheme: "local",
     name,
-    capabilities: {
-      atomicRename: true,
-      links: true,
-      permissions: true,
-      owners: true,
-      mtimeResolutionNs: 1,
-      serverSideCopy: true,
-      parallelRead: true,
-      parallelWrite: true,
-      resumeWrite: true,
-      atomicReplace: true,
-      hashes: true,
-      setMtime: true,
-      append: true,
-      folders: true,
-      watch: "files are not watched for changes",
-      writable: root.writable,
-    },
+    capabilities: { ...POSIX, writable: root.writable },
     list: (path, options) => list(root, path, { options, closing: closing.signal }),
     stat: (path, { follow, signal }) => call(path, signal, () => root.stat(path, { follow })),
     mkdir: (path, { parents, mode = 0, signal }) =>

@@ -7,6 +7,7 @@ import { entryFromWire } from "../../wire/entry.ts";
 import { errorFromWire } from "../../wire/error.ts";
 import { listedFromWire } from "../../wire/listed.ts";
 import type { Backend, ListBatch, SessionPeer } from "../backend.ts";
+import { POSIX } from "../posix.ts";
 import { refuseAborted } from "../signals.ts";
 import type { PbConnection } from "./connection.ts";
 
@@ -36,24 +37,7 @@ export function createPbBackend({ connection, peer, writable }: PbBackendOptions
   const backend: Backend = {
     scheme: "pb",
     name,
-    capabilities: {
-      atomicRename: true,
-      links: true,
-      permissions: true,
-      owners: true,
-      mtimeResolutionNs: 1,
-      serverSideCopy: true,
-      parallelRead: true,
-      parallelWrite: true,
-      resumeWrite: true,
-      atomicReplace: true,
-      hashes: true,
-      setMtime: true,
-      append: true,
-      folders: true,
-      watch: "files are not watched for changes",
-      writable,
-    },
+    capabilities: { ...POSIX, writable },
 
     async *list(path, { recursive, maxDepth = 0, follow, signal }) {
       refuseAborted(signal);
