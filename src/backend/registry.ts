@@ -1,6 +1,7 @@
 import type { EndpointConfig, EndpointKind } from "../model/endpoint.ts";
 import { PbError } from "../model/error.ts";
 import type { Backend } from "./backend.ts";
+import { refuseAborted } from "./signals.ts";
 
 /** What a backend gets besides its configuration. */
 export interface EndpointTools {
@@ -61,7 +62,7 @@ export function createBackends(factories: BackendFactories): Backends {
 
   const backends: Backends = {
     async open(remote, signal) {
-      if (signal.aborted) throw new PbError("aborted", "interrupted", { cause: signal.reason });
+      refuseAborted(signal);
       if (closed) throw new PbError("aborted", "the daemon is closed");
       return opening(remote);
     },

@@ -1,6 +1,7 @@
 import type { TLSSocket } from "node:tls";
 import type { HostPort } from "../../credential/address.ts";
 import { type ErrorCode, PbError } from "../../model/error.ts";
+import { refuseAborted } from "../signals.ts";
 import { type ClientIdentity, type ServerTrust, secured, startTls } from "./tls.ts";
 
 export interface DialOptions {
@@ -49,7 +50,7 @@ export interface FirstOfOptions<T, R> {
  * others are aborted.
  */
 export async function firstOf<T, R>({ items, signal, attempt, drop }: FirstOfOptions<T, R>): Promise<R> {
-  if (signal.aborted) throw new PbError("aborted", "interrupted", { cause: signal.reason });
+  refuseAborted(signal);
   if (items.length === 0) throw new PbError("invalid_argument", "there is no address to try");
   const stop = new AbortController();
   const stopAll = () => stop.abort(signal.reason);

@@ -261,6 +261,7 @@ async function* named<T>(
   }
 }
 
+/** As `fromPeerError` afterwards: the error that a job was given up for is the signal's reason, and must reach its caller. */
 function refuseAborted(signal: AbortSignal): void {
   if (signal.aborted) throw PbError.from(signal.reason, "aborted");
 }
