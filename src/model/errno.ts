@@ -24,3 +24,19 @@ export function errnoOf(value: unknown): string | undefined {
 export function codeOfErrno(cause: unknown): ErrorCode | undefined {
   return BY_ERRNO[errnoOf(cause) ?? ""];
 }
+
+const OF_CONNECTIONS: Readonly<Record<string, ErrorCode>> = {
+  ECONNREFUSED: "unreachable",
+  EHOSTUNREACH: "unreachable",
+  ENETUNREACH: "unreachable",
+  ENOTFOUND: "unreachable",
+  EAI_AGAIN: "unreachable",
+  ECONNRESET: "connection_lost",
+  EPIPE: "connection_lost",
+  ETIMEDOUT: "timeout",
+};
+
+/** What a connection's errno (`ECONNREFUSED`) means; undefined where it is none of a connection. */
+export function codeOfConnection(errno: string): ErrorCode | undefined {
+  return OF_CONNECTIONS[errno];
+}

@@ -1,3 +1,4 @@
+import { codeOfConnection } from "../../model/errno.ts";
 import { type ErrorCode, PbError } from "../../model/error.ts";
 import { retryAfterMs } from "../retry-after.ts";
 
@@ -62,17 +63,6 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   507: "no_space",
 };
 
-const BY_ERRNO: Readonly<Record<string, ErrorCode>> = {
-  ECONNREFUSED: "unreachable",
-  EHOSTUNREACH: "unreachable",
-  ENETUNREACH: "unreachable",
-  ENOTFOUND: "unreachable",
-  EAI_AGAIN: "unreachable",
-  ECONNRESET: "connection_lost",
-  EPIPE: "connection_lost",
-  ETIMEDOUT: "timeout",
-};
-
 const ELSEWHERE = "the bucket is in another region: set the remote's `region` (and `endpoint`)";
 
 const HINTS: Readonly<Record<string, string>> = {
@@ -91,10 +81,10 @@ export function s3Error(caught: unknown, at: { readonly path: string; readonly p
   const name = field(caught, "name") ?? "";
   if (name === "AbortError") return new PbError("aborted", "interrupted", { cause: caught });
   const status = statusOf(caught);
-  const errno = field(caught, "code");
+  const errno = field(caught, "code") ?? "";
   const code: ErrorCode =
     BY_NAME[name] ??
-    (errno === undefined ? undefined : BY_ERRNO[errno]) ??
+    codeOfConnection(errno) ??
     (status === undefined ? undefined : (BY_STATUS[status] ?? unreadable(status))) ??
     "io_error";
   const hint = HINTS[name] ?? (status !== undefined && status > 300 && status < 400 ? ELSEWHERE : undefined);

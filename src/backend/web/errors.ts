@@ -1,3 +1,4 @@
+import { codeOfConnection } from "../../model/errno.ts";
 import { type ErrorCode, PbError } from "../../model/error.ts";
 import { retryAfterMs } from "../retry-after.ts";
 
@@ -30,20 +31,11 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   507: "no_space",
 };
 
-const BY_ERRNO: Readonly<Record<string, ErrorCode>> = {
-  ECONNREFUSED: "unreachable",
-  EHOSTUNREACH: "unreachable",
-  ENETUNREACH: "unreachable",
-  ENOTFOUND: "unreachable",
-  EAI_AGAIN: "unreachable",
-  ECONNRESET: "connection_lost",
-  EPIPE: "connection_lost",
-  UND_ERR_SOCKET: "connection_lost",
-  ETIMEDOUT: "timeout",
+/** undici's own names. */
+const OF_UNDICI: Readonly<Record<string, ErrorCode>> = {
   UND_ERR_CONNECT_TIMEOUT: "timeout",
   UND_ERR_HEADERS_TIMEOUT: "timeout",
   UND_ERR_BODY_TIMEOUT: "timeout",
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: "connection_lost",
 };
 
 export interface At {
@@ -76,7 +68,8 @@ export function transportError(caught: unknown, at: At): PbError {
       cause: caught,
     });
   }
-  return new PbError(BY_ERRNO[code] ?? "connection_lost", `${at.peer}: ${message}`, { ...at, cause: caught });
+  const known = codeOfConnection(code) ?? OF_UNDICI[code] ?? "connection_lost";
+  return new PbError(known, `${at.peer}: ${message}`, { ...at, cause: caught });
 }
 
 function failureOf(caught: unknown): {
