@@ -15,6 +15,13 @@ export interface Item {
   readonly allocated: number;
 }
 
+/** What a user has of an item: how many blocks hold it is the file system's affair, and may change after it was written. */
+export function withoutBlocks(item: Item | undefined): Omit<Item, "allocated"> | undefined {
+  if (item === undefined) return undefined;
+  const { allocated: _, ...rest } = item;
+  return rest;
+}
+
 /** By path below the tree; the tree itself is "". A path that is not there has no items. */
 export type Manifest = ReadonlyMap<string, Item>;
 
