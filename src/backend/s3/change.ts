@@ -14,7 +14,7 @@ import { type Context, request } from "./context.ts";
 import { copyObject } from "./copy.ts";
 import { strayed } from "./list.ts";
 import { headObject, isFolder, kindOf, needParent, notFound } from "./look.ts";
-import { watchPages } from "./pages.ts";
+import { keyReader, pagesOf, watchPages } from "./pages.ts";
 import { objectPlace, type Place, parentOf, prefixOf } from "./place.ts";
 import { MTIME_KEY, mtimeMetadata } from "./times.ts";
 
@@ -260,25 +260,15 @@ async function* keysBelow(
 ): AsyncGenerator<readonly string[], void, void> {
   const prefix = prefixOf(place);
   const progress = watchPages(context, place);
-  let token: string | undefined;
-  do {
-    const command = new ListObjectsV2Command({
-      Bucket: place.bucket,
-      Prefix: prefix,
-      EncodingType: "url",
-      ...(token === undefined ? {} : { ContinuationToken: token }),
-    });
-    const page = await request(context, { path: place.path, signal }, (options) =>
-      context.client.send(command, options),
-    );
-    const keys = (page.Contents ?? []).map(({ Key = "" }) => decodeURIComponent(Key.replaceAll("+", "%20")));
+  for await (const page of pagesOf(context, place, { depth: "tree", signal })) {
+    const decode = keyReader(page);
+    const keys = (page.Contents ?? []).map(({ Key = "" }) => decode(Key));
     // What is not in this folder is neither moved nor removed, whatever the server says.
     const stray = keys.find((key) => !key.startsWith(prefix));
     if (stray !== undefined) throw strayed(place, stray);
     if (keys.length > 0) yield keys;
-    token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
-    progress.page(token, keys.length > 0);
-  } while (token !== undefined);
+    progress.page(page.NextContinuationToken, keys.length > 0);
+  }
 }
 
 interface Removing {

@@ -98,6 +98,21 @@ test("keys that lead elsewhere are errors, names that are only strange are kept"
   expect(errors.map(({ code }) => code)).toEqual(Array.from({ length: 6 }, () => "path_escapes"));
 });
 
+test("a server that knows no encoded keys has just those removed that it listed", async () => {
+  const deleted: string[] = [];
+  await using server = await webServer((request, response) => {
+    // There is no object of the folder's name.
+    if (request.method === "HEAD") return void response.writeHead(404).end();
+    if (request.method === "DELETE") deleted.push(new URL(request.url ?? "", "http://x").pathname);
+    if (request.method === "DELETE") return void response.writeHead(204).end();
+    const contents = "<Contents><Key>d/a%20b+c</Key><Size>1</Size></Contents>";
+    xml(response, `<ListBucketResult><IsTruncated>false</IsTruncated>${contents}</ListBucketResult>`);
+  });
+  await using backend = await open(server.url);
+  expect(await backend.remove("d", { recursive: true, signal: never })).toEqual({ files: 1, directories: 1 });
+  expect(deleted.map(decodeURIComponent)).toEqual(["/b/d/a%20b+c"]);
+});
+
 test("keys and folders of another folder than was asked for are errors", async () => {
   const list = (query: URLSearchParams) =>
     query.get("prefix") === "d/" ? page({ keys: ["e/x", "d/good"], prefixes: ["../", "d/../"] }) : page({});

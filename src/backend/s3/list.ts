@@ -2,11 +2,7 @@
  * Listing folder by folder with a delimiter: S3's flat order puts "a-b" before "a/x", and the contract wants "a" and all below it
  * before "a-b".
  */
-import {
-  ListBucketsCommand,
-  ListObjectsV2Command,
-  type ListObjectsV2CommandOutput,
-} from "@aws-sdk/client-s3";
+import { ListBucketsCommand, type ListObjectsV2CommandOutput } from "@aws-sdk/client-s3";
 import type { Entry } from "../../model/entry.ts";
 import { PbError } from "../../model/error.ts";
 import { joinPath } from "../../model/path.ts";
@@ -15,7 +11,7 @@ import { listedName } from "../path.ts";
 import { type Folder, inParallel, walkFolders } from "../walk.ts";
 import { type Context, request } from "./context.ts";
 import { entryAt, fileEntry, folderEntry, headObject, isFolder, notFound } from "./look.ts";
-import { watchPages } from "./pages.ts";
+import { keyReader, pagesOf, watchPages } from "./pages.ts";
 import { type Place, prefixOf } from "./place.ts";
 import { mtimeOf } from "./times.ts";
 
@@ -68,7 +64,7 @@ async function readFolder({ context, root, signal }: Listing, at: string): Promi
   const found = new Map<string, Entry>();
   const errors: PbError[] = [];
   const progress = watchPages(context, place);
-  for await (const page of pages(context, place, signal)) {
+  for await (const page of pagesOf(context, place, { depth: "folder", signal })) {
     const before = found.size;
     collect(page, { place, at, found, errors });
     if (found.size > MAX_NAMES) throw new PbError("resource_exhausted", "the listing does not end", place);
@@ -85,29 +81,6 @@ async function buckets(context: Context, { path }: Place, signal: AbortSignal): 
   return { entries: names.map(folderEntry), errors: [] };
 }
 
-async function* pages(
-  context: Context,
-  place: Place,
-  signal: AbortSignal,
-): AsyncGenerator<ListObjectsV2CommandOutput> {
-  let token: string | undefined;
-  do {
-    const command = new ListObjectsV2Command({
-      Bucket: place.bucket,
-      Prefix: prefixOf(place),
-      Delimiter: "/",
-      // Names that XML cannot hold arrive whole.
-      EncodingType: "url",
-      ...(token === undefined ? {} : { ContinuationToken: token }),
-    });
-    const page = await request(context, { path: place.path, signal }, (options) =>
-      context.client.send(command, options),
-    );
-    yield page;
-    token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
-  } while (token !== undefined);
-}
-
 interface Collecting {
   readonly place: Place;
   readonly at: string;
@@ -116,7 +89,7 @@ interface Collecting {
 }
 
 function collect(page: ListObjectsV2CommandOutput, into: Collecting): void {
-  const decode = page.EncodingType === "url" ? decodeKey : (text: string) => text;
+  const decode = keyReader(page);
   const prefix = prefixOf(into.place);
   const add = (key: string, made: (path: string) => Entry) => {
     try {
@@ -140,15 +113,6 @@ function collect(page: ListObjectsV2CommandOutput, into: Collecting): void {
       if (!Number.isSafeInteger(Size) || Size < 0) throw impossible(path, Size);
       return fileEntry(path, { size: Size, mtimeNs: mtimeOf(undefined, LastModified), etag: ETag });
     });
-  }
-}
-
-/** S3 writes a space as "+". */
-function decodeKey(text: string): string {
-  try {
-    return decodeURIComponent(text.replaceAll("+", "%20"));
-  } catch {
-    return text;
   }
 }
 

@@ -1,6 +1,8 @@
+/** Listings that come in pages. */
+import { ListObjectsV2Command, type ListObjectsV2CommandOutput } from "@aws-sdk/client-s3";
 import { PbError } from "../../model/error.ts";
-import type { Context } from "./context.ts";
-import type { Place } from "./place.ts";
+import { type Context, request } from "./context.ts";
+import { type Place, prefixOf } from "./place.ts";
 
 /** Pages in a row that bring nothing new; S3 may give empty ones, but not so many. */
 const MAX_STALE_PAGES = 100;
@@ -37,4 +39,47 @@ export function watchPages({ name }: Pick<Context, "name">, { path }: Pick<Place
       steps = 0;
     },
   };
+}
+
+export interface Paging {
+  /** "folder": what is right in it; "tree": all keys below it. */
+  readonly depth: "folder" | "tree";
+  readonly signal: AbortSignal;
+}
+
+export async function* pagesOf(
+  context: Context,
+  place: Place,
+  { depth, signal }: Paging,
+): AsyncGenerator<ListObjectsV2CommandOutput> {
+  let token: string | undefined;
+  do {
+    const command = new ListObjectsV2Command({
+      Bucket: place.bucket,
+      Prefix: prefixOf(place),
+      ...(depth === "folder" ? { Delimiter: "/" } : {}),
+      // Names that XML cannot hold arrive whole.
+      EncodingType: "url",
+      ...(token === undefined ? {} : { ContinuationToken: token }),
+    });
+    const page = await request(context, { path: place.path, signal }, (options) =>
+      context.client.send(command, options),
+    );
+    yield page;
+    token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+  } while (token !== undefined);
+}
+
+/** The keys of a page as they are: servers that know no `EncodingType` send them so. */
+export function keyReader({ EncodingType }: ListObjectsV2CommandOutput): (text: string) => string {
+  return EncodingType === "url" ? decodeKey : (text) => text;
+}
+
+/** S3 writes a space as "+". */
+function decodeKey(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll("+", "%20"));
+  } catch {
+    return text;
+  }
 }
