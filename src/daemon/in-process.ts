@@ -13,6 +13,7 @@ import { callerKey, OWN_PROCESS } from "./caller.ts";
 import { endpoints } from "./endpoints.ts";
 import { errorInterceptor } from "./errors.ts";
 import { createFileService } from "./file-service.ts";
+import { endLeftCalls } from "./left-calls.ts";
 import { remoteBackends, type TokenOf } from "./open-remote.ts";
 
 export interface InProcessOptions {
@@ -79,6 +80,7 @@ export function inProcessDaemon(options: InProcessOptions): InProcessDaemon {
     {
       router: {
         interceptors: [
+          endLeftCalls(),
           errorInterceptor(),
           (next) => (request) => {
             request.contextValues.set(callerKey, OWN_PROCESS);

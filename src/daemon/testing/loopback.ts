@@ -33,6 +33,7 @@ import { createFileService } from "../file-service.ts";
 import { hostId } from "../host-id.ts";
 import { openJobs } from "../jobs/store.ts";
 import { createServerKeeper } from "../kept/server.ts";
+import { endLeftCalls } from "../left-calls.ts";
 import { pathFromWire } from "../paths.ts";
 import { createPlaces } from "../places.ts";
 import { createServerJobs } from "../server-jobs.ts";
@@ -124,7 +125,7 @@ export async function startLoopback({ remotes = {} }: LoopbackOptions = {}): Pro
     keeps: true,
   });
   const transport = createRouterTransport((router) => router.service(TransferService, service), {
-    router: { interceptors: [errorInterceptor()] },
+    router: { interceptors: [endLeftCalls(), errorInterceptor()] },
   });
   return {
     folder,
@@ -207,6 +208,7 @@ async function startServer({
       {
         router: {
           interceptors: [
+            endLeftCalls(),
             errorInterceptor(),
             (next) => (request) => {
               request.contextValues.set(callerKey, server.caller);
