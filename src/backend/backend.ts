@@ -106,7 +106,8 @@ export type Can = true | string;
 /** What an endpoint can do; the planner decides by this and never by a name. */
 export interface Capabilities {
   readonly atomicRename: boolean;
-  readonly links: boolean;
+  /** Has symbolic links, and makes them. */
+  readonly links: Can;
   readonly permissions: boolean;
   readonly owners: boolean;
   /** Of what it gives and keeps: 1, 1_000_000 (S3 with metadata), 1_000_000_000 (HTTP, FTP). */

@@ -42,6 +42,22 @@ export interface ChunkAccess {
 
   /** What is to be of a folder that is complete: times and mode, as far as they can be kept. Absent: nothing can. */
   setFolder?(path: string, options: { readonly meta: FileMeta; readonly signal: AbortSignal }): Promise<void>;
+
+  /**
+   * Makes a symbolic link. A file or link of that name is replaced, in one step where `capabilities.atomicReplace`; missing parents are made. What it
+   * points to is text, and looked at by nobody. Absent: `capabilities.links` says why.
+   *
+   * @throws PbError `is_a_directory`; `unsupported` where only the server could tell that it has no links
+   */
+  link?(path: string, options: LinkOptions): Promise<void>;
+}
+
+export interface LinkOptions {
+  /** `PathText`: any bytes. */
+  readonly target: string;
+  /** Its own; kept where that can be. */
+  readonly mtimeNs?: bigint;
+  readonly signal: AbortSignal;
 }
 
 /** What the listing said. */

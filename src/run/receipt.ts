@@ -40,6 +40,7 @@ export function makeReceipt(
       ? dryRunState(outcome.state, reporter.errors.count)
       : finalState(outcome.state, { counts, errors: reporter.errors.count }),
     ...countFields(counts),
+    leftOutLinks: BigInt(reporter.leftOutLinks),
     seconds,
     bytesPerSecond,
     ...networkFields(reporter, { bytesPerSecond, limitBytesPerSecond: request.options.limitBytesPerSecond }),

@@ -68,6 +68,8 @@ export class Reporter {
   );
   readonly errors = new ErrorLog();
   readonly notices: Notice[] = [];
+  /** That the destination can't have. */
+  leftOutLinks = 0;
   readonly copies = new Copies();
   readonly #redone = new Map<string, string>();
   readonly confirmations = new Confirmations();

@@ -125,7 +125,7 @@ function backendOf({ pool, peer, learned }: Shared): Backend {
     name: ground.peer,
     capabilities: {
       atomicRename: false,
-      links: false,
+      links: "FTP has no command that makes a link",
       permissions: false,
       owners: false,
       mtimeResolutionNs: 1_000_000_000,

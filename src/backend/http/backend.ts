@@ -18,7 +18,7 @@ import { entryAt, readFolder } from "./look.ts";
 
 const CAPABILITIES: Capabilities = {
   atomicRename: false,
-  links: false,
+  links: "a web server shows what links lead to, and makes none",
   permissions: false,
   owners: false,
   mtimeResolutionNs: 1_000_000_000,

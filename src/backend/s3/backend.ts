@@ -19,7 +19,7 @@ import { openSource, readWholeObject } from "./source.ts";
 
 const CAPABILITIES: Capabilities = {
   atomicRename: false,
-  links: false,
+  links: "an object of S3 cannot be a link",
   permissions: false,
   owners: false,
   mtimeResolutionNs: 1,

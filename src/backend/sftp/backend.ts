@@ -14,6 +14,7 @@ import { sftpError } from "./errors.ts";
 import { createFiles } from "./files.ts";
 import type { Ground } from "./ground.ts";
 import { loadHostKeys, usualFiles } from "./host-keys.ts";
+import { NO_LINKS } from "./links.ts";
 import { findLogin, stringOf } from "./login.ts";
 import { createPool } from "./pool.ts";
 import { createResolver, type Resolver } from "./resolve.ts";
@@ -120,7 +121,9 @@ function backendOf({ pool, peer, learned }: Shared): Backend {
     name: ground.peer,
     capabilities: {
       atomicRename: true,
-      links: true,
+      get links() {
+        return learned()?.replaces !== false || NO_LINKS;
+      },
       permissions: true,
       owners: false,
       mtimeResolutionNs: 1_000_000_000,

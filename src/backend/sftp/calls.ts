@@ -130,6 +130,18 @@ export async function rmdir(session: SftpSession, path: Uint8Array, signal: Abor
 export const readLink = (session: SftpSession, path: Uint8Array, signal: AbortSignal) =>
   oneName(session.request(FXP.readlink, [text(path)], signal));
 
+/** `text` first, as OpenSSH has it; needs a server of that order (links.ts). */
+export async function symlink(
+  session: SftpSession,
+  {
+    text: target,
+    at,
+    signal,
+  }: { readonly text: Uint8Array; readonly at: Uint8Array; readonly signal: AbortSignal },
+): Promise<void> {
+  await session.request(FXP.symlink, [text(target), text(at)], signal);
+}
+
 export const realPath = (session: SftpSession, path: Uint8Array, signal: AbortSignal) =>
   oneName(session.request(FXP.realpath, [text(path)], signal));
 
@@ -145,6 +157,7 @@ export const POSIX_RENAME = "posix-rename@openssh.com";
 export const FSYNC = "fsync@openssh.com";
 export const STATVFS = "statvfs@openssh.com";
 export const LIMITS = "limits@openssh.com";
+export const LSETSTAT = "lsetstat@openssh.com";
 
 /** As rename(2): what has the new name is replaced. Needs the extension. */
 export async function posixRename(
@@ -152,6 +165,12 @@ export async function posixRename(
   { from, to, signal }: { readonly from: Uint8Array; readonly to: Uint8Array; readonly signal: AbortSignal },
 ): Promise<void> {
   await session.request(FXP.extended, [text(Buffer.from(POSIX_RENAME)), text(from), text(to)], signal);
+}
+
+/** Of a link itself. Needs the extension. */
+export async function lsetstat(session: SftpSession, path: Uint8Array, set: Settable, signal: AbortSignal) {
+  const fields = [text(Buffer.from(LSETSTAT)), text(path), encodeAttributes(set)];
+  await session.request(FXP.extended, fields, signal);
 }
 
 /** Needs the extension. */

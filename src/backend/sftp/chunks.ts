@@ -1,5 +1,6 @@
 import type { ChunkAccess } from "../chunks.ts";
 import type { Ground } from "./ground.ts";
+import { makeLink } from "./links.ts";
 import { openSink, setFolder, writeWhole } from "./sink.ts";
 import { openSource, readWhole } from "./source.ts";
 
@@ -14,5 +15,6 @@ export function createChunks(ground: Ground): ChunkAccess {
     create: (path, options) => openSink(ground, path, options),
     writeWhole: (path, bytes, options) => writeWhole(ground, path, { ...options, bytes }),
     setFolder: (path, options) => setFolder(ground, path, options),
+    link: (path, options) => makeLink(ground, path, options),
   };
 }

@@ -22,6 +22,7 @@ export const FXP = {
   stat: 17,
   rename: 18,
   readlink: 19,
+  symlink: 20,
   status: 101,
   handle: 102,
   data: 103,

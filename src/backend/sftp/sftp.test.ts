@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import { USER } from "../../../test/servers/accounts.ts";
 import { available, type SshServer, startSshd } from "../../../test/servers/sshd.ts";
+import { chunkLinkSuite } from "../conformance/chunk-links.ts";
 import { chunkSuite } from "../conformance/chunks.ts";
 import { type Fixture, folderPlace } from "../conformance/fixture.ts";
 import { backendSuite } from "../conformance/suite.ts";
@@ -40,4 +41,5 @@ describe.skipIf(why !== undefined)(`openssh-server${why ? ` (SKIPPED: ${why})` :
   }
   backendSuite("sftp", open);
   chunkSuite("sftp", open);
+  chunkLinkSuite("sftp", open);
 });

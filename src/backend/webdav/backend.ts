@@ -13,7 +13,7 @@ function capabilities(keepsTimes: boolean): Capabilities {
   return {
     // RFC 4918 does not ask for it, though servers on a file system do it.
     atomicRename: false,
-    links: false,
+    links: "a web server shows what links lead to, and makes none",
     permissions: false,
     owners: false,
     mtimeResolutionNs: 1_000_000_000,

@@ -57,7 +57,7 @@ export async function retried<T>(
 /** Every call of the access, of its sources and sinks, repeated where that may help. */
 export function retryingChunks(access: ChunkAccess, options: RetryOptions = {}): ChunkAccess {
   const again = <T>(signal: AbortSignal, run: () => Promise<T>) => retried(run, { ...options, signal });
-  const { setFolder } = access;
+  const { setFolder, link } = access;
   return {
     maxCalls: access.maxCalls,
     open: (path, o) => again(o.signal, async () => retryingSource(await access.open(path, o), again)),
@@ -67,6 +67,7 @@ export function retryingChunks(access: ChunkAccess, options: RetryOptions = {}):
     ...(setFolder && {
       setFolder: (path, o) => again(o.signal, () => setFolder.call(access, path, o)),
     }),
+    ...(link && { link: (path, o) => again(o.signal, () => link.call(access, path, o)) }),
   };
 }
 

@@ -40,6 +40,7 @@ function counts(receipt: Receipt): Record<string, unknown> {
     files: Number(receipt.files),
     directories: Number(receipt.directories),
     symlinks: Number(receipt.symlinks),
+    leftOutLinks: Number(receipt.leftOutLinks),
     skippedFiles: Number(receipt.skippedFiles),
     skippedBytes: Number(receipt.skippedBytes),
     removedSources: Number(receipt.removedSources),

@@ -88,6 +88,9 @@ export async function startPumpedReceive(
   const { base, exactName } = targets;
   const overwrite = overwriteOf(context);
   const isFresh = (await entryAt(backend, base, signal)) === undefined;
+  // Of this attempt: the next one begins anew.
+  let leftOut = 0;
+  reporter.leftOutLinks = 0;
   const sink = new SinkPump({
     backend,
     chunks: options.chunks,
@@ -100,9 +103,11 @@ export async function startPumpedReceive(
     fixed: fixedCalls(request),
     memoryBytes: request.options.memoryBytes,
     onConfirmed: (confirmed) => reporter.confirmed(confirmed),
-    onLeftOut: () => {
-      const message = `links were left out: ${destination.label} can't have them (--follow copies what they point to)`;
-      reporter.notice("skipped-links", message);
+    onLeftOut: (_path, why) => {
+      leftOut += 1;
+      reporter.leftOutLinks = leftOut;
+      const reason = why === true ? `${destination.label} can't have them` : why;
+      reporter.notice("skipped-links", `links were left out: ${reason} (--follow copies what they point to)`);
     },
   });
   const job = options.session.receivePumped(

@@ -1,15 +1,16 @@
 /** Writes to an endpoint what a receiving job of this process's engine has verified. */
 
-import type { Backend, ChunkAccess, Confirmed } from "../../backend/backend.ts";
+import type { Backend, Can, ChunkAccess, Confirmed } from "../../backend/backend.ts";
 import { retryingChunks } from "../../backend/wrap/retrying.ts";
 import { PbError } from "../../model/error.ts";
-import { dirName, joinPath } from "../../model/path.ts";
+import { dirName, joinPath, pathText } from "../../model/path.ts";
 import type { Overwrite } from "../../model/transfer.ts";
 import type { Pump, PumpAsk, PumpCalls, PumpSubject } from "../../native/pump.ts";
 import { decideOverwrite } from "../../plan/overwrite.ts";
 import { Tuner } from "../tuning.ts";
 import { Buffers } from "./buffers.ts";
 import { Existing } from "./existing.ts";
+import { placeLink } from "./links.ts";
 import { type Held, SinkFile } from "./sink-file.ts";
 
 export interface SinkPumpOptions {
@@ -27,8 +28,8 @@ export interface SinkPumpOptions {
   /** Of the session, bytes. */
   readonly memoryBytes: number;
   readonly onConfirmed: (confirmed: Confirmed) => void;
-  /** Told of links that the endpoint can't have. */
-  readonly onLeftOut: (path: string) => void;
+  /** Told of links that the endpoint can't have, and why. */
+  readonly onLeftOut: (path: string, why: Can) => void;
 }
 
 /** Of a session's memory so much may wait for what comes before it. */
@@ -78,8 +79,7 @@ export class SinkPump implements AsyncDisposable {
         await this.#folder(demand(ask));
         return calls.done(number);
       case "link":
-        this.#options.onLeftOut(this.#at(demand(ask).path));
-        return calls.wanted(number, false);
+        return this.#link(ask, calls);
       case "put":
         await this.#put(ask, calls);
         return calls.done(number);
@@ -118,6 +118,22 @@ export class SinkPump implements AsyncDisposable {
       destinationNs: backend.capabilities.mtimeResolutionNs,
     };
     return decideOverwrite(overwrite, { source: subject, existing, resolutions }).write;
+  }
+
+  async #link(ask: PumpAsk, calls: PumpCalls): Promise<void> {
+    const { mtimeNs, path: below } = demand(ask);
+    const path = this.#at(below);
+    const { backend, exactName, onLeftOut, overwrite } = this.#options;
+    const text = Buffer.allocUnsafeSlow(ask.length);
+    if (!calls.take(ask.number, text)) return;
+    const link = { path, target: pathText(text), mtimeNs, signal: this.#stop.signal };
+    const find = () => this.#existing.find(path, { alone: exactName });
+    const placed = await this.#tuner.run(0, () => placeLink(link, { chunks: this.#chunks, overwrite, find }));
+    if (placed === "left out") onLeftOut(path, backend.capabilities.links);
+    if (placed === "placed") {
+      this.#holds(path);
+      calls.done(ask.number);
+    } else calls.wanted(ask.number, false);
   }
 
   async #folder(subject: PumpSubject): Promise<void> {
