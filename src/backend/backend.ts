@@ -3,7 +3,8 @@
  *
  * Paths are `PathText` (model/path.ts), '/'-separated, relative to the backend's root, a leading '/' is ignored;
  * "" is the root. A name is bytes: no normalisation of Unicode or case. A path with a NUL byte is
- * `invalid_path`; one that leads out of the root, through `..` or a link, is `path_escapes`: nothing is touched.
+ * `invalid_path`; one that leads out of the root, through `..` or a link, is `path_escapes`: nothing is touched. Errors name
+ * paths as the call did: with a leading '/' where it had one.
  *
  * Every method may be called from several places at once. Each takes an AbortSignal and checks it first;
  * after an abort it rejects with `aborted` and leaves no listener behind. Nothing is retried inside a backend:

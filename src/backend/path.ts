@@ -57,3 +57,10 @@ export function listedName(name: string, folder: string): string {
     path: folder,
   });
 }
+
+/** The error with its path below the root as the call named it: with a leading '/' where `asked` has one. */
+export function pathAsAsked(error: PbError, asked: string): PbError {
+  const { path } = error;
+  if (path === undefined || path.startsWith("/") === asked.startsWith("/")) return error;
+  return error.about({ path: asked.startsWith("/") ? `/${path}` : path.replace(/^\/+/, "") });
+}

@@ -92,13 +92,7 @@ export function createFileService({ resolve }: FileServiceOptions): ServiceImpl<
 /** The error with the path as the caller knows it; a backend below a root knows only its own part. */
 export function told(error: unknown, { above }: Spot): PbError {
   const known = PbError.from(error);
-  const { path, peer, hint, retryable } = known;
+  const { path } = known;
   if (path === undefined || path.startsWith("/") || above === "") return known;
-  return new PbError(known.code, known.message, {
-    path: above + path,
-    retryable,
-    cause: error,
-    ...(peer !== undefined && { peer }),
-    ...(hint !== undefined && { hint }),
-  });
+  return known.about({ path: above + path });
 }

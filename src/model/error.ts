@@ -48,15 +48,15 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 
 export interface PbErrorOptions {
   /** The path concerned, in `PathText` form (see path.ts). */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** The remote, host or flag concerned. */
-  readonly peer?: string;
+  readonly peer?: string | undefined;
   /** What the user can do about it, one sentence. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   /** True when the same request may succeed later. Default: by code. */
   readonly retryable?: boolean;
   /** How long the endpoint wants to be left alone first (`Retry-After`), in milliseconds. */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
 }
 
@@ -86,6 +86,13 @@ export class PbError extends Error {
     this.hint = options.hint;
     this.retryable = options.retryable ?? RETRYABLE.has(code);
     this.retryAfterMs = options.retryAfterMs;
+  }
+
+  /** The same error with more known about what it concerns. */
+  about(more: Pick<PbErrorOptions, "path" | "peer">): PbError {
+    const { path, peer, hint, retryable, retryAfterMs } = this;
+    const known = { path, peer, hint, retryable, retryAfterMs, cause: this };
+    return new PbError(this.code, this.message, { ...known, ...more });
   }
 
   /** Any caught value as a `PbError`; one that already is passes through. */

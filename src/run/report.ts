@@ -7,7 +7,7 @@ import {
   type StartResponse,
   StartResponseSchema,
 } from "../gen/packetboat/v1/transfer_pb.ts";
-import { type ErrorCode, PbError, type PbErrorOptions } from "../model/error.ts";
+import type { ErrorCode, PbError } from "../model/error.ts";
 import type { JobProgress, JobResult, LaneSample, RedoneFile } from "../native/types.ts";
 import { errorToWire } from "../wire/error.ts";
 import { sampleToWire } from "../wire/sample.ts";
@@ -161,7 +161,7 @@ export class Reporter {
   }
 
   #placed(error: PbError): PbError {
-    return error.path === undefined ? error : changed(error, { path: this.#place(error.path) });
+    return error.path === undefined ? error : error.about({ path: this.#place(error.path) });
   }
 
   /** Sources that were removed, where the far side counts them. */
@@ -363,18 +363,5 @@ function sentBytes(lanes: readonly LaneSample[]): number {
 
 /** The error, naming who was at the other end unless it names someone. */
 export function namePeer(error: PbError, peer: string): PbError {
-  return error.peer !== undefined || peer === "" ? error : changed(error, { peer });
-}
-
-/** The same error with more known about it. */
-export function changed(error: PbError, change: Pick<PbErrorOptions, "peer" | "path">): PbError {
-  const { path, peer, hint, retryable } = error;
-  return new PbError(error.code, error.message, {
-    ...(path === undefined ? {} : { path }),
-    ...(peer === undefined ? {} : { peer }),
-    ...(hint === undefined ? {} : { hint }),
-    retryable,
-    cause: error,
-    ...change,
-  });
+  return error.peer !== undefined || peer === "" ? error : error.about({ peer });
 }

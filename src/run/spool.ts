@@ -9,7 +9,6 @@ import { farKeeping, type RunContext, sendOptions } from "./context.ts";
 import { bytesMoved, copiedFar } from "./copies.ts";
 import { concludeFar, type FarCall, watchFar } from "./far.ts";
 import { refuseLost, settled, startReceiveHalf } from "./halves.ts";
-import { changed } from "./report.ts";
 import { belowRoot, type Endpoint, rootOf } from "./request.ts";
 
 /** Of the leg that only sets folders' times. */
@@ -80,7 +79,7 @@ export async function downloadLeg(context: RunContext, source: SpoolEnd, round: 
     reporter.copies.add({ sender: copiedFar(done), receiver, bytes: 0 });
     for (const error of result.allErrors) {
       const path = joinPath(first.source.endpoint.label, error.path ?? "");
-      reporter.error(changed(error, { path }));
+      reporter.error(error.about({ path }));
     }
     return [...others, ...(await arrived(files, round, signal))].sort(inOrderOf(round.batch));
   } finally {

@@ -114,14 +114,7 @@ export function ftpError(error: unknown, { path, peer }: About): PbError {
   }
   const known = PbError.from(error, "io_error", { path, peer });
   if (known.path !== undefined || known.code === "aborted") return known;
-  const { code, message, hint, retryable } = known;
-  return new PbError(code, message, {
-    path,
-    peer: known.peer ?? peer,
-    retryable,
-    cause: known.cause ?? known,
-    ...(hint === undefined ? {} : { hint }),
-  });
+  return known.about({ path, peer: known.peer ?? peer });
 }
 
 /** RFC 959 section 4.2.1. */

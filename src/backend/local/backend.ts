@@ -1,6 +1,7 @@
 import { PbError } from "../../model/error.ts";
 import type { FileRoot } from "../../native/root.ts";
 import type { Backend, ListBatch, ListOptions } from "../backend.ts";
+import { pathAsAsked } from "../path.ts";
 import { POSIX } from "../posix.ts";
 import { aborted, either, refuseAborted, unlessAborted } from "../signals.ts";
 
@@ -25,7 +26,7 @@ export function createLocalBackend({ root, name = "" }: LocalBackendOptions): Ba
     try {
       return await unlessAborted(run(), signals.signal);
     } catch (error) {
-      throw named(error, path);
+      throw pathAsAsked(PbError.from(error), path);
     }
   }
 
@@ -66,10 +67,10 @@ async function* list(
       const next = await unlessAborted(batches.next(), signals.signal);
       if (next.done === true) return;
       const { entries, errors } = next.value;
-      yield { entries, errors: errors.map((error) => named(error, path)) };
+      yield { entries, errors: errors.map((error) => pathAsAsked(PbError.from(error), path)) };
     }
   } catch (error) {
-    throw named(error, path);
+    throw pathAsAsked(PbError.from(error), path);
   } finally {
     // Not awaited: after an abort the batch under way ends when the disk answers, and with it the listing.
     batches.return().catch(() => {});
@@ -92,19 +93,6 @@ async function remove(
   try {
     return await root.remove(path, { recursive, signal });
   } catch (error) {
-    throw signal.aborted ? aborted(signal) : named(error, path);
+    throw signal.aborted ? aborted(signal) : pathAsAsked(PbError.from(error), path);
   }
-}
-
-/** The engine names paths relative to the root, without a leading '/'. */
-function named(value: unknown, asked: string): PbError {
-  const error = PbError.from(value);
-  if (error.path === undefined || !asked.startsWith("/") || error.path.startsWith("/")) return error;
-  const { message, hint, retryable } = error;
-  return new PbError(error.code, message, {
-    path: `/${error.path}`,
-    ...(hint === undefined ? {} : { hint }),
-    retryable,
-    cause: error,
-  });
 }

@@ -7,6 +7,7 @@ import { entryFromWire } from "../../wire/entry.ts";
 import { errorFromWire } from "../../wire/error.ts";
 import { listedFromWire } from "../../wire/listed.ts";
 import type { Backend, ListBatch, SessionPeer } from "../backend.ts";
+import { pathAsAsked } from "../path.ts";
 import { POSIX } from "../posix.ts";
 import { refuseAborted } from "../signals.ts";
 import type { PbConnection } from "./connection.ts";
@@ -25,12 +26,12 @@ export function createPbBackend({ connection, peer, writable }: PbBackendOptions
   const at = (path: string) => ({ remote: "", path: pathBytes(path) });
 
   /** Every failure as a `PbError` that names the remote; an abort of ours is always `aborted`. */
-  async function call<T>(signal: AbortSignal, run: () => Promise<T>): Promise<T> {
+  async function call<T>(path: string, signal: AbortSignal, run: () => Promise<T>): Promise<T> {
     refuseAborted(signal);
     try {
       return await run();
     } catch (error) {
-      throw fromPeerError(error, { peer: name, signal });
+      throw pathAsAsked(fromPeerError(error, { peer: name, signal }), path);
     }
   }
 
@@ -46,16 +47,16 @@ export function createPbBackend({ connection, peer, writable }: PbBackendOptions
         for await (const batch of batches) {
           yield {
             entries: batch.entries.map((entry) => listedFromWire(entry, name)),
-            errors: batch.errors.map((error) => errorFromWire(error, name)),
+            errors: batch.errors.map((error) => pathAsAsked(errorFromWire(error, name), path)),
           } satisfies ListBatch;
         }
       } catch (error) {
-        throw fromPeerError(error, { peer: name, signal });
+        throw pathAsAsked(fromPeerError(error, { peer: name, signal }), path);
       }
     },
 
     stat: (path, { follow, signal }) =>
-      call(signal, async () => {
+      call(path, signal, async () => {
         const { entry } = await files.stat({ location: at(path), follow }, { signal });
         if (entry) return { ...entryFromWire(entry), path: "" };
         throw new PbError("protocol_violation", "the server answered a stat with nothing", {
@@ -66,23 +67,24 @@ export function createPbBackend({ connection, peer, writable }: PbBackendOptions
 
     mkdir: (path, { parents, mode = 0, signal }) =>
       call(
+        path,
         signal,
         async () => (await files.mkdir({ location: at(path), parents, mode }, { signal })).created,
       ),
 
     touch: (path, { mtimeNs, create, signal }) =>
-      call(signal, async () => {
+      call(path, signal, async () => {
         const time = mtimeNs === undefined ? {} : { mtimeNs };
         await files.touch({ location: at(path), noCreate: !create, ...time }, { signal });
       }),
 
     rename: (from, to, { replace, signal }) =>
-      call(signal, async () => {
+      call(from, signal, async () => {
         await files.rename({ source: at(from), destination: at(to), replace }, { signal });
       }),
 
     remove: (path, { recursive, signal }) =>
-      call(signal, async () => {
+      call(path, signal, async () => {
         const { files: count, directories } = await files.remove(
           { location: at(path), recursive },
           { signal },

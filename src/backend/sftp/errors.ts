@@ -37,12 +37,5 @@ export const isFailure = (error: unknown): boolean => isStatus(error, STATUS.fai
 /** Errors of the connection know no path. */
 function withPath(error: PbError, path: string): PbError {
   if (error.path !== undefined || error.code === "aborted") return error;
-  const { code, message, hint, retryable, peer } = error;
-  return new PbError(code, message, {
-    path,
-    retryable,
-    cause: error.cause ?? error,
-    ...(hint === undefined ? {} : { hint }),
-    ...(peer === undefined ? {} : { peer }),
-  });
+  return error.about({ path });
 }
