@@ -28,12 +28,18 @@ export declare class NativePump {
   done(number: number): void
   version(number: number, size: number, mtimeNs: bigint, version: bigint, parallel: boolean): void
   wanted(number: number, wanted: boolean): void
+  state(number: number, state: Uint8Array): void
+  /** Ranges of bytes that are there: from and up to, in turn. */
+  has(number: number, ranges: Array<number>): void
   fail(number: number, code: string, message: string): void
 }
 
 /** A receiving job whose files JavaScript writes. */
 export declare class NativePumpedReceiveJob {
-  abort(reason: string): void
+  /** As of `NativeReceiveJob`. */
+  abort(reason: string, keep: boolean): void
+  /** The batch is on stable storage. */
+  confirm(batch: number): void
   /** By which its calls are answered. */
   pump(): NativePump
 }
@@ -101,7 +107,7 @@ export declare class NativeSession {
   /** Starts a sending job whose sources JavaScript reads: `hears` is told what to read, and answers by the job's `pump()`. */
   sendPumped(options: NativeSendOptions, listener: (arg: NativeUpdate) => void, hears: (arg: NativeAsk) => void): NativeSendJob
   /** Starts a receiving job whose files JavaScript writes. */
-  receivePumped(options: NativePumpedOptions, listener: (arg: NativeUpdate) => void, hears: (arg: NativeAsk) => void): NativePumpedReceiveJob
+  receivePumped(options: NativePumpedOptions, listener: (arg: NativeUpdate) => void, hears: (arg: NativeAsk) => void, onBatch: (arg: NativeBatch) => void): NativePumpedReceiveJob
   /** `listener` hears once why the session ended: `{code, message}`, or both null after `close()`. */
   onClose(listener: (arg: NativeClosed) => void): void
   /**
@@ -210,6 +216,7 @@ export interface NativePumpedOptions {
   exactName: boolean
   push: boolean
   manifestFile?: string
+  checkpoint?: NativeCheckpoint
 }
 
 /** See `ReceiveJobOptions`. */

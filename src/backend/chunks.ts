@@ -104,6 +104,8 @@ export interface WriteWholeOptions {
   readonly meta: FileMeta;
   /** Durable before the promise resolves, where the endpoint has a call for that (`fsync@openssh.com`). */
   readonly sync: boolean;
+  /** Part of the temporary names that are chosen for it, so that what a killed process leaves is found: the same in every run of a job, 32 bits. */
+  readonly nameTag?: number;
   readonly signal: AbortSignal;
 }
 
@@ -122,6 +124,13 @@ export interface ChunkSink extends AsyncDisposable {
    */
   readonly blockBytes: number;
   /**
+   * Of one that goes on (`resume`): the bytes that the endpoint has, as it says itself now. What an earlier life wrote and is not in here is lost. Ranges
+   * that touch may be one or several.
+   */
+  readonly has?: readonly ByteRange[];
+  /** What `state` will give, where what a killed process leaves has no name with `nameTag` in it: an upload id, kept before the first byte goes. */
+  readonly leaves?: Uint8Array;
+  /**
    * Writes `parts`, one after the other without a gap, at `offset`. Writing the same bytes again changes nothing. Resolves when the endpoint has
    * confirmed them (and, where it gives a hash of them, that is right).
    *
@@ -131,12 +140,19 @@ export interface ChunkSink extends AsyncDisposable {
   /**
    * What a resumed `create` needs, for all that `write` has confirmed by now: an upload id, a part's name (4 KiB at most; what the endpoint can tell
    * itself, such as its list of parts, is not in it). Durable at the endpoint before it resolves, as far as that goes. Empty: this can't be resumed.
+   * Of one sink always the same: another text names another upload. Not during a `write` of one that is "ascending".
    */
   state(signal: AbortSignal): Promise<Uint8Array>;
   /** Gives it the final name and its metadata. Once. @throws PbError `verification_failed` when the endpoint has something else than was written */
   commit(signal: AbortSignal): Promise<Confirmed>;
   /** Ends without the final name and removes what is there of it. Idempotent; after `commit` it does nothing. Disposing without either keeps what can be resumed. */
   discard(signal: AbortSignal): Promise<void>;
+}
+
+/** Bytes from `from` up to, and without, `to`. */
+export interface ByteRange {
+  readonly from: number;
+  readonly to: number;
 }
 
 /**

@@ -21,7 +21,10 @@ export interface PumpSubject {
  * Of a source: "open" (answered by `version`), "read" (fill the memory from `offset`), "finish" (is it still that version?), "close" (not
  * answered), "whole" (fill the memory with a small file; `version`), "remove" (if it still is that version). Of a sink: "offer" (`wanted`),
  * "folder", "link" (its text is the memory; `wanted` false: left out), "create", "write" (the memory at `offset`), "commit" (`offset` is its size), "discard"
- * (not answered), "put" (a small file: the memory), "end" (all is there).
+ * (not answered), "put" (a small file: the memory), "end" (all is there), "known" (an earlier run finished this file: `wanted`, unless it is as it was
+ * left), "resume" (go on with what an earlier run wrote; the memory is its state, `offset` how far an end that writes in order has come; `has`), "state"
+ * (make durable what was written; `state`), "leave" (a later run goes on with it), "forget" (remove what an earlier run wrote; the memory is its
+ * state). "create" may be answered by `state`: what names what a killed process would leave.
  */
 export type PumpKind =
   | "open"
@@ -38,7 +41,12 @@ export type PumpKind =
   | "commit"
   | "discard"
   | "put"
-  | "end";
+  | "end"
+  | "known"
+  | "resume"
+  | "state"
+  | "leave"
+  | "forget";
 
 export interface PumpAsk {
   /** Of the call; answered with it, once. */
@@ -63,6 +71,10 @@ export interface PumpCalls {
   done(number: number): void;
   version(number: number, what: PumpVersion): void;
   wanted(number: number, wanted: boolean): void;
+  /** Empty: it can't be gone on with. */
+  state(number: number, state: Uint8Array): void;
+  /** From and up to, of each range of bytes that is there, in turn. */
+  has(number: number, ranges: readonly number[]): void;
   fail(number: number, error: PbError): void;
 }
 
@@ -87,6 +99,8 @@ export function nativePump(pump: Pump, handle: () => Addon.NativePump): (ask: Ad
     version: (number, { size, mtimeNs, version, parallel }) =>
       handle().version(number, size, mtimeNs, version, parallel),
     wanted: (number, wanted) => handle().wanted(number, wanted),
+    state: (number, state) => handle().state(number, state),
+    has: (number, ranges) => handle().has(number, [...ranges]),
     fail: (number, { code, message }) => handle().fail(number, code, message),
   };
   return ({ number, kind, id, offset, length, subject }) => {

@@ -183,14 +183,20 @@ class Session implements NativeSession {
     };
   }
 
-  receivePumped(options: PumpedReceiveOptions, pump: Pump): Pick<ReceiveJob, "abort" | "done"> {
-    const { job, exactName, push, manifestFile } = options;
-    const common = new Job(options.onProgress);
+  receivePumped(options: PumpedReceiveOptions, pump: Pump): Pick<ReceiveJob, "abort" | "confirm" | "done"> {
+    const { job, exactName, push, manifestFile, checkpoint } = options;
+    const common = new Job(options.onProgress, checkpoint?.onEnding);
     const hears = nativePump(pump, () => answering);
-    const native = { job, exactName, push, ...manifest(manifestFile) };
-    const handle = mapped(() => this.#handle.receivePumped(native, common.listener, hears));
+    const kept = checkpoint === undefined ? {} : { checkpoint: nativeCheckpoint(checkpoint) };
+    const native = { job, exactName, push, ...manifest(manifestFile), ...kept };
+    const onBatch = (batch: Addon.NativeBatch) => checkpoint?.onBatch(checkpointBatch(batch));
+    const handle = mapped(() => this.#handle.receivePumped(native, common.listener, hears, onBatch));
     const answering = handle.pump();
-    return { abort: (why: string) => handle.abort(why), done: common.done };
+    return {
+      abort: (why: string, { keep } = { keep: false }) => handle.abort(why, keep),
+      confirm: (batch: number) => handle.confirm(batch),
+      done: common.done,
+    };
   }
 
   receive(options: ReceiveJobOptions): ReceiveJob {

@@ -85,7 +85,7 @@ export interface NativeSession extends AsyncDisposable {
   accepted(job: number, accepts: Accepts): void;
   /** The same of sources and of files that JavaScript reads and writes (pump.ts); `roots` is empty. */
   sendPumped(options: SendJobOptions, pump: Pump): SendJob;
-  receivePumped(options: PumpedReceiveOptions, pump: Pump): Pick<ReceiveJob, "abort" | "done">;
+  receivePumped(options: PumpedReceiveOptions, pump: Pump): Pick<ReceiveJob, "abort" | "confirm" | "done">;
   /** The newest samples of all lanes. */
   samples(): LaneSample[];
   /** Payload bytes that processors of this side copied since the last call, by step (native/pb-io/src/copies.rs). */
@@ -181,6 +181,8 @@ export interface PumpedReceiveOptions extends Pick<ReceiveJobOptions, "job" | "m
   readonly exactName: boolean;
   /** The sender need not ask which files are wanted: nothing is there, or all is to be written over. */
   readonly push: boolean;
+  /** A part's `temporary` is the state of its sink. */
+  readonly checkpoint?: ReceiveCheckpoint;
 }
 
 export interface ReceiveJob {

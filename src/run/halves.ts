@@ -4,6 +4,7 @@ import type {
   JobProgress,
   JobResult,
   NativeSession,
+  ReceiveJob,
   ReceiveJobOptions,
   SendJob,
   SendJobOptions,
@@ -11,7 +12,7 @@ import type {
 import { abortError, onAbort, throwIfAborted } from "./abort.ts";
 import { pipeOf, type RunContext, receiveOptions, sendOptions } from "./context.ts";
 import { type Fed, type FeedReport, feed, pipeEntry } from "./feed.ts";
-import { type Kept, receiveKept } from "./keep.ts";
+import { type Kept, type KeptJob, receiveKept } from "./keep.ts";
 import { pruneFolders } from "./prune.ts";
 import {
   chunksOf,
@@ -149,7 +150,7 @@ export function startReceiveHalf(options: {
   throwIfAborted(signal);
   const withProgress = { ...receive, onProgress };
   const started = kept
-    ? receiveKept(session, withProgress, kept)
+    ? receiveKept((checkpoint) => session.receive({ ...withProgress, checkpoint }), kept)
     : { job: session.receive(withProgress), failure: () => undefined };
   const done = keptHalf(started, signal);
   // Whoever waits for it may come later.
@@ -176,14 +177,15 @@ export async function startDestination(
     return startReceiveHalf({ ...rest, receive, kept, signal });
   }
   throwIfAborted(signal);
-  const done = settled(await startPumpedReceive({ ...context, signal }, { ...rest, chunks }), signal);
+  const started = await startPumpedReceive({ ...context, signal }, { ...rest, chunks, kept });
+  const done = keptHalf(started, signal);
   done.catch(() => undefined);
   return { done };
 }
 
 /** @throws PbError of the checkpoint, where it could not keep what the job told it */
 async function keptHalf(
-  { job, failure }: ReturnType<typeof receiveKept>,
+  { job, failure }: KeptJob<Pick<ReceiveJob, "abort" | "done">>,
   signal: AbortSignal,
 ): Promise<JobResult> {
   const result = await settled(job, signal);

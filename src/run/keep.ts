@@ -2,7 +2,7 @@
 
 import type { Checkpoint, CheckpointBatch } from "../model/checkpoint.ts";
 import { PbError } from "../model/error.ts";
-import type { JobResult, NativeSession, ReceiveJob, ReceiveJobOptions } from "../native/types.ts";
+import type { JobResult, ReceiveCheckpoint, ReceiveJob } from "../native/types.ts";
 import type { RunContext } from "./context.ts";
 import { nameTag } from "./strays.ts";
 
@@ -22,7 +22,7 @@ export interface Kept {
 /** What is kept of the transfer where this process receives it; undefined where nothing is. */
 export async function openKept({ tools, request, reporter }: RunContext): Promise<Checkpoint | undefined> {
   const { backend, fd } = request.destination;
-  if (!request.resumable || fd !== undefined || backend.native.kind !== "root") return undefined;
+  if (!request.resumable || fd !== undefined || backend.native.kind === "session") return undefined;
   const { base, exactName } = request.targets;
   const checkpoint = await tools.openCheckpoint?.({ path: base, exactName });
   for (const note of checkpoint?.recovered.notes ?? []) {
@@ -37,12 +37,17 @@ export async function endKept(checkpoint: Checkpoint | undefined, { state }: Job
   if (state === "done" || state === "partial") await checkpoint?.discard();
 }
 
-/** Starts the job with what its checkpoint holds. A batch that can't be kept ends the job: what it says durable must be. */
-export function receiveKept(
-  session: Pick<NativeSession, "receive">,
-  options: ReceiveJobOptions,
+/** A job and, when what it says durable could not be kept, why. */
+export interface KeptJob<J> {
+  readonly job: J;
+  readonly failure: () => PbError | undefined;
+}
+
+/** Starts a job with what its checkpoint holds. A batch that can't be kept ends the job: what it says durable must be. */
+export function receiveKept<J extends Pick<ReceiveJob, "abort" | "confirm">>(
+  start: (checkpoint: ReceiveCheckpoint) => J,
   { checkpoint, jobId }: Kept,
-): { readonly job: ReceiveJob; readonly failure: () => PbError | undefined } {
+): KeptJob<J> {
   let failure: PbError | undefined;
   const onBatch = (batch: CheckpointBatch) => {
     checkpoint.record(batch).then(
@@ -57,18 +62,15 @@ export function receiveKept(
     );
   };
   const { parts, done } = checkpoint.recovered;
-  const job = session.receive({
-    ...options,
-    checkpoint: {
-      parts,
-      done,
-      hashes: checkpoint.takeHashes(),
-      flushBytes: FLUSH_BYTES,
-      flushMs: FLUSH_MS,
-      nameTag: nameTag(jobId),
-      onBatch,
-      onEnding: () => checkpoint.hurry(),
-    },
+  const job = start({
+    parts,
+    done,
+    hashes: checkpoint.takeHashes(),
+    flushBytes: FLUSH_BYTES,
+    flushMs: FLUSH_MS,
+    nameTag: nameTag(jobId),
+    onBatch,
+    onEnding: () => checkpoint.hurry(),
   });
   return { job, failure: () => failure };
 }

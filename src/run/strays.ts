@@ -10,6 +10,16 @@ export function nameTag(jobId: string): number {
   return Number.parseInt(jobId.slice(0, 8), 16);
 }
 
+/** Is a name one that a receiver of the job gives: the engine's, or that of an endpoint (backend/part-name.ts)? */
+function strayOf(tag: number): (name: string) => boolean {
+  const engine = `.pb-${tag.toString(16)}-`;
+  const endpoint = `.pb-${tag.toString(16).padStart(8, "0")}`;
+  const pattern = /^[0-9a-f]{8}\.part$/;
+  return (name) =>
+    (name.startsWith(engine) && name.endsWith(".part")) ||
+    (name.startsWith(endpoint) && pattern.test(name.slice(endpoint.length)));
+}
+
 export interface RemoveStrays {
   readonly backend: Backend;
   readonly target: Target;
@@ -19,7 +29,7 @@ export interface RemoveStrays {
 
 /** Removes whatever has a temporary name of this job, which must be over. What can't be looked at or removed is left. */
 export async function removeStrays({ backend, target, jobId, signal }: RemoveStrays): Promise<void> {
-  const prefix = `.pb-${nameTag(jobId).toString(16)}-`;
+  const isOurs = strayOf(nameTag(jobId));
   const top = target.exactName ? dirName(target.path) : target.path;
   const listing = backend.list(top, { recursive: !target.exactName, follow: false, signal });
   /** Folders have the times that they are to have by now. */
@@ -28,7 +38,7 @@ export async function removeStrays({ backend, target, jobId, signal }: RemoveStr
     for await (const { entries } of listing) {
       for (const { path, kind } of entries) {
         const name = baseName(path);
-        if (kind === "directory" || !name.startsWith(prefix) || !name.endsWith(".part")) continue;
+        if (kind === "directory" || !isOurs(name)) continue;
         const folder = joinPath(top, dirName(path));
         if (!times.has(folder)) {
           times.set(folder, (await backend.stat(folder, { follow: false, signal })).mtimeNs);

@@ -63,10 +63,21 @@ pub enum Ask {
     Put(Subject),
     /// Every entry is there: what is left to do, such as the times of folders.
     End,
+    /// An earlier run finished this file: is it still there as it was left? Answered with [`Reply::Wanted`].
+    Known(Subject),
+    /// Go on with what an earlier run wrote of a file; the memory is its state, and of an end that writes in order the first `reach`
+    /// bytes are there. Answered with [`Reply::Has`].
+    Resume(Subject, u64),
+    /// Make durable what is written of a file. Answered with [`Reply::State`].
+    State { id: u32 },
+    /// It is not whole, and a later run goes on with it.
+    Leave { id: u32 },
+    /// Remove what an earlier run wrote of a file; the memory is its state. Not answered.
+    Forget(Subject),
 }
 
 /// A good answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     Done,
     /// What was opened or read. `parallel`: may it be read at several offsets at once?
@@ -77,6 +88,10 @@ pub enum Reply {
         parallel: bool,
     },
     Wanted(bool),
+    /// What a later run goes on by; empty: it can't. In answer to [`Ask::Create`]: what names what a killed process would leave.
+    State(Vec<u8>),
+    /// Ranges of bytes that the end has, from and up to.
+    Has(Vec<(u64, u64)>),
 }
 
 /// A bad one.

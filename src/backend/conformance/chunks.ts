@@ -262,6 +262,8 @@ function large(current: () => Fixture, size: number): void {
     expect(state.length).toBeLessThanOrEqual(4096);
     await using second = await chunks.create("d/f", { ...options, resume: Buffer.from(state) });
     expect(second.blockBytes).toBe(first.blockBytes);
+    const has = [...(second.has ?? [])].sort((a, b) => a.from - b.from);
+    expect([has[0]?.from, has.at(-1)?.to]).toEqual([0, half]);
     await fill(second, text, [half, size]);
     await second.commit(never);
     expect((await place.read("d/f")) === text).toBe(true);

@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
 import { PbError } from "../../model/error.ts";
 import { dirName } from "../../model/path.ts";
 import type { ChunkSink, Confirmed, CreateChunksOptions, FileMeta, WriteWholeOptions } from "../chunks.ts";
+import { PART, partName } from "../part-name.ts";
 import { componentsBelow } from "../path.ts";
 import * as calls from "./calls.ts";
 import type { FtpConnection, Transfer } from "./connection.ts";
@@ -9,9 +9,6 @@ import type { Control } from "./control.ts";
 import { makeParents, replacing } from "./files.ts";
 import { BOUNDS, type Call, type Ground, onGround, onLease, wirePath } from "./ground.ts";
 import type { Lease } from "./pool.ts";
-
-/** As the engine names its own: what is left of one is recognised by the same pattern. */
-const PART = /^\.pb-[0-9a-f]{16}\.part$/;
 
 /** Servers end a transfer on which nothing moves, after minutes; before that it is ended here, well. */
 const IDLE_MS = 10_000;
@@ -28,7 +25,7 @@ interface Target {
 /** Begun with the first byte: until then nothing is there. */
 export function openSink(ground: Ground, path: string, options: CreateChunksOptions): Promise<ChunkSink> {
   return onGround(ground, { path, signal: options.signal }, async ({ connection }) => {
-    const target = targetOf(ground, path, options.resume);
+    const target = targetOf(ground, path, options);
     const there = await calls.statPath(connection, target.final);
     if (there?.kind === "directory") throw isFolder(path);
     let size = 0;
@@ -143,6 +140,7 @@ function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkP
   return {
     order: "ascending",
     blockBytes: 1,
+    ...(options.resume && { has: [{ from: 0, to: begun }] }),
     write,
     async state(caller) {
       await settle(caller);
@@ -174,10 +172,10 @@ function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkP
 export function writeWhole(
   ground: Ground,
   path: string,
-  { bytes, meta, signal: caller }: WriteWholeOptions & { readonly bytes: Uint8Array },
+  { bytes, meta, nameTag, signal: caller }: WriteWholeOptions & { readonly bytes: Uint8Array },
 ): Promise<Confirmed> {
   return onGround(ground, { path, signal: caller }, async ({ connection, control }) => {
-    const target = targetOf(ground, path, undefined);
+    const target = targetOf(ground, path, { nameTag });
     const transfer = await begun(ground, connection, target);
     try {
       if (bytes.length > 0) await push(transfer, bytes);
@@ -205,11 +203,14 @@ async function empty(ground: Ground, connection: FtpConnection, target: Target):
   await finish(await begun(ground, connection, target), connection.control);
 }
 
-function targetOf(ground: Ground, path: string, resume: Uint8Array | undefined): Target {
+function targetOf(
+  ground: Ground,
+  path: string,
+  { resume, nameTag }: { readonly resume?: Uint8Array; readonly nameTag?: number | undefined },
+): Target {
   const components = componentsBelow(path, BOUNDS);
   if (components.length === 0) throw isFolder(path);
-  const name =
-    resume === undefined ? `.pb-${randomBytes(8).toString("hex")}.part` : Buffer.from(resume).toString();
+  const name = resume === undefined ? partName(nameTag) : Buffer.from(resume).toString();
   // It comes from a file that somebody may have changed.
   if (!PART.test(name)) throw new PbError("corrupt_checkpoint", "it names no part of a file", { path });
   const folder = dirName(components.join("/"));

@@ -9,7 +9,7 @@ import {
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { PbError } from "../../model/error.ts";
-import type { ChunkSink, Confirmed, CreateChunksOptions, WriteWholeOptions } from "../chunks.ts";
+import type { ByteRange, ChunkSink, Confirmed, CreateChunksOptions, WriteWholeOptions } from "../chunks.ts";
 import { compositeOf, crc32Of, isMd5Of, mustEqual } from "./checksums.ts";
 import { type Context, request } from "./context.ts";
 import { isNotFound } from "./errors.ts";
@@ -82,6 +82,8 @@ export async function openSink(
   return {
     order: "any",
     blockBytes: upload.partBytes,
+    leaves: encodeState(upload),
+    ...(options.resume && { has: [...upload.parts.keys()].map((number) => rangeOf(upload, number)) }),
     write: (offset, parts, signal) => writePart(context, upload, { offset, parts, signal }),
     state: async () => encodeState(upload),
     async commit(signal) {
@@ -194,6 +196,11 @@ const countOf = ({ size, partBytes }: Upload) => Math.max(1, Math.ceil(size / pa
 
 function lengthOf(upload: Upload, number: number): number {
   return Math.min(upload.partBytes, upload.size - (number - 1) * upload.partBytes);
+}
+
+function rangeOf(upload: Upload, number: number): ByteRange {
+  const from = (number - 1) * upload.partBytes;
+  return { from, to: from + lengthOf(upload, number) };
 }
 
 interface Part {

@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
 import { PbError } from "../../model/error.ts";
 import { dirName, pathBytes, pathText } from "../../model/path.ts";
 import type { ChunkSink, Confirmed, CreateChunksOptions, FileMeta, WriteWholeOptions } from "../chunks.ts";
+import { PART, partName } from "../part-name.ts";
 import { componentsBelow } from "../path.ts";
 import * as calls from "./calls.ts";
 import type { SftpConnection } from "./connect.ts";
@@ -14,9 +14,6 @@ import { OPEN } from "./packets.ts";
 import { BOUNDS } from "./resolve.ts";
 import { SPREAD_BYTES } from "./source.ts";
 
-/** As the engine names its own: what is left of one is recognised by the same pattern. */
-const PART = /^\.pb-[0-9a-f]{16}\.part$/;
-
 /** Where a file is written, and where it goes. */
 interface Target {
   readonly path: string;
@@ -28,12 +25,13 @@ interface Target {
 
 export function openSink(ground: Ground, path: string, options: CreateChunksOptions): Promise<ChunkSink> {
   return onGround(ground, { path, signal: options.signal }, async (call) => {
-    const target = await targetOf(call, path, options.resume);
-    const first =
-      options.resume === undefined
-        ? await begin(call, target, options.meta)
-        : await goOn(call, target, options.size);
-    return sinkOf(ground, { target, first, options });
+    const target = await targetOf(call, path, options);
+    if (options.resume === undefined) {
+      const first = await begin(call, target, options.meta);
+      return sinkOf(ground, { target, first, options });
+    }
+    const { first, size } = await goOn(call, target, options.size);
+    return { ...sinkOf(ground, { target, first, options }), has: [{ from: 0, to: size }] };
   });
 }
 
@@ -90,10 +88,10 @@ function sinkOf(ground: Ground, { target, first, options }: SinkParts): ChunkSin
 export function writeWhole(
   ground: Ground,
   path: string,
-  { bytes, meta, sync: durable, signal: caller }: WriteWholeOptions & { readonly bytes: Uint8Array },
+  { bytes, meta, sync: durable, nameTag, signal: caller }: WriteWholeOptions & { readonly bytes: Uint8Array },
 ): Promise<Confirmed> {
   return onGround(ground, { path, signal: caller }, async (call) => {
-    const target = await targetOf(call, path, undefined);
+    const target = await targetOf(call, path, { nameTag });
     const open = await begin(call, target, meta);
     const { signal } = call;
     try {
@@ -127,11 +125,14 @@ export function setFolder(
   );
 }
 
-async function targetOf({ resolve }: Call, path: string, resume: Uint8Array | undefined): Promise<Target> {
+async function targetOf(
+  { resolve }: Call,
+  path: string,
+  { resume, nameTag }: { readonly resume?: Uint8Array; readonly nameTag?: number | undefined },
+): Promise<Target> {
   if (componentsBelow(path, BOUNDS).length === 0)
     throw new PbError("is_a_directory", "the root is a folder", { path });
-  const name =
-    resume === undefined ? `.pb-${randomBytes(8).toString("hex")}.part` : Buffer.from(resume).toString();
+  const name = resume === undefined ? partName(nameTag) : Buffer.from(resume).toString();
   // It comes from a file that somebody may have changed.
   if (!PART.test(name)) throw new PbError("corrupt_checkpoint", "it names no part of a file", { path });
   const final = await resolve(path, "keep");
@@ -165,12 +166,17 @@ async function begin(call: Call, target: Target, meta: FileMeta): Promise<OpenHa
     : new PbError("is_a_directory", "a folder has this name", { path: target.path });
 }
 
-async function goOn(call: Call, { part, path }: Target, size: number): Promise<OpenHandle> {
+async function goOn(
+  call: Call,
+  { part, path }: Target,
+  size: number,
+): Promise<{ readonly first: OpenHandle; readonly size: number }> {
   const { session, signal } = call;
   const there = await found(call, part);
   if (there === undefined || kindOf(there) !== "file" || (there.size ?? 0) > size)
     throw new PbError("corrupt_checkpoint", "what was written of it is gone", { path });
-  return { session, handle: await calls.open(session, part, { flags: OPEN.write, signal }) };
+  const handle = await calls.open(session, part, { flags: OPEN.write, signal });
+  return { first: { session, handle }, size: there.size ?? 0 };
 }
 
 interface WriteAll {

@@ -1,6 +1,5 @@
 /** A folder of this machine as an endpoint without an engine: for tests of the contract, and of all that pumps chunks. */
 
-import { randomUUID } from "node:crypto";
 import { type FileHandle, mkdir, open, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PbError } from "../../model/error.ts";
@@ -12,6 +11,7 @@ import type {
   FileMeta,
   KnownVersion,
 } from "../chunks.ts";
+import { partName } from "../part-name.ts";
 import { componentsBelow } from "../path.ts";
 import { refuseAborted } from "../signals.ts";
 
@@ -112,16 +112,18 @@ async function openSink(
 ): Promise<ChunkSink> {
   const { order = "any", blockBytes = 1 } = options;
   const resumed = create.resume && Buffer.from(create.resume).toString();
-  const part = join(dirname(file), resumed ?? `.pb-${randomUUID()}.part`);
+  const part = join(dirname(file), resumed ?? partName(create.nameTag));
   await mkdir(dirname(file), { recursive: true });
   const handle = await open(part, resumed === undefined ? "wx+" : "r+").catch((cause: unknown) => {
     if (resumed === undefined) throw cause;
     throw new PbError("corrupt_checkpoint", "the part is gone", { path, cause });
   });
   let over = false;
+  const has = resumed === undefined ? undefined : [{ from: 0, to: (await handle.stat()).size }];
   return {
     order,
     blockBytes,
+    ...(has && { has }),
     async write(offset, parts, signal) {
       refuseAborted(signal);
       await options.before?.("write", path);

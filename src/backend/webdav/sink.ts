@@ -2,10 +2,10 @@
  * Writing: a PUT to a name of its own beside the final one, then a MOVE. Never with Content-Range, which a server that does not know it takes
  * for the whole file (RFC 9110 section 14.5).
  */
-import { randomBytes } from "node:crypto";
 import { PbError } from "../../model/error.ts";
 import { dirName, joinPath } from "../../model/path.ts";
 import type { ChunkSink, Confirmed, CreateChunksOptions, WriteWholeOptions } from "../chunks.ts";
+import { partName } from "../part-name.ts";
 import { refuseAborted } from "../signals.ts";
 import type { WebClient } from "../web/client.ts";
 import type { Asked } from "../web/listing.ts";
@@ -25,7 +25,7 @@ export function createWriter(client: WebClient, { keepsTimes }: { readonly keeps
   const headersOf = (mtimeNs: bigint) => (keepsTimes ? timeHeaders(mtimeNs) : {});
   return {
     async create(path, options) {
-      const { size, meta, resume, signal } = options;
+      const { size, meta, resume, nameTag, signal } = options;
       refuseAborted(signal);
       const target = normal(path);
       if (resume !== undefined)
@@ -34,13 +34,14 @@ export function createWriter(client: WebClient, { keepsTimes }: { readonly keeps
           peer: client.peer,
         });
       await folders.make({ path: target, signal });
-      return openSink(client, { path: target, size, headers: headersOf(meta.mtimeNs) });
+      const temporary = temporaryFor(target, nameTag);
+      return openSink(client, { path: target, temporary, size, headers: headersOf(meta.mtimeNs) });
     },
-    async writeWhole(path, bytes, { meta, signal }) {
+    async writeWhole(path, bytes, { meta, nameTag, signal }) {
       refuseAborted(signal);
       const target = normal(path);
       await folders.make({ path: target, signal });
-      const temporary = temporaryFor(target);
+      const temporary = temporaryFor(target, nameTag);
       const headers = headersOf(meta.mtimeNs);
       // Copied: a connection may hold it for longer than this call.
       (
@@ -55,8 +56,8 @@ export function createWriter(client: WebClient, { keepsTimes }: { readonly keeps
 /** @throws PbError `path_escapes`, `invalid_path` */
 const normal = (path: string) => componentsOf(path).join("/");
 
-function temporaryFor(path: string): string {
-  return joinPath(dirName(path), `.pb-${randomBytes(8).toString("hex")}.part`);
+function temporaryFor(path: string, nameTag: number | undefined): string {
+  return joinPath(dirName(path), partName(nameTag));
 }
 
 /** Folders that were there or were made, so that each is asked for once. */
@@ -124,12 +125,12 @@ const REMOVE_TIMEOUT_MS = 10_000;
 
 interface Writing {
   readonly path: string;
+  readonly temporary: string;
   readonly size: number;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-function openSink(client: WebClient, { path, size, headers }: Writing): ChunkSink {
-  const temporary = temporaryFor(path);
+function openSink(client: WebClient, { path, temporary, size, headers }: Writing): ChunkSink {
   const upload = startUpload(client, { path: temporary, size, headers });
   let over = false;
   const giveUp = async () => {

@@ -87,6 +87,8 @@ function retryingSink(sink: ChunkSink, again: Again): ChunkSink {
   return {
     order: sink.order,
     blockBytes: sink.blockBytes,
+    ...(sink.has && { has: sink.has }),
+    ...(sink.leaves && { leaves: sink.leaves }),
     write: (offset, parts, signal) => again(signal, () => sink.write(offset, parts, signal)),
     state: (signal) => again(signal, () => sink.state(signal)),
     commit: (signal) => again(signal, () => sink.commit(signal)),

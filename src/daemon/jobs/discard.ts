@@ -1,6 +1,10 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Backend } from "../../backend/backend.ts";
+import type { PartRecord } from "../../model/checkpoint.ts";
 import { PbError } from "../../model/error.ts";
+import { joinPath } from "../../model/path.ts";
+import { removePart } from "../../run/pump/remove-part.ts";
 import { rootOf } from "../../run/request.ts";
 import { removeStrays } from "../../run/strays.ts";
 import { keptIn } from "../kept/checkpoint.ts";
@@ -19,7 +23,7 @@ export async function discardKept(deps: Deps, job: StoredJob, signal: AbortSigna
   const remote = record.request.destination?.remote ?? "";
   if (record.resumable && state.begun && remote !== "") await discardFar(deps, { job, remote, signal });
   if (record.resumable && state.begun && remote === "") {
-    const { parts } = (await keptIn(deps.checkpoints, checkpointFolder(deps, record.id))) ?? { parts: [] };
+    const parts = await partsOf(deps, record.id);
     const backend = await deps.backends.open("", signal);
     const { path: base, exactName } = state.begun.target;
     const root = rootOf({ backend, path: base, label: record.destination });
@@ -38,14 +42,38 @@ export function checkpointFolder({ store }: Pick<Deps, "store">, id: string): st
   return join(store.at(id), "checkpoint");
 }
 
+async function partsOf(deps: Deps, id: string): Promise<readonly PartRecord[]> {
+  const kept = await keptIn(deps.checkpoints, checkpointFolder(deps, id));
+  return kept?.parts ?? [];
+}
+
+/** At an endpoint without an engine, from here. */
+async function discardAt(
+  deps: Deps,
+  { job, backend, signal }: { job: StoredJob; backend: Backend; signal: AbortSignal },
+): Promise<void> {
+  const { record, state } = job;
+  const { native } = backend;
+  if (native.kind !== "chunks" || state.begun === undefined) return;
+  const { target } = state.begun;
+  for (const { target: below, size, temporary } of await partsOf(deps, record.id)) {
+    const path = joinPath(target.path, below);
+    await removePart(native.chunks, { path, size, state: temporary }, signal);
+  }
+  if (mayHaveStrays(job)) await removeStrays({ backend, target, jobId: record.id, signal });
+}
+
 async function discardFar(
-  { backends }: Deps,
+  deps: Deps,
   { job, remote, signal }: { job: StoredJob; remote: string; signal: AbortSignal },
 ): Promise<void> {
   const { record } = job;
+  const { backends } = deps;
   try {
-    const { native } = await backends.open(remote, signal);
+    const backend = await backends.open(remote, signal);
+    const { native } = backend;
     if (native.kind === "session") await native.peer.cancelJob(record.id, signal);
+    else await discardAt(deps, { job, backend, signal });
   } catch (cause) {
     const error = PbError.from(cause);
     // The server has let it go already, or has never been told of it.

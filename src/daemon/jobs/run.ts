@@ -213,12 +213,14 @@ class JobRun {
     return this.#live.intent === "cancel" || !resumable ? "cancelled" : "paused";
   }
 
-  /** Those of a destination elsewhere are the server's. */
+  /** Those of a destination at a server are the server's. */
   async #removeStrays(): Promise<void> {
     const { id, request } = this.#opened.job.record;
-    if (!this.#strays || !this.#begun || request.destination?.remote !== "") return;
+    const { remote } = request.destination ?? {};
+    if (!this.#strays || !this.#begun || remote === undefined) return;
     const signal = this.#signal;
-    const backend = await this.#deps.backends.open("", signal);
+    const backend = await this.#deps.backends.open(remote, signal);
+    if (backend.native.kind === "session") return;
     await removeStrays({ backend, target: this.#begun.target, jobId: id, signal });
     this.#strays = false;
   }

@@ -4,6 +4,7 @@ import type { ChunkAccess, Confirmed } from "../../backend/backend.ts";
 import type {
   JobResult,
   NativeSession,
+  PumpedReceiveOptions,
   ReceiveJob,
   SendEntry,
   SendJob,
@@ -11,7 +12,9 @@ import type {
 } from "../../native/types.ts";
 import { overwriteOf, type RunContext } from "../context.ts";
 import { entryAt } from "../destination.ts";
+import { type Kept, type KeptJob, receiveKept } from "../keep.ts";
 import type { Endpoint, ResolvedRequest, ResolvedSource } from "../request.ts";
+import { nameTag } from "../strays.ts";
 import { SinkPump } from "./sink.ts";
 import { SourcePump } from "./source.ts";
 
@@ -80,13 +83,15 @@ export async function startPumpedReceive(
     readonly job: number;
     readonly onProgress: SendJobOptions["onProgress"];
     readonly manifest: boolean;
+    readonly kept: Kept | undefined;
   },
-): Promise<Pick<ReceiveJob, "abort" | "done">> {
+): Promise<KeptJob<Pick<ReceiveJob, "abort" | "done">>> {
   const { request, reporter, signal } = context;
   const { destination, targets, manifestFile } = request;
   const { backend } = destination;
   const { base, exactName } = targets;
   const overwrite = overwriteOf(context);
+  const { kept } = options;
   const isFresh = (await entryAt(backend, base, signal)) === undefined;
   // Of this attempt: the next one begins anew.
   let leftOut = 0;
@@ -102,6 +107,7 @@ export async function startPumpedReceive(
     perms: request.options.perms && backend.capabilities.permissions,
     fixed: fixedCalls(request),
     memoryBytes: request.options.memoryBytes,
+    ...(kept && { nameTag: nameTag(kept.jobId) }),
     onConfirmed: (confirmed) => reporter.confirmed(confirmed),
     onLeftOut: (_path, why) => {
       leftOut += 1;
@@ -110,15 +116,17 @@ export async function startPumpedReceive(
       reporter.notice("skipped-links", `links were left out: ${reason} (--follow copies what they point to)`);
     },
   });
-  const job = options.session.receivePumped(
-    {
-      job: options.job,
-      exactName,
-      push: isFresh || overwrite === "always",
-      onProgress: options.onProgress,
-      ...(options.manifest && manifestFile !== undefined ? { manifestFile } : {}),
-    },
-    sink.pump,
-  );
-  return { abort: job.abort, done: ending(job.done, sink) };
+  const receive = {
+    job: options.job,
+    exactName,
+    push: isFresh || overwrite === "always",
+    onProgress: options.onProgress,
+    ...(options.manifest && manifestFile !== undefined ? { manifestFile } : {}),
+  };
+  const start = (more: Pick<PumpedReceiveOptions, "checkpoint">) =>
+    options.session.receivePumped({ ...receive, ...more }, sink.pump);
+  const { job, failure } = kept
+    ? receiveKept((checkpoint) => start({ checkpoint }), kept)
+    : { job: start({}), failure: () => undefined };
+  return { job: { abort: job.abort, done: ending(job.done, sink) }, failure };
 }

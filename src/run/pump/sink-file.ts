@@ -13,6 +13,8 @@ export interface Held {
 export interface SinkFileOptions {
   readonly held: Held;
   readonly size: number;
+  /** What an earlier run has written from the beginning of a file that goes on, where the endpoint writes in order. */
+  readonly begunAt?: number;
   readonly tuner: Tuner;
   readonly buffers: Buffers;
   readonly signal: AbortSignal;
@@ -40,7 +42,7 @@ export class SinkFile {
   /** By the number of their block; of a sink without blocks by their offset. */
   readonly #waiting = new Map<number, Waiting[]>();
   /** Where an ascending sink goes on. */
-  #next = 0;
+  #next: number;
   #isBusy = false;
   #isOver = false;
   /** Nothing more is written: the engine gives the file up. */
@@ -49,6 +51,7 @@ export class SinkFile {
   constructor(opened: Promise<ChunkSink>, options: SinkFileOptions) {
     this.opened = opened;
     this.#options = options;
+    this.#next = options.begunAt ?? 0;
     opened.catch(() => undefined);
   }
 
@@ -148,6 +151,12 @@ export class SinkFile {
     return next(0, []);
   }
 
+  /** Makes durable what was written; what a later run goes on by, empty where none can. */
+  async state(): Promise<Uint8Array> {
+    const sink = await this.opened;
+    return sink.state(this.#options.signal);
+  }
+
   async commit(): Promise<Confirmed> {
     const sink = await this.opened;
     const { tuner, signal } = this.#options;
@@ -157,13 +166,26 @@ export class SinkFile {
     return confirmed;
   }
 
-  /** Not under the transfer's signal: an interrupted one leaves nothing behind either. */
-  async discard(): Promise<void> {
-    if (this.#isOver) return;
+  /** What is written stays where it is. */
+  async leave(): Promise<void> {
+    if (!this.#end()) return;
+    const sink = await this.opened;
+    await sink[Symbol.asyncDispose]();
+  }
+
+  /** False when it was over. */
+  #end(): boolean {
+    if (this.#isOver) return false;
     this.#isOver = true;
     for (const { ask, bytes } of [...this.#waiting.values()].flat())
       if (bytes === undefined) this.#options.held.bytes -= ask.length;
     this.#waiting.clear();
+    return true;
+  }
+
+  /** Not under the transfer's signal: an interrupted one leaves nothing behind either. */
+  async discard(): Promise<void> {
+    if (!this.#end()) return;
     const sink = await this.opened;
     try {
       await sink.discard(AbortSignal.timeout(DISCARD_MS));

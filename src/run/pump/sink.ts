@@ -1,6 +1,7 @@
 /** Writes to an endpoint what a receiving job of this process's engine has verified. */
 
 import type { Backend, Can, ChunkAccess, Confirmed } from "../../backend/backend.ts";
+import { chunksInTurn } from "../../backend/wrap/in-turn.ts";
 import { retryingChunks } from "../../backend/wrap/retrying.ts";
 import { PbError } from "../../model/error.ts";
 import { dirName, joinPath, pathText } from "../../model/path.ts";
@@ -11,6 +12,7 @@ import { Tuner } from "../tuning.ts";
 import { Buffers } from "./buffers.ts";
 import { Existing } from "./existing.ts";
 import { placeLink } from "./links.ts";
+import { removePart } from "./remove-part.ts";
 import { type Held, SinkFile } from "./sink-file.ts";
 
 export interface SinkPumpOptions {
@@ -27,11 +29,15 @@ export interface SinkPumpOptions {
   readonly fixed?: number | undefined;
   /** Of the session, bytes. */
   readonly memoryBytes: number;
+  /** See CreateChunksOptions. Given where something is kept for a later run. */
+  readonly nameTag?: number;
   readonly onConfirmed: (confirmed: Confirmed) => void;
   /** Told of links that the endpoint can't have, and why. */
   readonly onLeftOut: (path: string, why: Can) => void;
 }
 
+/** An endpoint that does not answer keeps what was to be removed, and nobody waiting. */
+const FORGET_MS = 15_000;
 /** Of a session's memory so much may wait for what comes before it. */
 const HELD_PART = 8;
 
@@ -47,13 +53,15 @@ export class SinkPump implements AsyncDisposable {
   readonly #folders: PumpSubject[] = [];
   /** Where folders are there by what is in them: those with nothing in them by now. */
   readonly #empty = new Set<string>();
+  /** Removals under way. */
+  readonly #clearing = new Set<Promise<unknown>>();
   readonly #stop = new AbortController();
 
   constructor(options: SinkPumpOptions) {
     const { chunks, fixed, backend } = options;
     this.#options = options;
     this.#tuner = new Tuner({ max: chunks.maxCalls, ...(fixed ? { fixed } : {}) });
-    this.#chunks = retryingChunks(chunks, { onRetry: (error) => this.#tuner.failed(error) });
+    this.#chunks = retryingChunks(chunksInTurn(chunks), { onRetry: (error) => this.#tuner.failed(error) });
     this.#held = { bytes: 0, most: options.memoryBytes / HELD_PART };
     this.#existing = new Existing(backend, this.#stop.signal);
   }
@@ -62,7 +70,7 @@ export class SinkPump implements AsyncDisposable {
     if (ask.kind === "discard") {
       const file = this.#files.get(ask.id);
       this.#files.delete(ask.id);
-      file?.discard().catch(() => undefined);
+      if (file) this.#later(file.discard());
       return;
     }
     this.#answer(ask, calls).catch((cause: unknown) =>
@@ -84,15 +92,24 @@ export class SinkPump implements AsyncDisposable {
         await this.#put(ask, calls);
         return calls.done(number);
       case "create":
-        this.#create(ask.id, demand(ask));
-        await this.#fileOf(ask).opened;
-        return calls.done(number);
+        return this.#create(ask, calls);
       case "write":
         return this.#fileOf(ask).write(ask, calls);
       case "commit":
         this.#options.onConfirmed(await this.#fileOf(ask).commit());
         this.#files.delete(ask.id);
         return calls.done(number);
+      case "known":
+        return calls.wanted(number, !(await this.#stands(demand(ask))));
+      case "resume":
+        return this.#resume(ask, calls);
+      case "state":
+        return calls.state(number, await this.#fileOf(ask).state());
+      case "leave":
+        await this.#leave(ask);
+        return calls.done(number);
+      case "forget":
+        return this.#forget(ask, calls);
       case "end":
         await this.#end();
         return calls.done(number);
@@ -108,16 +125,33 @@ export class SinkPump implements AsyncDisposable {
   async #wants(subject: PumpSubject): Promise<boolean> {
     const path = this.#at(subject.path);
     this.#holds(path);
-    const { overwrite, sourceResolutionNs, backend, exactName } = this.#options;
-    const existing = await this.#tuner.run(0, () => this.#existing.find(path, { alone: exactName }));
+    const existing = await this.#find(path);
     if (existing?.kind === "directory") {
       throw new PbError("is_a_directory", "a folder is in the way of a file of that name", { path });
     }
-    const resolutions = {
-      sourceNs: sourceResolutionNs,
-      destinationNs: backend.capabilities.mtimeResolutionNs,
-    };
-    return decideOverwrite(overwrite, { source: subject, existing, resolutions }).write;
+    const resolutions = this.#resolutions();
+    return decideOverwrite(this.#options.overwrite, { source: subject, existing, resolutions }).write;
+  }
+
+  /** Is a file that an earlier run finished there as it was left, as far as the endpoint tells? */
+  async #stands(subject: PumpSubject): Promise<boolean> {
+    const path = this.#at(subject.path);
+    const existing = await this.#find(path);
+    if (existing?.kind !== "file" || existing.size !== subject.size) return false;
+    this.#holds(path);
+    if (this.#options.backend.capabilities.setMtime !== true) return true;
+    const resolutions = this.#resolutions();
+    return !decideOverwrite("if-different", { source: subject, existing, resolutions }).write;
+  }
+
+  #find(path: string) {
+    const alone = this.#options.exactName;
+    return this.#tuner.run(0, () => this.#existing.find(path, { alone }));
+  }
+
+  #resolutions() {
+    const { sourceResolutionNs, backend } = this.#options;
+    return { sourceNs: sourceResolutionNs, destinationNs: backend.capabilities.mtimeResolutionNs };
   }
 
   async #link(ask: PumpAsk, calls: PumpCalls): Promise<void> {
@@ -152,7 +186,7 @@ export class SinkPump implements AsyncDisposable {
     const subject = demand(ask);
     const { signal } = this.#stop;
     this.#holds(this.#at(subject.path));
-    const options = { meta: this.#meta(subject), sync: this.#options.sync, signal };
+    const options = { ...this.#common(subject), signal };
     await this.#tuner.run(ask.length, async () => {
       const bytes = Buffer.allocUnsafeSlow(ask.length);
       if (!calls.take(ask.number, bytes)) return;
@@ -160,15 +194,61 @@ export class SinkPump implements AsyncDisposable {
     });
   }
 
-  #create(id: number, subject: PumpSubject): void {
+  async #create(ask: PumpAsk, calls: PumpCalls): Promise<void> {
+    const { leaves } = await this.#open(ask, {}).opened;
+    if (leaves) calls.state(ask.number, leaves);
+    else calls.done(ask.number);
+  }
+
+  /** Goes on with what an earlier run has written, as far as the endpoint still has it. */
+  async #resume(ask: PumpAsk, calls: PumpCalls): Promise<void> {
+    const resume = stateIn(ask, calls);
+    const { has = [] } = await this.#open(ask, { resume }).opened;
+    const ranges = has.flatMap(({ from, to }) => [from, to]);
+    calls.has(ask.number, ranges);
+  }
+
+  #open(ask: PumpAsk, { resume }: { readonly resume?: Uint8Array }): SinkFile {
+    const subject = demand(ask);
     const { signal } = this.#stop;
-    const { sync } = this.#options;
     const path = this.#at(subject.path);
     this.#holds(path);
-    const options = { meta: this.#meta(subject), sync, size: subject.size, signal };
+    const options = { ...this.#common(subject), size: subject.size, ...(resume && { resume }), signal };
     const opened = this.#tuner.run(0, () => this.#chunks.create(path, options));
     const shared = { tuner: this.#tuner, buffers: this.#buffers, held: this.#held, signal };
-    this.#files.set(id, new SinkFile(opened, { ...shared, size: subject.size }));
+    const file = new SinkFile(opened, { ...shared, size: subject.size, begunAt: ask.offset });
+    this.#files.set(ask.id, file);
+    return file;
+  }
+
+  async #leave({ id }: PumpAsk): Promise<void> {
+    const file = this.#files.get(id);
+    this.#files.delete(id);
+    await file?.leave();
+  }
+
+  /** What is there no more needs no removal, and what can't be removed is in nobody's way. */
+  async #forget(ask: PumpAsk, calls: PumpCalls): Promise<void> {
+    const subject = demand(ask);
+    const state = stateIn(ask, calls);
+    calls.done(ask.number);
+    const target = { path: this.#at(subject.path), size: subject.size, state };
+    this.#later(removePart(this.#chunks, target, AbortSignal.timeout(FORGET_MS)));
+  }
+
+  /** What the pump waits for at its end. */
+  #later(work: Promise<unknown>): void {
+    const settled: Promise<unknown> = work
+      .catch(() => undefined)
+      .finally(() => {
+        this.#clearing.delete(settled);
+      });
+    this.#clearing.add(settled);
+  }
+
+  #common(subject: PumpSubject) {
+    const { sync, nameTag } = this.#options;
+    return { meta: this.#meta(subject), sync, ...(nameTag !== undefined && { nameTag }) };
   }
 
   #meta({ mtimeNs, mode }: PumpSubject) {
@@ -205,13 +285,19 @@ export class SinkPump implements AsyncDisposable {
     }
   }
 
-  /** What is not whole by now goes. */
+  /** What is not whole by now, and was not left, goes. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     const open = [...this.#files.values()];
     this.#files.clear();
-    await Promise.allSettled(open.map((file) => file.discard()));
+    await Promise.allSettled([...open.map((file) => file.discard()), ...this.#clearing]);
   }
+}
+
+function stateIn({ number, length }: PumpAsk, calls: PumpCalls): Uint8Array {
+  const state = Buffer.allocUnsafeSlow(length);
+  if (!calls.take(number, state)) throw new PbError("aborted", "the job is over");
+  return state;
 }
 
 function demand({ subject }: PumpAsk): PumpSubject {

@@ -24,7 +24,7 @@ pub(super) struct LargeFile {
     /// What it is known by to the checkpoint; `None`: none is kept of it.
     pub known: Option<Known>,
     pub syncs: Arc<Syncs>,
-    /// `None` when the bytes go to a stream.
+    /// `None` when the bytes go to a stream, or to a carrier.
     place: Mutex<Option<(Temp, Arc<File>)>>,
     state: Mutex<FileState>,
 }
@@ -116,14 +116,15 @@ impl LargeFile {
     pub fn resumed(
         meta: Meta,
         known: Known,
-        (temp, part): (Temp, Adopted),
+        part: Option<(Temp, Adopted)>,
         durable: &Durable<'_>,
         chunk_bytes: u64,
     ) -> LargeFile {
-        let place = Some((temp, part.file));
+        let littered = part.as_ref().is_some_and(|(_, adopted)| !adopted.blank);
+        let place = part.map(|(temp, adopted)| (temp, adopted.file));
         let file = LargeFile::new(meta, chunk_bytes, place, Some(known));
         let mut s = file.state.lock();
-        s.littered = !part.blank;
+        s.littered = littered;
         s.untouched = true;
         for &(first, values) in &durable.runs {
             for (index, &chaining_value) in (first..).zip(values) {

@@ -115,7 +115,7 @@ impl RecvJob {
         let file = LargeFile::resumed(
             offer.meta.clone(),
             known,
-            (temp, adopted),
+            Some((temp, adopted)),
             &durable,
             part.chunk_bytes,
         );
@@ -157,27 +157,9 @@ impl RecvJob {
 
     /// Tells the sender what need not be sent.
     fn tell(&self, id: u32, chunk_bytes: u64, durable: &Durable<'_>) {
-        let Some(session) = self.session.upgrade() else {
-            return;
-        };
-        let chunk_log2 = chunk_bytes.trailing_zeros() as u8;
-        let chunks = durable.runs.iter().map(|r| r.1.len() as u64).sum();
-        let mut notes = vec![Note::Resume {
-            id,
-            chunk_log2,
-            chunks,
-        }];
-        for &(start, values) in &durable.runs {
-            for (n, values) in values.chunks(MAX_HAVE).enumerate() {
-                notes.push(Note::Have {
-                    id,
-                    chunk_log2,
-                    first: start + (n * MAX_HAVE) as u64,
-                    values,
-                });
-            }
+        if let Some(session) = self.session.upgrade() {
+            session.send_notes(self.options.job, &have_notes(id, chunk_bytes, durable));
         }
-        session.send_notes(self.options.job, &notes);
     }
 
     /// An offer said again begins the file anew: as if the one before had not been.
@@ -221,6 +203,28 @@ impl RecvJob {
         }
         checkpoint.ledger.forget(&part.key);
     }
+}
+
+/// Says what is there of a file that is gone on with.
+pub(super) fn have_notes<'a>(id: u32, chunk_bytes: u64, durable: &Durable<'a>) -> Vec<Note<'a>> {
+    let chunk_log2 = chunk_bytes.trailing_zeros() as u8;
+    let chunks = durable.runs.iter().map(|r| r.1.len() as u64).sum();
+    let mut notes = vec![Note::Resume {
+        id,
+        chunk_log2,
+        chunks,
+    }];
+    for &(start, values) in &durable.runs {
+        for (n, values) in values.chunks(MAX_HAVE).enumerate() {
+            notes.push(Note::Have {
+                id,
+                chunk_log2,
+                first: start + (n * MAX_HAVE) as u64,
+                values,
+            });
+        }
+    }
+    notes
 }
 
 fn folder_of(base: &Root, path: &[u8]) -> Option<Arc<OwnedFd>> {

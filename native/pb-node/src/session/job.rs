@@ -126,8 +126,12 @@ pub fn start_pumped(
     session: &Arc<Session>,
     options: NativePumpedOptions,
     pump: Arc<Pump>,
-    listener: Listener,
+    (listener, on_batch): (Listener, OnBatch),
 ) -> Result<NativePumpedReceiveJob, Failure> {
+    let kept = options.checkpoint;
+    let kept = kept
+        .map(|kept| checkpoint::options(kept, on_batch))
+        .transpose()?;
     let status = Status::new(manifest(options.manifest_file.as_ref())?, listener);
     let receive = PumpedOptions {
         job: options.job,
@@ -135,7 +139,7 @@ pub fn start_pumped(
         push: options.push,
     };
     Ok(NativePumpedReceiveJob {
-        job: PumpedRecv::start(session, receive, status, Arc::clone(&pump))?,
+        job: PumpedRecv::start(session, receive, (status, Arc::clone(&pump)), kept)?,
         pump,
     })
 }
@@ -180,6 +184,13 @@ pub fn start_receive(
     })
 }
 
+fn unfinished(keep: bool) -> Unfinished {
+    match keep {
+        true => Unfinished::Keep,
+        false => Unfinished::Remove,
+    }
+}
+
 #[napi]
 impl NativeSendJob {
     /// Queues a packed batch (see pack.rs); how many entries wait now.
@@ -210,9 +221,16 @@ impl NativeSendJob {
 
 #[napi]
 impl NativePumpedReceiveJob {
+    /// As of `NativeReceiveJob`.
     #[napi]
-    pub fn abort(&self, reason: String) {
-        self.job.abort(&reason);
+    pub fn abort(&self, reason: String, keep: bool) {
+        self.job.abort(&reason, unfinished(keep));
+    }
+
+    /// The batch is on stable storage.
+    #[napi]
+    pub fn confirm(&self, batch: u32) {
+        self.job.confirm(batch);
     }
 
     /// By which its calls are answered.
@@ -235,12 +253,7 @@ impl NativeReceiveJob {
     /// `keep`: what the checkpoint knows of unfinished files stays.
     #[napi]
     pub fn abort(&self, reason: String, keep: bool) {
-        let unfinished = if keep {
-            Unfinished::Keep
-        } else {
-            Unfinished::Remove
-        };
-        self.job.abort(&reason, unfinished);
+        self.job.abort(&reason, unfinished(keep));
     }
 
     /// The batch is on stable storage.

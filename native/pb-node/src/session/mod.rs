@@ -235,10 +235,13 @@ impl NativeSession {
         options: NativePumpedOptions,
         listener: Function<'_, NativeUpdate, ()>,
         hears: Function<'_, NativeAsk, ()>,
+        on_batch: Function<'_, NativeBatch, ()>,
     ) -> napi::Result<NativePumpedReceiveJob> {
         let listener = update::listener(&listener)?;
         let pump = pump::pump(&hears)?;
-        job::start_pumped(&self.session, options, pump, listener).map_err(|e| e.into_js(&env))
+        let on_batch = checkpoint::on_batch(&on_batch)?;
+        job::start_pumped(&self.session, options, pump, (listener, on_batch))
+            .map_err(|e| e.into_js(&env))
     }
 
     /// `listener` hears once why the session ended: `{code, message}`, or both null after `close()`.

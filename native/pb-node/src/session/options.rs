@@ -49,12 +49,13 @@ pub struct NativeSendOptions {
 }
 
 /// See `PumpedReceiveOptions`.
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct NativePumpedOptions {
     pub job: u32,
     pub exact_name: bool,
     pub push: bool,
     pub manifest_file: Option<String>,
+    pub checkpoint: Option<NativeCheckpoint>,
 }
 
 /// See `ReceiveJobOptions`.

@@ -67,6 +67,11 @@ fn to_js((number, ask, length): (u32, Ask, usize)) -> NativeAsk {
         Ask::Discard { id } => ("discard", id, 0, None),
         Ask::Put(subject) => ("put", subject.id, 0, Some(subject)),
         Ask::End => ("end", 0, 0, None),
+        Ask::Known(subject) => ("known", subject.id, 0, Some(subject)),
+        Ask::Resume(subject, reach) => ("resume", subject.id, reach, Some(subject)),
+        Ask::State { id } => ("state", id, 0, None),
+        Ask::Leave { id } => ("leave", id, 0, None),
+        Ask::Forget(subject) => ("forget", subject.id, 0, Some(subject)),
     };
     NativeAsk {
         number,
@@ -147,6 +152,19 @@ impl NativePump {
     #[napi]
     pub fn wanted(&self, number: u32, wanted: bool) {
         self.pump.answer(number, Ok(Reply::Wanted(wanted)));
+    }
+
+    #[napi]
+    pub fn state(&self, number: u32, state: &[u8]) {
+        self.pump.answer(number, Ok(Reply::State(state.to_vec())));
+    }
+
+    /// Ranges of bytes that are there: from and up to, in turn.
+    #[napi]
+    pub fn has(&self, number: u32, ranges: Vec<f64>) {
+        let (pairs, _) = ranges.as_chunks();
+        let ranges = pairs.iter().map(|&[from, to]| (from as u64, to as u64));
+        self.pump.answer(number, Ok(Reply::Has(ranges.collect())));
     }
 
     #[napi]

@@ -145,6 +145,22 @@ impl Ledger {
         }
     }
 
+    /// Waits for so long, or until the job is over.
+    pub fn rest(&self, time: Duration) {
+        let until = Instant::now() + time;
+        let mut book = self.book.lock();
+        while !book.closing && !self.changed.wait_until(&mut book, until).timed_out() {}
+    }
+
+    /// A part is there of which nothing is durable: it is to be found by whoever cleans up.
+    pub fn named(&self, id: u32, part: PartRecord) {
+        let mut book = self.book.lock();
+        if book.live.get(&part.key) == Some(&id) {
+            book.parts.entry(part.key).or_insert(part);
+            self.give(book);
+        }
+    }
+
     /// No more flushes.
     pub fn close(&self) {
         self.book.lock().closing = true;

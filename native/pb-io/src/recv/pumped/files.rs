@@ -4,23 +4,29 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pb_proto::message::item::UNKNOWN_SIZE;
-use pb_proto::message::note::{Note, Outcome};
+use pb_proto::message::note::Note;
 
 use super::super::early::Early;
 use super::super::file::LargeFile;
-use super::super::{MAX_LARGE, Meta};
+use super::super::{MAX_LARGE, Wanted};
 use super::{PumpedRecv, subject};
 use crate::copies::Step;
 use crate::error::Code;
 use crate::fs::Kind;
 use crate::hash;
 use crate::job::add;
-use crate::pump::{Ask, Memory};
+use crate::pump::{Ask, Memory, Reply};
 use crate::session::Chunk;
 
 impl PumpedRecv {
     /// Begins a large file and takes what came before its announcement.
-    pub(super) fn open(&self, meta: Meta, size: u64, chunk_log2: u8) {
+    pub(super) fn open(&self, wanted: Wanted) {
+        let Wanted {
+            meta,
+            token,
+            size,
+            chunk_log2,
+        } = wanted;
         let id = meta.id;
         if size == UNKNOWN_SIZE {
             if self.decide(id) {
@@ -29,7 +35,8 @@ impl PumpedRecv {
             }
             return;
         }
-        let file = Arc::new(LargeFile::new(meta, 1 << chunk_log2, None, None));
+        let known = self.known(&meta, size, &token);
+        let file = Arc::new(LargeFile::new(meta, 1 << chunk_log2, None, known));
         let early = {
             let mut s = self.state.lock();
             if s.stopped || s.decided.contains(id.into()) || s.large.contains_key(&id) {
@@ -44,10 +51,10 @@ impl PumpedRecv {
         };
         let ask = Ask::Create(subject(&file.meta, Kind::File, size));
         let begun = Arc::clone(&file);
-        self.ask(ask, Memory::None, move |job, _, answer| {
-            if let Err(e) = answer {
-                job.drop_large(&begun, e.code, &e.message);
-            }
+        self.ask(ask, Memory::None, move |job, _, answer| match answer {
+            Ok(Reply::State(state)) => job.named(&begun, state),
+            Ok(_) => {}
+            Err(e) => job.drop_large(&begun, e.code, &e.message),
         });
         for each in early {
             match each {
@@ -66,7 +73,7 @@ impl PumpedRecv {
     fn begin(&self, id: u32) {
         let wanted = self.state.lock().wanted.remove(&id);
         if let Some(w) = wanted {
-            self.open(w.meta, w.size, w.chunk_log2);
+            self.open(w);
         }
     }
 
@@ -102,6 +109,7 @@ impl PumpedRecv {
         if hash.chaining_value != chunk.trailer.chaining_value {
             return self.bad(file, offset);
         }
+        let value = hash.chaining_value;
         if !file.claim(offset, len, hash) {
             return;
         }
@@ -120,6 +128,7 @@ impl PumpedRecv {
                 return job.drop_large(&file, e.code, &e.message);
             }
             if let Some(before) = file.wrote(len, &job.status.counters.bytes) {
+                job.to_record(&file, offset, (len, value));
                 job.tell_progress(before, len as u64);
                 job.check_complete(&file);
             }
@@ -174,10 +183,7 @@ impl PumpedRecv {
             Ask::Commit { id, size },
             Memory::None,
             move |job, _, answer| match answer {
-                Ok(_) => {
-                    job.status.file(&file.meta.path, size, hash);
-                    job.resolve(id, Outcome::Done { hash });
-                }
+                Ok(_) => job.finished(&file.meta, file.known.map(|k| k.key), (size, hash)),
                 Err(e) => {
                     job.give_up(&file);
                     job.fail_entry(id, &file.meta.path, e.code, &e.message);
@@ -187,7 +193,7 @@ impl PumpedRecv {
     }
 
     /// Ends a large file as failed.
-    fn drop_large(&self, file: &LargeFile, code: Code, text: &str) {
+    pub(super) fn drop_large(&self, file: &LargeFile, code: Code, text: &str) {
         if self.decide(file.meta.id) {
             self.give_up(file);
             self.fail_entry(file.meta.id, &file.meta.path, code, text);
@@ -198,5 +204,8 @@ impl PumpedRecv {
     pub(super) fn give_up(&self, file: &LargeFile) {
         file.discard(&self.status.counters.bytes);
         self.pump.tell(Ask::Discard { id: file.meta.id });
+        if let (Some(keeping), Some(known)) = (&self.keeping, file.known) {
+            keeping.ledger.discarded(&known.key);
+        }
     }
 }

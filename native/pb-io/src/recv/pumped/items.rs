@@ -7,13 +7,14 @@ use pb_proto::message::item::{Item, Items, UNKNOWN_SIZE};
 use pb_proto::message::note::{Note, Outcome};
 
 use super::super::early::Early;
-use super::super::{MAX_WANTED, Meta};
-use super::{PumpedRecv, Wanted, subject};
+use super::super::{MAX_WANTED, Meta, Wanted};
+use super::{PumpedRecv, subject};
 use crate::error::Code;
 use crate::fs::Kind;
 use crate::hash::{self, Hash};
 use crate::job::add;
 use crate::pump::{Answer, Ask, Memory, Reply};
+use crate::source::FileKey;
 
 impl PumpedRecv {
     pub(super) fn bundle_arrived(&self, items: &[u8]) -> Result<(), DecodeError> {
@@ -34,36 +35,45 @@ impl PumpedRecv {
             }
             Item::Inline {
                 meta,
+                token,
                 hash,
                 content,
-                ..
             } => {
                 self.announced(content.len() as u64);
-                self.at_once(Meta::from(&meta), false, |m| self.small(m, &hash, content));
+                self.at_once(Meta::from(&meta), false, |m| {
+                    let key = self.key(&m, &token);
+                    self.small(m, key, &hash, content);
+                });
             }
             Item::Content { id, hash, content } => self.content(id, &hash, content),
             Item::Offer {
                 meta,
+                token,
                 size,
                 chunk_log2,
-                ..
             } => self.offered(Wanted {
                 meta: Meta::from(&meta),
+                token,
                 size,
                 chunk_log2,
             }),
             Item::Open {
                 meta,
+                token,
                 size,
                 chunk_log2,
-                ..
             } => {
                 self.announced(size);
-                let meta = Meta::from(&meta);
-                match self.check_path(&meta, false) {
-                    Ok(()) => self.open(meta, size, chunk_log2),
-                    Err((code, text)) if self.decide(meta.id) => {
-                        self.fail_entry(meta.id, &meta.path, code, &text);
+                let file = Wanted {
+                    meta: Meta::from(&meta),
+                    token,
+                    size,
+                    chunk_log2,
+                };
+                match self.check_path(&file.meta, false) {
+                    Ok(()) => self.open(file),
+                    Err((code, text)) if self.decide(file.meta.id) => {
+                        self.fail_entry(file.meta.id, &file.meta.path, code, &text);
                     }
                     Err(_) => {}
                 }
@@ -75,6 +85,7 @@ impl PumpedRecv {
             Item::Withdraw { id, code, text } => self.withdrawn(id, code, text),
             Item::Finish { entries } => {
                 self.state.lock().total.get_or_insert(entries);
+                self.status.ending();
                 self.check_finished();
             }
         }
@@ -139,7 +150,7 @@ impl PumpedRecv {
     }
 
     /// A whole small file: verified and handed over.
-    fn small(&self, meta: Meta, expected: &Hash, content: &[u8]) {
+    fn small(&self, meta: Meta, key: Option<FileKey>, expected: &Hash, content: &[u8]) {
         if hash::whole(content) != *expected {
             let text = "the content does not match the sender's hash";
             return self.fail_entry(meta.id, &meta.path, Code::VerificationFailed, text);
@@ -153,8 +164,7 @@ impl PumpedRecv {
             match answer {
                 Ok(_) => {
                     job.count(len as u64);
-                    job.status.file(&meta.path, len as u64, hash);
-                    job.resolve(meta.id, Outcome::Done { hash });
+                    job.finished(&meta, key, (len as u64, hash));
                 }
                 Err(e) => job.fail_entry(meta.id, &meta.path, e.code, &e.message),
             }
@@ -168,21 +178,15 @@ impl PumpedRecv {
         };
         let total = &self.status.counters.total_bytes;
         // It may have another size by now.
-        total.fetch_sub(known(wanted.size), Ordering::Relaxed);
+        total.fetch_sub(wanted.known_bytes(), Ordering::Relaxed);
         add(total, content.len() as u64);
-        self.small(wanted.meta, hash, content);
+        let key = self.key(&wanted.meta, &wanted.token);
+        self.small(wanted.meta, key, hash, content);
     }
 
     fn offered(&self, offer: Wanted) {
         let id = offer.meta.id;
-        // Said again: what was said before is withdrawn.
-        if let Some(before) = self.state.lock().wanted.remove(&id) {
-            let counters = &self.status.counters;
-            counters.total_files.fetch_sub(1, Ordering::Relaxed);
-            counters
-                .total_bytes
-                .fetch_sub(known(before.size), Ordering::Relaxed);
-        }
+        self.withdraw_offer(id);
         self.announced(offer.size);
         if let Err((code, text)) = self.check_path(&offer.meta, false) {
             if self.decide(id) {
@@ -190,15 +194,23 @@ impl PumpedRecv {
             }
             return;
         }
-        let ask = Ask::Offer(subject(&offer.meta, Kind::File, known(offer.size)));
+        match self.finished_before(&offer) {
+            Some(hash) => self.ask_known(offer, hash),
+            None => self.ask_wanted(offer),
+        }
+    }
+
+    pub(super) fn ask_wanted(&self, offer: Wanted) {
+        let id = offer.meta.id;
+        let ask = Ask::Offer(subject(&offer.meta, Kind::File, offer.known_bytes()));
         self.ask(ask, Memory::None, move |job, _, answer| match answer {
             Ok(Reply::Wanted(false)) if job.decide(id) => {
                 add(&job.status.counters.skipped_files, 1);
-                add(&job.status.counters.skipped_bytes, known(offer.size));
+                add(&job.status.counters.skipped_bytes, offer.known_bytes());
                 job.resolve(id, Outcome::Skipped);
             }
             Ok(Reply::Wanted(false)) => {}
-            Ok(_) => job.want(offer),
+            Ok(_) => job.resume_or_want(offer),
             Err(e) if job.decide(id) => {
                 job.fail_entry(id, &offer.meta.path, e.code, &e.message);
             }
@@ -206,7 +218,7 @@ impl PumpedRecv {
         });
     }
 
-    fn want(&self, wanted: Wanted) {
+    pub(super) fn want(&self, wanted: Wanted) {
         let id = wanted.meta.id;
         let mut s = self.state.lock();
         if s.stopped || s.decided.contains(id.into()) || s.large.contains_key(&id) {

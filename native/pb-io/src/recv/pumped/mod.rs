@@ -1,8 +1,10 @@
 //! A receiving job whose files a carrier writes, by [`Pump`]: what arrives is verified here and handed over, and the sender hears
 //! "done" when the carrier says that it is.
 
+mod durable;
 mod files;
 mod items;
+mod resume;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,10 +15,12 @@ use pb_proto::message::DecodeError;
 use pb_proto::message::note::{Note, Outcome};
 use pb_proto::range_set::RangeSet;
 
+use self::durable::Keeping;
+use super::checkpoint::CheckpointOptions;
 use super::early::EarlyThings;
 use super::file::LargeFile;
 use super::gate::Gate;
-use super::{Meta, job_error};
+use super::{Meta, Unfinished, Wanted, job_error};
 use crate::error::Code;
 use crate::fs::Kind;
 use crate::job::{JobError, State, Status, add, get};
@@ -44,6 +48,8 @@ pub struct PumpedRecv {
     gate: Gate,
     /// Bytes of small files that the carrier has: no credit stands for them.
     handed: AtomicUsize,
+    /// What a later run is to know.
+    keeping: Option<Keeping>,
 }
 
 #[derive(Default)]
@@ -59,26 +65,23 @@ struct Entries {
     stopped: bool,
 }
 
-/// An offered file that nothing came of yet.
-struct Wanted {
-    meta: Meta,
-    size: u64,
-    chunk_log2: u8,
-}
-
 /// What the carrier may have of small files before further ones wait in the session, where credit bounds them.
 const MAX_HANDED: usize = 16 << 20;
 /// What a small file costs besides its content.
 const SMALL_COST: usize = 1024;
 
 impl PumpedRecv {
-    /// Adds the job to a session and tells the sender to begin.
+    /// Adds the job to a session and tells the sender to begin. With a `checkpoint` what becomes durable at the carrier's end is told,
+    /// and what it holds of earlier runs is not received again, as far as it is still there.
     pub fn start(
         session: &Arc<Session>,
         options: PumpedOptions,
-        status: Arc<Status>,
-        pump: Arc<Pump>,
+        (status, pump): (Arc<Status>, Arc<Pump>),
+        checkpoint: Option<CheckpointOptions>,
     ) -> Result<Arc<PumpedRecv>, JobError> {
+        let keeping = checkpoint.map(Keeping::new);
+        let known = keeping.as_ref().is_some_and(|k| !k.past.is_empty());
+        let push = options.push && !known;
         let job = Arc::new_cyclic(|me| PumpedRecv {
             session: Arc::downgrade(session),
             status,
@@ -87,20 +90,23 @@ impl PumpedRecv {
             me: me.clone(),
             gate: Gate::default(),
             handed: AtomicUsize::new(0),
+            keeping,
             options,
         });
+        durable::spawn(&job).map_err(|e| job_error(Code::ResourceExhausted, &e.to_string()))?;
         let number = job.options.job;
-        session
-            .add_job(number, Arc::clone(&job) as AnyJob)
-            .map_err(|e| job_error(e.code, &e.message))?;
-        let push = job.options.push;
+        if let Err(e) = session.add_job(number, Arc::clone(&job) as AnyJob) {
+            job.stop(State::Failed);
+            return Err(job_error(e.code, &e.message));
+        }
         // Holes are bytes like others to most endpoints.
         session.send_notes(number, &[Note::Accept { push, dense: true }]);
         Ok(job)
     }
 
-    /// Stops the job and tells the sender.
-    pub fn abort(&self, reason: &str) {
+    /// Stops the job and tells the sender. Said again, it is not waited for what was not recorded.
+    pub fn abort(&self, reason: &str, unfinished: Unfinished) {
+        self.abandon(unfinished);
         self.abort_as(Code::Aborted, reason, State::Aborted);
     }
 
@@ -116,21 +122,30 @@ impl PumpedRecv {
     }
 
     fn stop(&self, state: State) {
-        {
+        let left = {
             let mut s = self.state.lock();
             if s.stopped {
                 return;
             }
-            *s = Entries {
+            let stopped = Entries {
                 stopped: true,
                 ..Entries::default()
             };
-        }
+            std::mem::replace(&mut *s, stopped)
+        };
         if let Some(session) = self.session.upgrade() {
             session.remove_job(self.options.job);
         }
-        self.pump.close();
         self.gate.room();
+        match &self.keeping {
+            Some(keeping) => keeping.end(state, left.large.into_values().collect()),
+            None => self.ended(state),
+        }
+    }
+
+    /// Nothing is asked any more.
+    fn ended(&self, state: State) {
+        self.pump.close();
         self.status.end(state);
     }
 
@@ -180,6 +195,7 @@ impl PumpedRecv {
             return;
         }
         drop(s);
+        self.drop_unclaimed_parts();
         self.ask(Ask::End, Memory::None, |job, _, answer| {
             if let Err(e) = answer {
                 job.status.error(job_error(e.code, &e.message));
