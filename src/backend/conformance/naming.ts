@@ -19,6 +19,13 @@ const STRANGE: readonly (readonly [string, string])[] = [
   ["a colon", "box:file"],
   ["__proto__", "__proto__"],
   ["bidirectional override", "exe\u202egpj"],
+  ["marks of a URL", "a?b#c&d=e+f;g@h"],
+  ["what a listing of FTP says", "type=dir;size=1; a -> b"],
+  ["a tilde", "~root"],
+  ["a space and a dot at the end", "x. ."],
+  ["a control character of two bytes", "\u009b31m"],
+  ["a line separator", "a\u2028b"],
+  ["a name of Object's", "constructor"],
   ["255 bytes", "n".repeat(255)],
   ["85 characters of 3 bytes", "\u20ac".repeat(85)],
 ];
