@@ -8,9 +8,9 @@
  * All are 0600, and read again whenever they have changed: what is rotated or removed is so for whoever asks next.
  */
 
-import { stat, unlink } from "node:fs/promises";
+import { statSync } from "node:fs";
+import { unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { errnoOf } from "../../model/errno.ts";
 import { PbError } from "../../model/error.ts";
 import { ensurePrivateFolder, fileError, readSecret, replaceFile } from "../files.ts";
 import { withLock } from "../lock.ts";
@@ -75,9 +75,9 @@ export function openVault(options: VaultOptions): Vault {
   let content: Kept<Credentials> | undefined;
   let warned = false;
 
-  async function form(): Promise<VaultState["form"]> {
-    if ((await stampOf(files.sealed)) !== undefined) return "sealed";
-    return (await stampOf(files.plain)) === undefined ? "none" : "plain";
+  function form(): VaultState["form"] {
+    if (stampOf(files.sealed) !== undefined) return "sealed";
+    return stampOf(files.plain) === undefined ? "none" : "plain";
   }
 
   function warnOfPlain(): void {
@@ -87,7 +87,7 @@ export function openVault(options: VaultOptions): Vault {
   }
 
   async function open(): Promise<string> {
-    const stamp = await stampOf(files.identity);
+    const stamp = stampOf(files.identity);
     if (stamp !== undefined && identity?.stamp === stamp) return identity.value;
     const value = await openIdentity(await readSecret(files.identity));
     if (stamp !== undefined) identity = { stamp, value };
@@ -107,11 +107,11 @@ export function openVault(options: VaultOptions): Vault {
   }
 
   async function read(): Promise<Credentials> {
-    const now = await form();
+    const now = form();
     if (now === "none") return new Map();
     const file = now === "sealed" ? files.sealed : files.plain;
-    if (now === "plain" || (await stampOf(files.plain)) !== undefined) warnOfPlain();
-    const stamp = await stampOf(file);
+    if (now === "plain" || stampOf(files.plain) !== undefined) warnOfPlain();
+    const stamp = stampOf(file);
     // A vault that was locked since asks for its passphrase.
     const key = now === "sealed" ? await open() : "";
     if (stamp !== undefined && content?.stamp === stamp) return new Map(content.value);
@@ -124,7 +124,7 @@ export function openVault(options: VaultOptions): Vault {
   async function write(all: Credentials, as: "sealed" | "plain"): Promise<void> {
     const text = renderCredentials(all);
     if (as === "plain") return replaceFile(files.plain, text);
-    if ((await stampOf(files.identity)) === undefined) {
+    if (stampOf(files.identity) === undefined) {
       await replaceFile(files.identity, identityFile(await newIdentity()));
     }
     await replaceFile(files.sealed, await seal(text, await open()));
@@ -133,12 +133,12 @@ export function openVault(options: VaultOptions): Vault {
   /** The passphrase is asked for before others have to wait. */
   async function exclusively<T>(work: () => Promise<T>): Promise<T> {
     await ensurePrivateFolder(folder);
-    if ((await form()) === "sealed") await open();
+    if (form() === "sealed") await open();
     return withLock(join(folder, "credentials.lock"), work);
   }
 
   async function sealWhatIsPlain(): Promise<void> {
-    if ((await form()) !== "plain") return;
+    if (form() !== "plain") return;
     await write(await read(), "sealed");
     await remove(files.plain);
   }
@@ -147,7 +147,7 @@ export function openVault(options: VaultOptions): Vault {
     folder,
 
     async state() {
-      const now = await form();
+      const now = form();
       const text = await readSecret(files.identity).catch(ifMissing);
       const isLocked = now !== "plain" && text?.includes(ARMOR_START) === true;
       return { form: now, locked: isLocked, file: now === "plain" ? files.plain : files.sealed };
@@ -160,7 +160,7 @@ export function openVault(options: VaultOptions): Vault {
       exclusively(async () => {
         const all = await read();
         const result = edit(all);
-        await write(all, (await form()) === "plain" ? "plain" : "sealed");
+        await write(all, form() === "plain" ? "plain" : "sealed");
         return result;
       }),
 
@@ -168,7 +168,7 @@ export function openVault(options: VaultOptions): Vault {
       exclusively(async () => {
         if (given === "") throw new PbError("usage", "an empty passphrase protects nothing");
         await sealWhatIsPlain();
-        if ((await stampOf(files.identity)) === undefined) await write(await read(), "sealed");
+        if (stampOf(files.identity) === undefined) await write(await read(), "sealed");
         const text = identityFile(await open());
         await replaceFile(files.identity, await sealByPassphrase(text, given, scryptLogN));
         identity = undefined;
@@ -176,8 +176,8 @@ export function openVault(options: VaultOptions): Vault {
 
     unlock: ({ plain }) =>
       exclusively(async () => {
-        if ((await form()) === "none") throw empty(folder);
-        if ((await form()) === "sealed") {
+        if (form() === "none") throw empty(folder);
+        if (form() === "sealed") {
           if (plain) {
             await write(await read(), "plain");
             await remove(files.sealed);
@@ -188,7 +188,7 @@ export function openVault(options: VaultOptions): Vault {
 
     rekey: () =>
       exclusively(async () => {
-        if ((await form()) !== "sealed") throw empty(folder);
+        if (form() !== "sealed") throw empty(folder);
         if ((await readSecret(files.identity)).includes(ARMOR_START)) {
           throw new PbError(
             "usage",
@@ -218,13 +218,17 @@ function secretKeyIn(text: string, file: string): string {
   });
 }
 
-/** Replaced files have a new inode; undefined when there is none. */
-async function stampOf(file: string): Promise<string | undefined> {
+/**
+ * Replaced files have a new inode; undefined when there is none. Not by the thread pool: every request to an endpoint asks for each of its
+ * secrets, and thousands of small files waited longer for that than for their server (docs/design/0012).
+ */
+function stampOf(file: string): string | undefined {
   try {
-    const { ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
+    const found = statSync(file, { bigint: true, throwIfNoEntry: false });
+    if (found === undefined) return undefined;
+    const { ino, size, mtimeNs, ctimeNs } = found;
     return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
   } catch (cause) {
-    if (errnoOf(cause) === "ENOENT") return undefined;
     throw fileError(cause, file);
   }
 }
