@@ -40,6 +40,8 @@ export async function openClient(config: EndpointConfig, peer: string): Promise<
     // Where else to ask is the user's to say: a redirect would be followed with the keys.
     followRegionRedirects: false,
   });
+  // Nobody hears its log, and it renders each request and each reply for it.
+  client.middlewareStack.remove("loggerMiddleware");
   guardReplies(client);
   return client;
 }

@@ -202,8 +202,8 @@ async function send(
       });
       const next = redirectOf(answer, { url, hops, at, replayable: !isStream(body) });
       if (next === undefined)
-        return checked(answer, { url, allow, at, release: () => signals[Symbol.dispose]() });
-      answer.body.on("error", () => {}).destroy();
+        return checked(answer, { url, method, allow, at, release: () => signals[Symbol.dispose]() });
+      discard(answer.body, method);
       url = next;
     }
   } catch (error) {
@@ -243,23 +243,33 @@ function redirectOf(answer: Dispatcher.ResponseData, { url, hops, at, replayable
   return next;
 }
 
+/** An answer that nobody wants is read to its end up to this length, so that its connection is used again; a longer one ends it. */
+const DISCARD_BYTES = 64 * 1024;
+
+function discard(body: Dispatcher.ResponseData["body"], method: WebRequest["method"]): void {
+  body.on("error", () => {});
+  if (body.readableDidRead) body.destroy();
+  // The length that it tells is that of a GET; nothing comes.
+  else if (method === "HEAD") body.resume();
+  else void body.dump({ limit: DISCARD_BYTES });
+}
+
 interface Checking {
   readonly url: URL;
+  readonly method: WebRequest["method"];
   readonly allow: readonly number[];
   readonly at: { readonly path: string; readonly peer: string };
   readonly release: () => void;
 }
 
-function checked(answer: Dispatcher.ResponseData, { url, allow, at, release }: Checking): WebAnswer {
+function checked(answer: Dispatcher.ResponseData, { url, method, allow, at, release }: Checking): WebAnswer {
   const { statusCode: status, headers, body } = answer;
   const header = (name: string) => {
     const value = headers[name];
     return Array.isArray(value) ? value[0] : value;
   };
   body.once("close", release);
-  const drop = () => {
-    body.on("error", () => {}).destroy();
-  };
+  const drop = () => discard(body, method);
   if (!(status >= 200 && status < 300) && !allow.includes(status)) {
     drop();
     throw statusError(status, at, header("retry-after"));
