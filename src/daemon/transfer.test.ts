@@ -292,16 +292,19 @@ describe("standard streams", () => {
 });
 
 describe("errors of single files", () => {
-  it("leave the rest and are named", async () => {
+  it.each(["to a server", "on this machine"])("leave the rest and are named once, %s", async (where) => {
     const { here, box, there } = await folders();
     await makeTree(join(here, "tree"));
-    await mkdir(join(there, "t", "a.txt"), { recursive: true });
-    const result = await transfer(loop, { from: join(here, "tree"), to: `${box}/t` });
-    expect({ state: state(result), errors: codes(result) }).toEqual({
+    const [to, folder] =
+      where === "to a server" ? [`${box}/t`, join(there, "t")] : [join(here, "t"), join(here, "t")];
+    await mkdir(join(folder, "a.txt"), { recursive: true });
+    const result = await transfer(loop, { from: join(here, "tree"), to });
+    const told = result.receipt?.errors.map(({ code, path }) => [code, Buffer.from(path).toString()]);
+    expect({ state: state(result), told }).toEqual({
       state: "partial",
-      errors: ["is_a_directory"],
+      told: [["is_a_directory", join(here, "tree", "a.txt")]],
     });
-    expect(await readFile(join(there, "t", "sub", "b.md"), "utf8")).toBe("bb");
+    expect(await readFile(join(folder, "sub", "b.md"), "utf8")).toBe("bb");
   });
 });
 

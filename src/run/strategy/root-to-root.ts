@@ -1,3 +1,5 @@
+import type { PbError } from "../../model/error.ts";
+import type { JobResult } from "../../native/types.ts";
 import type { Strategy } from "../context.ts";
 import { reportSession } from "../context.ts";
 import { bytesMoved } from "../copies.ts";
@@ -46,7 +48,7 @@ export const rootToRoot: Strategy = async (context) => {
       const result = await received.done;
       const copied = { sender: sender.takeCopied(), receiver: receiver.takeCopied() };
       reporter.copies.add({ ...copied, bytes: bytesMoved(sent) });
-      reporter.jobEnded(JOB, { ...sent, allErrors: [...sent.allErrors, ...result.allErrors] });
+      reporter.jobEnded(JOB, { ...sent, allErrors: [...sent.allErrors, ...ofReceiver(sent, result)] });
       refuseGoneReader(request, result);
       await endKept(checkpoint, result);
       return { state: sent.state, hashes: sent.hashes, lanes: 0, sealed: false };
@@ -59,3 +61,12 @@ export const rootToRoot: Strategy = async (context) => {
     await Promise.allSettled([sender.close(), receiver.close()]);
   }
 };
+
+/**
+ * What only the receiver knows: of the job as a whole. Its sender hears of each entry that failed and names it as the user does; the receiver has
+ * another path for it, or none for one that was withdrawn before it was announced.
+ */
+function ofReceiver(sent: JobResult, received: JobResult): readonly PbError[] {
+  const told = new Set(sent.allErrors.map(({ code }) => code));
+  return received.allErrors.filter(({ path, code }) => path === undefined && !told.has(code));
+}
