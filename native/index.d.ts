@@ -371,6 +371,9 @@ export interface NativeUpdate {
 /** Two ends within this process. */
 export declare function pairSessions(options: NativeSessionOptions): Array<NativeSession>
 
+/** From now on no core dump of this process holds anything, of memory or of registers. Throws `internal` where the kernel refuses. */
+export declare function refuseDumps(): void
+
 /** See `NativeEngine.removeParts` in src/native/types.ts. */
 export declare function removeParts(root: NativeRoot, base: Uint8Array, exactName: boolean, parts: Array<NativePart>): Promise<number>
 

@@ -153,14 +153,24 @@ export interface SessionPeer {
   hostId(signal: AbortSignal): Promise<string>;
   /** Resolves when the peer has made room for it; its lanes are still on their way then, see `connected`. */
   openSession(options: OpenSessionOptions): Promise<PeerSession>;
-  /** What it keeps of this client's jobs. */
+  /** Those that it runs for this client, and what it keeps of this client's own. */
   listJobs(signal: AbortSignal): Promise<readonly Job[]>;
   /** With its id whole. @throws PbError `not_found` */
   showJob(jobId: string, signal: AbortSignal): Promise<Job>;
+  /** From now on; the receipt last. Only of a job that the peer runs. */
+  watchJob(jobId: string, signal: AbortSignal): AsyncIterable<StartResponse>;
+  pauseJob(jobId: string, signal: AbortSignal): Promise<void>;
   /** Stops the job there and removes what is kept of it, parts too. @throws PbError `not_found` when nothing is */
   cancelJob(jobId: string, signal: AbortSignal): Promise<void>;
+  /** As cancel, and the record goes too. */
+  forgetJob(jobId: string, signal: AbortSignal): Promise<void>;
   /** Runs a transfer there, between places that the peer itself knows; the last event is the receipt. */
   start(request: StartRequest, signal: AbortSignal): AsyncIterable<StartResponse>;
+  /** The same, and nobody looks on: `watchJob`. */
+  createJob(
+    request: StartRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly id: string; readonly resumed: boolean }>;
   /** Copies within the peer, through its own engine; the last event is the receipt. Needs `serverSideCopy`. */
   copy(options: FarCopyOptions): AsyncIterable<StartResponse>;
 }

@@ -6,17 +6,21 @@ import type { CliContext } from "./context.ts";
 import { shortJobId } from "./follow.ts";
 import type { TransferFlags } from "./transfer-options.ts";
 
-/** Records the job and leaves it to a process in a session of its own, which no terminal can hang up. */
+/** Records the job and leaves it to a process in a session of its own, which no terminal can hang up; or to the server that runs it. */
 export async function detach(
   context: CliContext,
   request: MessageInitShape<typeof StartRequestSchema>,
 ): Promise<Record<string, unknown>> {
   const { jobs, signal } = context;
   const { id, resumed } = await jobs.createJob({ request }, { signal });
-  await startApart(context, id);
+  const { on = "" } = request;
+  if (on === "") await startApart(context, id);
   const record = { id, resumed };
   await context.out.record(record, id);
-  context.log.log("info", `pb jobs watch ${shortJobId(id)} shows how it goes`);
+  context.log.log(
+    "info",
+    `pb jobs watch ${on === "" ? "" : `--remote ${on} `}${shortJobId(id)} shows how it goes`,
+  );
   return record;
 }
 

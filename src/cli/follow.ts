@@ -77,6 +77,8 @@ class Run {
   progress: Progress | undefined;
   readonly planned: PlannedAction[] = [];
   readonly dryRun: boolean;
+  /** The server that runs it; "": none. */
+  readonly on: string;
   /** For the summary: what was asked for that has a price. */
   readonly notes: readonly string[];
   readonly #context: CliContext;
@@ -87,6 +89,7 @@ class Run {
     this.#context = context;
     this.#onJob = onJob;
     this.dryRun = flags.dryRun === true;
+    this.on = flags.on ?? "";
     this.notes = flags.fsync === false ? ["fsync off: a power cut may take what was just written"] : [];
     this.#plan = context.out.rows<PlannedAction>({
       record: (action) => ({ event: "planned", ...plannedRecord(action) }),
@@ -197,7 +200,8 @@ function sayReceipt({ terminal, log, out }: CliContext, run: Run, receipt: Recei
   const lines = summaryLines(receipt, { columns, colors, copies, notes: run.notes });
   terminal.stderr.write(lines.map((line) => `${line}\n`).join(""));
   if (run.job?.resumable && CAN_GO_ON.has(receipt.state)) {
-    terminal.stderr.write(`go on with: pb jobs resume ${shortJobId(run.job.id)}\n`);
+    const there = run.on === "" ? "" : `--remote ${run.on} `;
+    terminal.stderr.write(`go on with: pb jobs resume ${there}${shortJobId(run.job.id)}\n`);
   }
 }
 

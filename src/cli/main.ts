@@ -43,7 +43,7 @@ async function loadServices(globals: Globals): Promise<Running> {
     { FileService },
     { JobService },
     { TransferService },
-    { openDaemon, passphraseSource },
+    { openDaemon, passphraseSource, refuseDumps },
   ] = await Promise.all([
     import("@connectrpc/connect"),
     import("../gen/packetboat/v1/file_pb.ts"),
@@ -51,6 +51,7 @@ async function loadServices(globals: Globals): Promise<Running> {
     import("../gen/packetboat/v1/transfer_pb.ts"),
     import("../daemon/daemon.ts"),
   ]);
+  if (!wantsCores) refuseDumps();
   const { passwordCommand: command, passwordFd: fd, quiet } = globals;
   const ask = canAsk(terminal)
     ? (question: string) => askSecret({ terminal, signal }, question, "PB_CONFIG_PASS")
@@ -70,11 +71,11 @@ async function loadServices(globals: Globals): Promise<Running> {
 }
 
 /**
- * What is in memory here (keys, passphrases, what they open) is not left in a file when a process crashes: of the memory of this
- * process and its children none goes into a core (core(5)); what registers hold still does. PB_FULL_CORE=1 is for who looks for a fault of the engine.
+ * What is in memory here (keys, passphrases, what they open) is not left in a file when a process crashes: of the memory of this process
+ * and its children none goes into a core (core(5)). Registers do, which is why there is no core at all as soon as there is an engine
+ * (`refuseDumps`), before any secret is read.
  */
 function keepOutOfCores(): void {
-  if (process.env.PB_FULL_CORE === "1") return;
   try {
     writeFileSync("/proc/self/coredump_filter", "0");
   } catch {
@@ -82,7 +83,9 @@ function keepOutOfCores(): void {
   }
 }
 
-keepOutOfCores();
+/** Of who looks for a fault of the engine. */
+const wantsCores = process.env.PB_FULL_CORE === "1";
+if (!wantsCores) keepOutOfCores();
 const terminal: Terminal = {
   stdin: process.stdin,
   stdout: process.stdout,

@@ -6,13 +6,17 @@ export interface Pausing extends Disposable {
   readonly onJob: (job: { readonly id: string; readonly resumable: boolean }) => void;
 }
 
-/** Until the job is known, and for one that can't be paused, an interruption ends the call. */
-export function pausing({ jobs, signal }: Pick<CliContext, "jobs" | "signal">): Pausing {
+/**
+ * Until the job is known, and for one that can't be paused, an interruption ends the call.
+ *
+ * @param remote the server that runs it; "": this PB_HOME
+ */
+export function pausing({ jobs, signal }: Pick<CliContext, "jobs" | "signal">, remote = ""): Pausing {
   const call = new AbortController();
   let pausable: string | undefined;
   const stop = () => {
     if (pausable === undefined) call.abort(signal.reason);
-    else jobs.pauseJob({ id: pausable }).catch(() => call.abort(signal.reason));
+    else jobs.pauseJob({ id: pausable, remote }).catch(() => call.abort(signal.reason));
   };
   if (signal.aborted) stop();
   else signal.addEventListener("abort", stop, { once: true });

@@ -37,15 +37,15 @@ export async function runTransfer(context: CliContext, wanted: Wanted): Promise<
       `-o ${out.format} prints on standard output, which carries the data; use --receipt FILE`,
     );
   }
-  refuseStreams(wanted);
   refuseElsewhere(wanted);
+  refuseStreams(wanted);
   if (flags.discard && flags.resume === Resume.AUTO) {
     throw new PbError("usage", "--resume: nothing is left of what was discarded", { peer: "--resume" });
   }
   const request = startRequest(wanted, context.cwd);
   if (flags.detach) return detach(context, request);
   const ends = describeEnds(wanted, (place) => displayPath(shortPlace(place, context.cwd)));
-  using call = pausing(context);
+  using call = pausing(context, flags.on);
   return await follow(context, {
     events: transfers.start(request, { signal: call.signal }),
     heading: { ...ends, sealed: flags.seal !== false },
@@ -77,7 +77,7 @@ function refuseElsewhere({ sources, destination, flags }: Wanted): void {
   const wrong =
     sources === "-" || destination === "-"
       ? "a standard stream"
-      : (["detach", "manifest", "trace"] as const)
+      : (["manifest", "trace"] as const)
           .filter((name) => flags[name] !== undefined)
           .map((name) => `--${name}`)[0];
   if (wrong)

@@ -25,6 +25,7 @@ import type {
   StoreActions,
 } from "../model/actions.ts";
 import { DEFAULT_MEMORY_BYTES } from "../model/transfer.ts";
+import { refuseDumps } from "../native/process.ts";
 import { openRoot } from "../native/root.ts";
 import { engine } from "../native/session.ts";
 import { createCredentialActions } from "./credentials.ts";
@@ -48,7 +49,7 @@ import { createTransferService } from "./transfer-service.ts";
 
 const checkpoints: Checkpoints = { open: openCheckpoint, inspect: inspectCheckpoint };
 
-export { passphraseSource };
+export { passphraseSource, refuseDumps };
 
 export interface DaemonOptions {
   /** Of this program, shown to peers. */
@@ -180,11 +181,12 @@ function sessionServices(
   return {
     routes: (router) => {
       router.service(SessionService, host.service);
-      router.service(JobService, createServerJobs(keeper));
-      router.service(TransferService, transfers);
+      router.service(JobService, createServerJobs(keeper, transfers));
+      router.service(TransferService, transfers.service);
     },
     async [Symbol.asyncDispose]() {
       stopSweeping();
+      await transfers.close();
       await host.close();
       await remotes.close();
     },

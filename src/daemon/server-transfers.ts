@@ -3,8 +3,9 @@
  * their names in STATE/remotes.toml, with the secrets of the server's own store. A remote is nobody's but those its owner allows.
  */
 
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import type { Backends } from "../backend/registry.ts";
 import { ensurePrivateFolder } from "../credential/files.ts";
 import { allowedClients, openRemoteTables } from "../credential/remote-tables.ts";
@@ -16,8 +17,9 @@ import { pathBytes, pathText } from "../model/path.ts";
 import { callerOf } from "./caller.ts";
 import type { JobDeps } from "./jobs/deps.ts";
 import type { LiveJob } from "./jobs/live.ts";
+import { openJob } from "./jobs/open.ts";
 import { runJob } from "./jobs/run.ts";
-import { openJobs } from "./jobs/store.ts";
+import { openJobs, running, type StoredJob } from "./jobs/store.ts";
 import type { LiveClients } from "./live.ts";
 import type { Places } from "./places.ts";
 
@@ -31,13 +33,42 @@ export interface ServerTransfersOptions extends Omit<JobDeps, "backends" | "stor
   readonly track: LiveClients["track"];
 }
 
+export interface ServerTransfers extends AsyncDisposable {
+  readonly service: ServiceImpl<typeof TransferService>;
+  /** Records the job and runs it, whether or not anybody looks on. */
+  begin(
+    caller: Caller,
+    request: StartRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly id: string; readonly resumed: boolean }>;
+  /** What the jobs of a caller are looked after with: one for each root that has had some. */
+  homes(caller: Caller): Promise<readonly JobDeps[]>;
+  /** Pauses what runs. Idempotent. */
+  close(): Promise<void>;
+}
+
 /** Of one server: several that wait for one another's places would be in each other's way. */
 const MAX_JOBS_PER_CLIENT = 16;
 
-export function createServerTransfers(options: ServerTransfersOptions): ServiceImpl<typeof TransferService> {
+/** The folder of jobs without a place here, and of the root without a name. */
+const NAMELESS = "_";
+
+interface Running {
+  readonly live: Map<string, LiveJob>;
+  count: number;
+}
+
+interface Prepared {
+  readonly deps: JobDeps;
+  readonly request: StartRequest;
+}
+
+export function createServerTransfers(options: ServerTransfersOptions): ServerTransfers {
   const { state, places, remotes, track, ...tools } = options;
   /** By client. */
-  const running = new Map<string, Map<string, LiveJob>>();
+  const busy = new Map<string, Running>();
+  const left = new Set<Promise<void>>();
+  const closing = new AbortController();
 
   /** @throws PbError `not_found` for a remote that is not there, or not for this client: nobody learns which */
   async function demandAllowed({ clientId }: Caller, name: string): Promise<void> {
@@ -84,51 +115,148 @@ export function createServerTransfers(options: ServerTransfersOptions): ServiceI
     return { root, request: { ...request, sources: from, destination: to } };
   }
 
-  async function* start(request: StartRequest, context: HandlerContext): AsyncGenerator<StartResponse> {
-    const caller = callerOf(context);
-    const found = await admitted(caller, request);
-    const { root } = found;
-    const live = running.get(caller.clientId) ?? new Map<string, LiveJob>();
-    running.set(caller.clientId, live);
-    if (live.size >= MAX_JOBS_PER_CLIENT) {
-      throw new PbError("resource_exhausted", `this client has ${live.size} jobs at work here`);
-    }
-    // Never a client's word for another's: each has its own records, for each root.
-    const home = join(state, "served", caller.clientId, root === undefined || root === "" ? "_" : root);
-    await ensurePrivateFolder(home);
-    const local = root === undefined ? undefined : await places.open(caller, root);
+  function runningOf({ clientId }: Caller): Running {
+    const known = busy.get(clientId);
+    if (known) return known;
+    const made: Running = { live: new Map(), count: 0 };
+    busy.set(clientId, made);
+    return made;
+  }
+
+  const folderOf = ({ clientId }: Caller) => join(state, "served", clientId);
+
+  /** Never a client's word for another's: each has its own records, for each root. */
+  function depsOf(caller: Caller, folder: string): JobDeps {
+    const root = folder === NAMELESS ? "" : folder;
     const backends: JobDeps["backends"] = {
       async open(remote, signal) {
-        if (remote !== "") {
-          await demandAllowed(caller, remote);
-          return remotes.open(remote, signal);
-        }
-        if (local) return local;
-        throw new PbError("internal", "a job between remotes has no place here");
+        if (remote === "") return places.open(caller, root);
+        await demandAllowed(caller, remote);
+        return remotes.open(remote, signal);
       },
     };
+    const store = openJobs(join(folderOf(caller), folder));
+    return { ...tools, backends, store, live: runningOf(caller).live };
+  }
+
+  async function homes(caller: Caller): Promise<readonly JobDeps[]> {
+    const names = await readdir(folderOf(caller)).catch((): string[] => []);
+    return names.map((name) => depsOf(caller, name));
+  }
+
+  async function prepare(caller: Caller, asked: StartRequest): Promise<Prepared> {
+    if (asked.jobId !== "") return named(caller, asked);
+    const { root, request } = await admitted(caller, asked);
+    const deps = depsOf(caller, root || NAMELESS);
+    if (root !== undefined) await places.open(caller, root);
+    await ensurePrivateFolder(join(folderOf(caller), root || NAMELESS));
+    return { deps, request };
+  }
+
+  /** A job of this caller goes on: as it was asked for, with the rights of now. */
+  async function named(caller: Caller, request: StartRequest): Promise<Prepared> {
+    refuseForeign(request);
+    const { deps, job } = await findServed(await homes(caller), request.jobId);
+    const path = job.record.destination;
+    if (caller.readOnly) throw new PbError("read_only", "nothing may be changed with this access", { path });
+    return { deps, request: { ...request, jobId: job.record.id } };
+  }
+
+  /** What `work` does counts as a job of the caller, and ends with the caller's access and this server. */
+  async function* admittedTo(
+    caller: Caller,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => AsyncGenerator<StartResponse>,
+  ): AsyncGenerator<StartResponse> {
+    const mine = runningOf(caller);
+    if (mine.count >= MAX_JOBS_PER_CLIENT) {
+      throw new PbError("resource_exhausted", `this client has ${mine.count} jobs at work here`);
+    }
+    mine.count += 1;
     const taken = new AbortController();
     const untrack = track(caller.grant ?? caller.clientId, () => {
       taken.abort(new PbError("revoked", "the access of this client was revoked or has ended"));
     });
     try {
-      const signal = AbortSignal.any([context.signal, taken.signal]);
-      yield* runJob({ ...tools, backends, store: openJobs(home), live }, found.request, signal);
+      yield* work(AbortSignal.any([signal, taken.signal, closing.signal]));
     } finally {
       untrack();
-      if (live.size === 0 && running.get(caller.clientId) === live) running.delete(caller.clientId);
+      mine.count -= 1;
+      if (mine.count === 0 && busy.get(caller.clientId) === mine) busy.delete(caller.clientId);
     }
   }
 
-  return { start };
+  async function* start(caller: Caller, request: StartRequest, signal: AbortSignal) {
+    const { deps, request: asked } = await prepare(caller, request);
+    yield* admittedTo(caller, signal, (ending) => runJob(deps, asked, ending));
+  }
+
+  async function begin(caller: Caller, asked: StartRequest, signal: AbortSignal) {
+    const { deps, request } = await prepare(caller, asked);
+    if (request.dryRun) throw new PbError("invalid_argument", "what writes nothing needs somebody who reads");
+    const { job, resumed } = await openJob(deps, request, signal);
+    const { id } = job.record;
+    if (job.status === "running") throw running(id);
+    const { deadlineMs, retries, keepHistorySeconds } = request;
+    const own = { ...request, jobId: id, sources: [], deadlineMs, keepHistorySeconds };
+    const again = retries === undefined ? own : { ...own, retries };
+    const run = drain(admittedTo(caller, closing.signal, (ending) => runJob(deps, again, ending)));
+    left.add(run);
+    void run.finally(() => left.delete(run));
+    return { id, resumed };
+  }
+
+  async function close(): Promise<void> {
+    closing.abort(new PbError("aborted", "this server stops"));
+    await Promise.allSettled([...left]);
+  }
+
+  return {
+    service: {
+      start: (request, context) => start(callerOf(context), request, context.signal),
+    },
+    begin,
+    homes,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** How it went is in the job's record. */
+async function drain(events: AsyncIterable<StartResponse>): Promise<void> {
+  try {
+    for await (const _ of events);
+  } catch {
+    // Recorded by the run.
+  }
+}
+
+/** @throws PbError `not_found`, `invalid_argument` when several fit */
+export async function findServed(
+  homes: readonly JobDeps[],
+  id: string,
+): Promise<{ readonly deps: JobDeps; readonly job: StoredJob }> {
+  const found: { deps: JobDeps; job: StoredJob }[] = [];
+  for (const deps of homes) {
+    try {
+      found.push({ deps, job: await deps.store.find(id) });
+    } catch (cause) {
+      if (PbError.from(cause).code !== "not_found") throw cause;
+    }
+  }
+  const [one, ...others] = found;
+  if (one && others.length === 0) return one;
+  if (one)
+    throw new PbError("invalid_argument", `${found.length} jobs fit ${id}`, { hint: "give more of the id" });
+  throw new PbError("not_found", `there is no job ${id} here`);
 }
 
 /** What only a process can ask of itself, and what would let a client choose where this server connects. */
 function refuseForeign(request: StartRequest): void {
-  const { sourceFd, destinationFd, manifestFile, traceFile, jobId, on, sources, destination } = request;
+  const { sourceFd, destinationFd, manifestFile, traceFile, on, sources, destination } = request;
   const isOwn =
     sourceFd !== undefined || destinationFd !== undefined || manifestFile !== "" || traceFile !== "";
-  if (isOwn || jobId !== "" || on !== "") {
+  if (isOwn || on !== "") {
     throw new PbError(
       "invalid_argument",
       "a server reads and writes no files or streams of a caller's choice",

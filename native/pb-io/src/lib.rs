@@ -9,6 +9,7 @@ pub mod fs;
 pub mod hash;
 pub mod job;
 mod pipe;
+pub mod process;
 pub mod pump;
 pub mod recv;
 pub mod send;

@@ -3,9 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { type Client, createClient } from "@connectrpc/connect";
 import { AdminService } from "../../gen/packetboat/v1/admin_pb.ts";
-import { JobService } from "../../gen/packetboat/v1/job_pb.ts";
 import { type OpenResponse, SessionService } from "../../gen/packetboat/v1/session_pb.ts";
-import { TransferService } from "../../gen/packetboat/v1/transfer_pb.ts";
 import { PbError } from "../../model/error.ts";
 import { pathBytes } from "../../model/path.ts";
 import { type PathHistory, pathKey } from "../../native/path-memory.ts";
@@ -14,6 +12,7 @@ import { fromPeerError } from "../../wire/connect.ts";
 import { optionsToWire } from "../../wire/options.ts";
 import type { OpenSessionOptions, PeerSession, SessionPeer } from "../backend.ts";
 import type { Found, PbConnection } from "./connection.ts";
+import { peerJobs } from "./jobs.ts";
 
 /** Of docs/PROTOCOL.md. */
 export const PROTOCOL_VERSION = 3;
@@ -37,8 +36,6 @@ export function createSessionPeer({ connection, engine, history }: SessionPeerOp
   const name = connection.peer;
   const client = createClient(SessionService, connection.transport);
   const admin = createClient(AdminService, connection.transport);
-  const jobs = createClient(JobService, connection.transport);
-  const transfers = createClient(TransferService, connection.transport);
   return {
     name,
     async hostId(signal) {
@@ -48,36 +45,7 @@ export function createSessionPeer({ connection, engine, history }: SessionPeerOp
         throw fromPeerError(error, { peer: name, signal });
       }
     },
-    async *start(request, signal) {
-      try {
-        yield* transfers.start(request, { signal });
-      } catch (error) {
-        throw fromPeerError(error, { peer: name, signal });
-      }
-    },
-    async listJobs(signal) {
-      try {
-        return (await jobs.listJobs({}, { signal })).jobs;
-      } catch (error) {
-        throw fromPeerError(error, { peer: name, signal });
-      }
-    },
-    async showJob(id, signal) {
-      try {
-        const { job } = await jobs.showJob({ id }, { signal });
-        if (job) return job;
-        throw new PbError("not_found", `there is no job ${id}`, { peer: name });
-      } catch (error) {
-        throw fromPeerError(error, { peer: name, signal });
-      }
-    },
-    async cancelJob(id, signal) {
-      try {
-        await jobs.cancelJob({ id }, { signal });
-      } catch (error) {
-        throw fromPeerError(error, { peer: name, signal });
-      }
-    },
+    ...peerJobs(connection),
     async openSession(options) {
       refuseAborted(options.signal);
       const clientRandom = randomBytes(RANDOM_BYTES);

@@ -22,6 +22,8 @@ export async function openClient(config: EndpointConfig, peer: string): Promise<
   const sockets = { keepAlive: true, maxSockets: MAX_CALLS };
   const ca = await authorities(text("ca_file"), peer);
   const profile = text("profile");
+  // The SDK's switch for its word on which versions of Node it will want: for us who ship it, not for who copies a file.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
   const client = new S3Client({
     region: text("region") ?? "us-east-1",
     // Only Amazon's names have a certificate for BUCKET.HOST as a matter of course.

@@ -14,7 +14,17 @@ import { jobFields } from "../transfer-run.ts";
 const NOTES = `
 JOB: an id, a beginning of one that no other has, or a label.
 States: queued, running, interrupted (its process went), paused, done, partial, failed, cancelled.
-Interrupted, paused and failed jobs go on with pb jobs resume, or when the same transfer is given again.`;
+Interrupted, paused and failed jobs go on with pb jobs resume, or when the same transfer is given again.
+Jobs that a server runs (pb transfer --on) are reached with --remote NAME.`;
+
+interface FarFlag {
+  readonly remote?: string;
+}
+
+const FAR = ["--remote <name>", "of the jobs at this server"] as const;
+
+/** `box` and `box:` alike; "": this PB_HOME. */
+const farOf = ({ remote = "" }: FarFlag) => remote.replace(/:$/, "");
 
 export function jobsCommand(host: CommandHost): Command {
   return new Command("jobs")
@@ -43,7 +53,10 @@ function listCommand(host: CommandHost): Command {
   return new Command("list")
     .alias("ls")
     .summary("list the jobs, newest first")
-    .argument("[remote:]", "instead: what this server keeps of jobs that were sent to it from here")
+    .argument(
+      "[remote:]",
+      "instead: those that this server runs for you, and what it keeps of jobs that were sent to it from here",
+    )
     .action(async (word: string | undefined, _flags: object, command: Command) => {
       const context = await host.context(command);
       const { jobs } = await context.jobs.listJobs({ remote: remoteOf(word) }, { signal: context.signal });
@@ -61,9 +74,10 @@ function showCommand(host: CommandHost): Command {
   return new Command("show")
     .summary("all that is known of a job")
     .argument("<job>", "id, beginning of one, or label")
-    .action(async (id: string, _flags: object, command: Command) => {
+    .option(...FAR)
+    .action(async (id: string, flags: FarFlag, command: Command) => {
       const context = await host.context(command);
-      const { job } = await context.jobs.showJob({ id }, { signal: context.signal });
+      const { job } = await context.jobs.showJob({ id, remote: farOf(flags) }, { signal: context.signal });
       if (job) await context.out.record(jobRecord(job), jobText(job, context.out.colors));
     });
 }
@@ -72,14 +86,16 @@ function watchCommand(host: CommandHost): Command {
   return new Command("watch")
     .summary("show how a running job goes, until it ends; Ctrl-C leaves it running")
     .argument("<job>", "id, beginning of one, or label")
-    .action(async (id: string, _flags: object, command: Command) => {
+    .option(...FAR)
+    .action(async (id: string, flags: FarFlag, command: Command) => {
       const context = await host.context(command);
       const { signal, jobs } = context;
-      const { job } = await jobs.showJob({ id }, { signal });
+      const remote = farOf(flags);
+      const { job } = await jobs.showJob({ id, remote }, { signal });
       if (!job) return;
       try {
-        const events = jobs.watchJob({ id: job.id }, { signal });
-        await follow(context, { events, ...following(job, {}) });
+        const events = jobs.watchJob({ id: job.id, remote }, { signal });
+        await follow(context, { events, ...following(job, { on: remote }) });
       } catch (error) {
         if (!signal.aborted) throw error;
         context.log.log("warn", `job ${shortJobId(job.id)} goes on without you`);
@@ -92,11 +108,14 @@ function pauseCommand(host: CommandHost): Command {
   return new Command("pause")
     .summary("stop running jobs, keeping what they have")
     .argument("<job...>", "ids, beginnings of them, or labels")
-    .action(async (ids: string[], _flags: object, command: Command) => {
+    .option(...FAR)
+    .action(async (ids: string[], flags: FarFlag, command: Command) => {
       const context = await host.context(command);
+      const remote = farOf(flags);
+      const there = remote === "" ? "" : `--remote ${remote} `;
       await each(context, ids, async (id) => {
-        const { job } = await context.jobs.pauseJob({ id }, { signal: context.signal });
-        return { job, said: (short) => `paused ${short}; go on with: pb jobs resume ${short}` };
+        const { job } = await context.jobs.pauseJob({ id, remote }, { signal: context.signal });
+        return { job, said: (short) => `paused ${short}; go on with: pb jobs resume ${there}${short}` };
       });
     });
 }
@@ -109,12 +128,12 @@ function removingCommand(host: CommandHost, name: "cancel" | "forget"): Command 
   return new Command(name)
     .summary(summary)
     .argument("<job...>", "ids, beginnings of them, or labels")
-    .option("--remote <name>", "instead: of what this server keeps of jobs that were sent to it from here")
-    .action(async (ids: string[], { remote = "" }: { remote?: string }, command: Command) => {
+    .option(...FAR)
+    .action(async (ids: string[], flags: FarFlag, command: Command) => {
       const context = await host.context(command);
       const ask = { cancel: context.jobs.cancelJob, forget: context.jobs.forgetJob }[name];
       await each(context, ids, async (id) => {
-        const { job } = await ask({ id, remote: remote.replace(/:$/, "") }, { signal: context.signal });
+        const { job } = await ask({ id, remote: farOf(flags) }, { signal: context.signal });
         return { job, said: (short) => `${done} ${short}` };
       });
     });
@@ -144,28 +163,30 @@ async function each(
 function resumeCommand(host: CommandHost): Command {
   const command = new Command("resume")
     .summary("go on with a job that was interrupted, paused, or failed")
-    .argument("<job>", "id, beginning of one, or label");
+    .argument("<job>", "id, beginning of one, or label")
+    .option(...FAR);
   for (const option of jobOptions()) {
     if (option.attributeName() !== "label") command.addOption(option.helpGroup(JOB_GROUP));
   }
-  return command.action(async (id: string, flags: TransferFlags, self: Command) => {
+  return command.action(async (id: string, flags: TransferFlags & FarFlag, self: Command) => {
     const context = await host.context(self);
-    const { job } = await context.jobs.showJob({ id }, { signal: context.signal });
+    const { job } = await context.jobs.showJob({ id, remote: farOf(flags) }, { signal: context.signal });
     if (job) await resume(context, job, flags);
   });
 }
 
-async function resume(context: CliContext, job: Job, flags: TransferFlags): Promise<void> {
+async function resume(context: CliContext, job: Job, flags: TransferFlags & FarFlag): Promise<void> {
+  const on = farOf(flags);
+  const request = { jobId: job.id, on, ...jobFields(flags) };
   if (flags.detach) {
-    const given = jobFields(flags);
     // What is refused is refused here, where somebody reads it.
-    await context.jobs.createJob({ request: { jobId: job.id, ...given } }, { signal: context.signal });
-    await startApart(context, job.id, flags);
+    await context.jobs.createJob({ request }, { signal: context.signal });
+    if (on === "") await startApart(context, job.id, flags);
     return context.out.record({ id: job.id, resumed: true }, job.id);
   }
-  using call = pausing(context);
-  const events = context.transfers.start({ jobId: job.id, ...jobFields(flags) }, { signal: call.signal });
-  await follow(context, { events, onJob: call.onJob, ...following(job, flags) });
+  using call = pausing(context, on);
+  const events = context.transfers.start(request, { signal: call.signal });
+  await follow(context, { events, onJob: call.onJob, ...following(job, { ...flags, on }) });
 }
 
 function following({ source, destination }: Job, flags: TransferFlags) {

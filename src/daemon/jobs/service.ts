@@ -34,26 +34,39 @@ export function createJobService(deps: JobDeps): ServiceImpl<typeof JobService> 
 
     async showJob({ id, remote }, { signal }) {
       if (remote !== "") {
-        const all = await (await peerOf(deps, remote, signal)).listJobs(signal);
-        return { job: oneOf(all, id) };
+        const { peer, job } = await far(deps, { id, remote, signal });
+        return { job: await peer.showJob(job.id, signal) };
       }
       return { job: await details(deps, await store.find(id)) };
     },
 
     async createJob({ request }, { signal }) {
       if (!request) throw new PbError("invalid_argument", "there is no request to record");
+      if (request.on !== "") {
+        const peer = await peerOf(deps, request.on, signal);
+        return peer.createJob({ ...request, on: "" }, signal);
+      }
       const { job, resumed } = await openJob(deps, request, signal);
       if (job.status === "running") throw running(job.record.id);
       return { id: job.record.id, resumed };
     },
 
-    async *watchJob({ id }, { signal }): AsyncGenerator<StartResponse> {
+    async *watchJob({ id, remote }, { signal }): AsyncGenerator<StartResponse> {
+      if (remote !== "") {
+        const { peer, job } = await far(deps, { id, remote, signal });
+        return yield* peer.watchJob(job.id, signal);
+      }
       const job = await started(deps, id, signal);
       if (job.status !== "running") throw notRunning(job);
       yield* watched(deps, job, signal);
     },
 
-    async pauseJob({ id }, { signal }) {
+    async pauseJob({ id, remote }, { signal }) {
+      if (remote !== "") {
+        const { peer, job } = await far(deps, { id, remote, signal });
+        await peer.pauseJob(job.id, signal);
+        return { job: await peer.showJob(job.id, signal) };
+      }
       const job = await started(deps, id, signal);
       if (job.status !== "running") throw notRunning(job);
       if (!job.record.resumable) {
@@ -68,7 +81,11 @@ export function createJobService(deps: JobDeps): ServiceImpl<typeof JobService> 
     },
 
     async cancelJob({ id, remote }, { signal }) {
-      if (remote !== "") return { job: await cancelFar(deps, { id, remote, signal }) };
+      if (remote !== "") {
+        const { peer, job } = await far(deps, { id, remote, signal });
+        await peer.cancelJob(job.id, signal);
+        return { job };
+      }
       const job = await started(deps, id, signal);
       if (job.status === "done" || job.status === "cancelled") {
         throw new PbError("invalid_argument", `job ${job.record.id} is ${job.status}`);
@@ -85,7 +102,11 @@ export function createJobService(deps: JobDeps): ServiceImpl<typeof JobService> 
     },
 
     async forgetJob({ id, remote }, { signal }) {
-      if (remote !== "") return { job: await cancelFar(deps, { id, remote, signal }) };
+      if (remote !== "") {
+        const { peer, job } = await far(deps, { id, remote, signal });
+        await peer.forgetJob(job.id, signal);
+        return { job };
+      }
       const { damaged } = await store.list();
       const broken = damaged.find((each) => each.id === id);
       if (broken) {
@@ -126,14 +147,13 @@ async function cancelStopped(deps: JobDeps, job: StoredJob, signal: AbortSignal)
   }
 }
 
-async function cancelFar(
+/** A job at a server, by its id or a beginning of it. */
+async function far(
   deps: JobDeps,
   { id, remote, signal }: { readonly id: string; readonly remote: string; readonly signal: AbortSignal },
-): Promise<Job> {
+): Promise<{ readonly peer: SessionPeer; readonly job: Job }> {
   const peer = await peerOf(deps, remote, signal);
-  const job = oneOf(await peer.listJobs(signal), id);
-  await peer.cancelJob(job.id, signal);
-  return job;
+  return { peer, job: oneOf(await peer.listJobs(signal), id) };
 }
 
 async function peerOf({ backends }: JobDeps, remote: string, signal: AbortSignal): Promise<SessionPeer> {
@@ -143,7 +163,9 @@ async function peerOf({ backends }: JobDeps, remote: string, signal: AbortSignal
 }
 
 function oneOf(jobs: readonly Job[], id: string): Job {
-  const [found, ...others] = jobs.filter((job) => id !== "" && job.id.startsWith(id));
+  const begun = jobs.filter((job) => job.id.startsWith(id));
+  const fitting = begun.length > 0 ? begun : jobs.filter((job) => job.label === id);
+  const [found, ...others] = id === "" ? [] : fitting;
   if (found && others.length === 0) return found;
   if (!found) throw new PbError("not_found", `there is no job ${id}`);
   throw new PbError("invalid_argument", `${others.length + 1} jobs fit ${id}`, {

@@ -196,7 +196,7 @@ async function startServer({
     transport: createRouterTransport(
       (router) => {
         router.service(SessionService, sessions.service);
-        router.service(JobService, createServerJobs(keeper));
+        router.service(JobService, createServerJobs(keeper, noTransfers));
         router.service(AdminService, { info: () => ({ hostId: server.hostId }) });
         router.service(
           FileService,
@@ -226,6 +226,12 @@ async function startServer({
   };
   return server;
 }
+
+/** It runs no jobs of its own. */
+const noTransfers: Parameters<typeof createServerJobs>[1] = {
+  begin: () => Promise.reject(new PbError("unsupported", "no transfers here")),
+  homes: async () => [],
+};
 
 export type Wanted = Omit<MessageInitShape<typeof StartRequestSchema>, "sources" | "destination"> & {
   /** "box:/path", or a path of this machine. */
