@@ -20,7 +20,15 @@ export interface RealEndpoint {
   /** Of this machine; what is in it is at the endpoint's top. */
   readonly root: string;
   readonly open: () => Promise<Backend>;
+  /** What `pb remote add` is told. */
+  readonly remote: RemoteWords;
   stop(): Promise<void>;
+}
+
+export interface RemoteWords {
+  readonly kind: EndpointKind;
+  readonly settings: EndpointConfig["settings"];
+  readonly secrets: Readonly<Record<string, string>>;
 }
 
 export interface EndpointServer {
@@ -34,11 +42,7 @@ const ACCOUNT = { name: "sailor", password: "only for this test" };
 const newRoot = () => mkdtemp(join(tmpdir(), "pb-endpoint-"));
 const toolsOf = (name: string, home = "/nonexistent") => ({ name, home, env: { HOME: home } });
 
-function config(
-  kind: EndpointKind,
-  settings: EndpointConfig["settings"],
-  secrets: Readonly<Record<string, string>>,
-): EndpointConfig {
+function config({ kind, settings, secrets }: RemoteWords): EndpointConfig {
   return {
     kind,
     settings,
@@ -47,12 +51,19 @@ function config(
 }
 
 /** As `server`, with the folder gone too when it has stopped. */
-function over(root: string, server: { stop(): Promise<void> }, open: RealEndpoint["open"]): RealEndpoint {
+function over(
+  root: string,
+  server: { stop(): Promise<void> },
+  {
+    remote,
+    open,
+  }: { readonly remote: RemoteWords; readonly open: (config: EndpointConfig) => Promise<Backend> },
+): RealEndpoint {
   const stop = async () => {
     await server.stop();
     await rm(root, { recursive: true, force: true });
   };
-  return { root, open, stop };
+  return { root, open: () => open(config(remote)), remote, stop };
 }
 
 async function web(): Promise<RealEndpoint> {
@@ -60,7 +71,8 @@ async function web(): Promise<RealEndpoint> {
   const server = await startNginx({ user: ACCOUNT, root, dav: true, makeParents: true });
   const { name, password } = ACCOUNT;
   const settings = { url: server.url, user: name };
-  return over(root, server, () => openHttp(config("http", settings, { password }), toolsOf("web")));
+  const remote: RemoteWords = { kind: "http", settings, secrets: { password } };
+  return over(root, server, { remote, open: (config) => openHttp(config, toolsOf("web")) });
 }
 
 async function dav(): Promise<RealEndpoint> {
@@ -68,7 +80,8 @@ async function dav(): Promise<RealEndpoint> {
   const server = await startNginx({ user: ACCOUNT, root, dav: true });
   const { name, password } = ACCOUNT;
   const settings = { url: server.url, user: name };
-  return over(root, server, () => openWebdav(config("webdav", settings, { password }), toolsOf("dav")));
+  const remote: RemoteWords = { kind: "webdav", settings, secrets: { password } };
+  return over(root, server, { remote, open: (config) => openWebdav(config, toolsOf("dav")) });
 }
 
 async function sftp(): Promise<RealEndpoint> {
@@ -84,7 +97,8 @@ async function sftp(): Promise<RealEndpoint> {
     agent: false,
     host_key: "accept-new",
   };
-  return over(root, server, () => openSftp(config("sftp", settings, {}), toolsOf("sftp", folder)));
+  const remote: RemoteWords = { kind: "sftp", settings, secrets: {} };
+  return over(root, server, { remote, open: (config) => openSftp(config, toolsOf("sftp", folder)) });
 }
 
 async function ftp(): Promise<RealEndpoint> {
@@ -94,9 +108,8 @@ async function ftp(): Promise<RealEndpoint> {
   const ca_file = join(folder, "ca.pem");
   await writeFile(ca_file, authority);
   const settings = { host, port, user: USER, path: root, tls: "explicit", ca_file };
-  return over(root, server, () =>
-    openFtp(config("ftp", settings, { password: PASSWORD }), toolsOf("ftp", folder)),
-  );
+  const remote: RemoteWords = { kind: "ftp", settings, secrets: { password: PASSWORD } };
+  return over(root, server, { remote, open: (config) => openFtp(config, toolsOf("ftp", folder)) });
 }
 
 async function s3(): Promise<RealEndpoint> {
@@ -106,7 +119,8 @@ async function s3(): Promise<RealEndpoint> {
   const { endpoint, region, accessKeyId, secretAccessKey } = server;
   const secrets = { access_key_id: accessKeyId, secret_access_key: secretAccessKey };
   const settings = { endpoint, region, bucket: "bucket" };
-  return over(root, server, () => openS3(config("s3", settings, secrets), toolsOf("s3")));
+  const remote: RemoteWords = { kind: "s3", settings, secrets };
+  return over(root, server, { remote, open: (config) => openS3(config, toolsOf("s3")) });
 }
 
 const unless = (there: boolean, what: string) => (there ? undefined : `${what} is not installed`);
