@@ -198,6 +198,8 @@ async function send(
         // What is compressed on the way has another length and other ranges than the file.
         headers: { "accept-encoding": "identity", "user-agent": "packetboat", ...headers, ...own },
         body: body ?? null,
+        // undici ends the connection after each HEAD for the sake of servers that send a body: here what follows is no reply, and the call is repeated.
+        reset: false,
         signal: signals.signal,
       });
       const next = redirectOf(answer, { url, hops, at, replayable: !isStream(body) });
