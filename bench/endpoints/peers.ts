@@ -5,6 +5,7 @@ import { PB } from "../../test/e2e/lib/process.ts";
 import { PASSWORD } from "../../test/servers/accounts.ts";
 import { missing } from "../lib/program.ts";
 import type { OpenPeer, Peer, Place } from "../peer.ts";
+import type { Hosts } from "../run.ts";
 import type { EndpointServer, Served } from "./servers.ts";
 
 export type Direction = "up" | "down";
@@ -118,8 +119,9 @@ function entrantsOf({ kind }: EndpointServer): readonly Entrant[] {
   ];
 }
 
-/** For one server and direction. The server's processor time is in nobody's figure. */
-export function peersOf(server: EndpointServer, direction: Direction): readonly Peer[] {
+/** For one server and direction, between these hosts. The server's processor time is in nobody's figure. */
+export function peersOf(server: EndpointServer, direction: Direction, hosts: Hosts): readonly Peer[] {
+  const serverHost = direction === "up" ? hosts.to : hosts.from;
   return entrantsOf(server).map(({ name, role, client, kinds, needs }) => ({
     name: `${name}-${server.kind}-${direction}`,
     title: `${name}, ${server.kind} ${direction} (${server.title})`,
@@ -129,7 +131,7 @@ export function peersOf(server: EndpointServer, direction: Direction): readonly 
     whyNot: () => missing(needs),
     async open(place) {
       const root = direction === "up" ? place.destination : place.source;
-      const served = await server.start({ root, scratch: place.scratch });
+      const served = await server.start({ root, scratch: place.scratch, place: serverHost });
       const open = await client(place, served, direction).catch(async (error: unknown) => {
         await served.stop();
         throw error;

@@ -1,8 +1,9 @@
-/** Real servers of endpoints over a folder of the bench, and what each client must know of them. Over loopback. */
+/** Real servers of endpoints over a folder of the bench, and what each client must know of them. */
 import { symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PASSWORD, USER } from "../../test/servers/accounts.ts";
 import { hasDavExt, hasNginx, startNginx } from "../../test/servers/nginx.ts";
+import type { ServerPlace } from "../../test/servers/program.ts";
 import { available as sshdMissing, startSshd } from "../../test/servers/sshd.ts";
 import { hasVersitygw, startVersitygw } from "../../test/servers/versitygw.ts";
 import { startVsftpd, available as vsftpdMissing } from "../../test/servers/vsftpd.ts";
@@ -24,6 +25,7 @@ export interface ServeOptions {
   readonly root: string;
   /** For keys and configurations of clients. */
   readonly scratch: string;
+  readonly place: ServerPlace;
 }
 
 export interface EndpointServer {
@@ -40,8 +42,8 @@ export const SERVERS: readonly EndpointServer[] = [
     title: "nginx",
     uploads: false,
     whyNot: () => (hasNginx() ? undefined : "nginx is not installed"),
-    async start({ root }) {
-      const { url, stop } = await startNginx({ root });
+    async start({ root, place }) {
+      const { url, stop } = await startNginx({ root, place });
       return {
         pb: ["http", "--set", `url=${url}`],
         rclone: { TYPE: "http", URL: url },
@@ -56,8 +58,8 @@ export const SERVERS: readonly EndpointServer[] = [
     title: "nginx with dav-ext",
     uploads: true,
     whyNot: () => (hasDavExt() ? undefined : "libnginx-mod-http-dav-ext is not installed"),
-    async start({ root }) {
-      const { url, stop } = await startNginx({ root, dav: true });
+    async start({ root, place }) {
+      const { url, stop } = await startNginx({ root, place, dav: true });
       return {
         pb: ["webdav", "--set", `url=${url}`],
         rclone: { TYPE: "webdav", URL: url, VENDOR: "other" },
@@ -77,8 +79,8 @@ export const SERVERS: readonly EndpointServer[] = [
   },
 ];
 
-async function startSftp({ root, scratch }: ServeOptions): Promise<Served> {
-  const { host, port, key, hostKey, stop } = await startSshd();
+async function startSftp({ root, scratch, place }: ServeOptions): Promise<Served> {
+  const { host, port, key, hostKey, stop } = await startSshd({ place });
   const knownHosts = join(scratch, "known_hosts");
   await writeFile(knownHosts, `[${host}]:${port} ${hostKey}\n`);
   const settings = {
@@ -98,8 +100,8 @@ async function startSftp({ root, scratch }: ServeOptions): Promise<Served> {
   };
 }
 
-async function startFtp({ root, scratch }: ServeOptions): Promise<Served> {
-  const { host, port, stop } = await startVsftpd({ tls: "none" });
+async function startFtp({ root, scratch, place }: ServeOptions): Promise<Served> {
+  const { host, port, stop } = await startVsftpd({ tls: "none", place });
   const password = join(scratch, "password");
   await writeFile(password, PASSWORD, { mode: 0o600 });
   const settings = { host, port: String(port), user: USER, tls: "off", path: root };
@@ -117,8 +119,8 @@ async function startFtp({ root, scratch }: ServeOptions): Promise<Served> {
   };
 }
 
-async function startS3({ root, scratch }: ServeOptions): Promise<Served> {
-  const { endpoint, region, accessKeyId, secretAccessKey, data, stop } = await startVersitygw();
+async function startS3({ root, scratch, place }: ServeOptions): Promise<Served> {
+  const { endpoint, region, accessKeyId, secretAccessKey, data, stop } = await startVersitygw({ place });
   // A bucket is a folder of the gateway's.
   await symlink(root, join(data, "bench"));
   const files = { access_key_id: accessKeyId, secret_access_key: secretAccessKey };

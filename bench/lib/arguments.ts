@@ -89,7 +89,7 @@ SCENARIO      ${names(scenarios)}
               of checkpoint: ${names(CHECKPOINT_ROWS)};
               of endpoints: ${names(ENDPOINT_ROWS)}
 --timeout S   wan: when a run is stopped; default 90 s, --quick 30 s
---rate MBIT   of the emulated link; default 1000 (wan), 200 (fair)
+--rate MBIT   of the emulated link; default 1000 (wan), 200 (fair), 500 (endpoints)
 --json FILE   everything measured
 --svg DIR     a chart for each scenario
 --from HOST   where the data is, as ADDRESS or NAMESPACE=ADDRESS (ip netns); default 127.0.0.1

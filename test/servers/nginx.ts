@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { findProgram, freePort, HOST, serverFolder, startProgram } from "./program.ts";
+import { findProgram, freePort, HERE, type ServerPlace, serverFolder, startProgram } from "./program.ts";
 
 const DAV_EXT = "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so";
 
@@ -17,6 +17,7 @@ export interface NginxOptions {
   readonly root?: string;
   /** More lines for the server block. */
   readonly directives?: readonly string[];
+  readonly place?: ServerPlace | undefined;
 }
 
 export interface NginxServer extends AsyncDisposable {
@@ -32,6 +33,7 @@ export const hasDavExt = () => hasNginx() && existsSync(DAV_EXT);
 
 export async function startNginx(options: NginxOptions = {}): Promise<NginxServer> {
   const folder = await serverFolder("nginx");
+  const { place = HERE } = options;
   const port = await freePort();
   const root = options.root ?? join(folder, "root");
   await mkdir(root, { recursive: true });
@@ -43,10 +45,11 @@ export async function startNginx(options: NginxOptions = {}): Promise<NginxServe
     program: findProgram("nginx") ?? "nginx",
     args: ["-c", file, "-p", folder, "-e", join(folder, "error.log")],
     port,
+    place,
     folder,
   });
   return {
-    url: `http://${HOST}:${port}/`,
+    url: `http://${place.address}:${port}/`,
     port,
     root,
     stop: running.stop,
@@ -70,7 +73,7 @@ function configuration({
     (name) => `${name}_temp_path ${folder}/${name};`,
   );
   const lines = [
-    `listen ${HOST}:${port};`,
+    `listen ${(options.place ?? HERE).address}:${port};`,
     `root ${root};`,
     "autoindex on;",
     ...(options.user ? ['auth_basic "test";', `auth_basic_user_file ${folder}/users;`] : []),

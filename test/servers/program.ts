@@ -4,13 +4,24 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, openSync, readFileSync } from "node:fs";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export const HOST = "127.0.0.1";
+
+/** Where a server runs. */
+export interface ServerPlace {
+  /** It listens here. */
+  readonly address: string;
+  /** A network namespace (`ip netns`); else this process's own. */
+  readonly namespace?: string;
+}
+
+/** On this machine's loopback. */
+export const HERE: ServerPlace = { address: HOST };
 
 /** What `npm test` builds or unpacks for itself (scripts/test/tools.mjs). */
 const OWN_TOOLS = resolve(import.meta.dirname, "../../.cache/tools");
@@ -47,6 +58,8 @@ export interface Program {
   readonly env?: Readonly<Record<string, string>>;
   /** It answers here when it is ready. */
   readonly port: number;
+  /** Default: `HERE`. */
+  readonly place?: ServerPlace | undefined;
   /** Removed when it stops; its output is in `log` there. */
   readonly folder: string;
 }
@@ -60,9 +73,20 @@ export interface RunningProgram extends AsyncDisposable {
 }
 
 /** Starts a server that stays in the foreground; resolves once its port answers. @throws Error with its output when it ends before */
-export async function startProgram({ program, args, env, port, folder }: Program): Promise<RunningProgram> {
+export async function startProgram({
+  program,
+  args,
+  env,
+  port,
+  folder,
+  place = HERE,
+}: Program): Promise<RunningProgram> {
   const output = openSync(join(folder, "log"), "a");
-  const child = spawn(program, args, {
+  const [command = program, ...words] =
+    place.namespace === undefined
+      ? [program, ...args]
+      : ["ip", "netns", "exec", place.namespace, program, ...args];
+  const child = spawn(command, words, {
     cwd: folder,
     env: { PATH: process.env.PATH ?? "", HOME: folder, ...env },
     stdio: ["ignore", output, output],
@@ -74,7 +98,7 @@ export async function startProgram({ program, args, env, port, folder }: Program
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    await ready({ child, port, log });
+    await ready({ child, port, place, log });
   } catch (error) {
     await stop();
     throw error;
@@ -85,18 +109,33 @@ export async function startProgram({ program, args, env, port, folder }: Program
 async function ready({
   child,
   port,
+  place,
   log,
 }: {
   readonly child: ChildProcess;
   readonly port: number;
+  readonly place: ServerPlace;
   readonly log: () => string;
 }): Promise<void> {
   const deadline = Date.now() + READY_TIMEOUT_MS;
-  while (!(await answers(port))) {
+  const isReady = () => (place.namespace === undefined ? answers(port) : listens(child, port));
+  while (!(await isReady())) {
     if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline)
       throw new Error(`${child.spawnfile} is not ready: ${log()}`);
     await sleep(20);
   }
+}
+
+const LISTENING = "0A";
+
+/** In the namespace of the program, which cannot be reached from here. */
+async function listens({ pid }: ChildProcess, port: number): Promise<boolean> {
+  const table = await readFile(`/proc/${pid}/net/tcp`, "utf8").catch(() => "");
+  const hex = port.toString(16).toUpperCase().padStart(4, "0");
+  return table.split("\n").some((line) => {
+    const [, local, , state] = line.trim().split(/\s+/);
+    return state === LISTENING && local?.endsWith(`:${hex}`) === true;
+  });
 }
 
 function answers(port: number): Promise<boolean> {

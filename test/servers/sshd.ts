@@ -5,7 +5,15 @@ import { mkdirSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { inNamespace, namespaceMissing } from "./accounts.ts";
-import { findProgram, freePort, HOST, type RunningProgram, serverFolder, startProgram } from "./program.ts";
+import {
+  findProgram,
+  freePort,
+  HERE,
+  type RunningProgram,
+  type ServerPlace,
+  serverFolder,
+  startProgram,
+} from "./program.ts";
 
 export interface SshServer extends RunningProgram {
   readonly host: string;
@@ -28,7 +36,10 @@ export function available(): string | undefined {
 }
 
 /** @param options.port of one that ran before: it then has changed its key */
-export async function startSshd(options: { readonly port?: number } = {}): Promise<SshServer> {
+export async function startSshd(
+  options: { readonly port?: number; readonly place?: ServerPlace | undefined } = {},
+): Promise<SshServer> {
+  const { place = HERE } = options;
   const folder = await serverFolder("sshd");
   const port = options.port ?? (await freePort());
   const at = (name: string) => join(folder, name);
@@ -40,12 +51,12 @@ export async function startSshd(options: { readonly port?: number } = {}): Promi
   await mkdir(at("home"));
   // sshd as root refuses to start without its separation folder.
   mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
-  await writeFile(at("config"), configuration(port, at));
+  await writeFile(at("config"), configuration({ port, address: place.address }, at));
   const sshd = { program: findProgram("sshd") ?? "sshd", args: ["-D", "-e", "-f", at("config")] };
   const bound = await inNamespace({ folder, home: at("home"), ...sshd });
-  const program = await startProgram({ folder, port, ...bound });
+  const program = await startProgram({ folder, port, place, ...bound });
   const hostKey = (await readFile(at("host.pub"), "utf8")).trim();
-  return { ...program, host: HOST, port, folder, key: at("user"), lockedKey: at("locked"), hostKey };
+  return { ...program, host: place.address, port, folder, key: at("user"), lockedKey: at("locked"), hostKey };
 }
 
 function makeKey(file: string, passphrase: string): void {
@@ -53,10 +64,13 @@ function makeKey(file: string, passphrase: string): void {
   if (made.status !== 0) throw new Error(`ssh-keygen: ${made.stderr.toString()}`);
 }
 
-function configuration(port: number, at: (name: string) => string): string {
+function configuration(
+  { port, address }: { readonly port: number; readonly address: string },
+  at: (name: string) => string,
+): string {
   return [
     `Port ${port}`,
-    "ListenAddress 127.0.0.1",
+    `ListenAddress ${address}`,
     `HostKey ${at("host")}`,
     `AuthorizedKeysFile ${at("authorized")}`,
     `PidFile ${at("pid")}`,

@@ -1,7 +1,7 @@
 /** versitygw, an S3 server that checks signatures, over a folder. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { findProgram, freePort, HOST, serverFolder, startProgram } from "./program.ts";
+import { findProgram, freePort, HERE, type ServerPlace, serverFolder, startProgram } from "./program.ts";
 
 export interface S3Server extends AsyncDisposable {
   readonly endpoint: string;
@@ -16,7 +16,11 @@ export interface S3Server extends AsyncDisposable {
 export const hasVersitygw = () => findProgram("versitygw") !== undefined;
 
 /** With no bucket yet. */
-export async function startVersitygw(): Promise<S3Server> {
+export async function startVersitygw({
+  place = HERE,
+}: {
+  readonly place?: ServerPlace | undefined;
+} = {}): Promise<S3Server> {
   const folder = await serverFolder("s3");
   const port = await freePort();
   const keys = { accessKeyId: "AKPACKETBOAT", secretAccessKey: "only-for/this+test=0123456789" };
@@ -25,16 +29,26 @@ export async function startVersitygw(): Promise<S3Server> {
   await mkdir(data);
   const running = await startProgram({
     program: findProgram("versitygw") ?? "versitygw",
-    args: ["--port", `${HOST}:${port}`, "--region", region, "--quiet", "posix", "--bucketlinks", data],
+    args: [
+      "--port",
+      `${place.address}:${port}`,
+      "--region",
+      region,
+      "--quiet",
+      "posix",
+      "--bucketlinks",
+      data,
+    ],
     env: { ROOT_ACCESS_KEY_ID: keys.accessKeyId, ROOT_SECRET_ACCESS_KEY: keys.secretAccessKey },
     port,
+    place,
     folder,
   });
   return {
     ...keys,
     region,
     data,
-    endpoint: `http://${HOST}:${port}`,
+    endpoint: `http://${place.address}:${port}`,
     stop: running.stop,
     [Symbol.asyncDispose]: running.stop,
   };

@@ -5,7 +5,15 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { inNamespace, namespaceMissing } from "./accounts.ts";
 import { makeCertificate } from "./certificate.ts";
-import { findProgram, freePort, HOST, type RunningProgram, serverFolder, startProgram } from "./program.ts";
+import {
+  findProgram,
+  freePort,
+  HERE,
+  type RunningProgram,
+  type ServerPlace,
+  serverFolder,
+  startProgram,
+} from "./program.ts";
 
 export interface FtpServer extends RunningProgram {
   readonly host: string;
@@ -18,6 +26,7 @@ export interface FtpServer extends RunningProgram {
 
 export interface StartFtp {
   readonly tls: "none" | "explicit" | "implicit";
+  readonly place?: ServerPlace | undefined;
 }
 
 /** Why it cannot be started; undefined when it can. */
@@ -27,7 +36,7 @@ export function available(): string | undefined {
   return namespaceMissing();
 }
 
-export async function startVsftpd({ tls }: StartFtp): Promise<FtpServer> {
+export async function startVsftpd({ tls, place = HERE }: StartFtp): Promise<FtpServer> {
   const folder = await serverFolder("vsftpd");
   const port = await freePort();
   const at = (name: string) => join(folder, name);
@@ -35,21 +44,24 @@ export async function startVsftpd({ tls }: StartFtp): Promise<FtpServer> {
   await mkdir(at("empty"), { mode: 0o755 });
   const { certificate, key, pem } = await makeCertificate(folder);
   const lines = [
-    ...plain(port, at),
+    ...plain({ port, address: place.address }, at),
     ...(tls === "none" ? [] : secured({ certificate, key, implicit: tls === "implicit" })),
   ];
   await writeFile(at("config"), `${lines.join("\n")}\n`);
   const vsftpd = { program: findProgram("vsftpd") ?? "vsftpd", args: [at("config")] };
   const bound = await inNamespace({ folder, home: at("home"), pamService: "vsftpd", ...vsftpd });
-  const program = await startProgram({ folder, port, ...bound });
-  return { ...program, host: HOST, port, folder, authority: tls === "none" ? "" : pem };
+  const program = await startProgram({ folder, port, place, ...bound });
+  return { ...program, host: place.address, port, folder, authority: tls === "none" ? "" : pem };
 }
 
-function plain(port: number, at: (name: string) => string): string[] {
+function plain(
+  { port, address }: { readonly port: number; readonly address: string },
+  at: (name: string) => string,
+): string[] {
   return [
     "listen=YES",
     "listen_ipv6=NO",
-    "listen_address=127.0.0.1",
+    `listen_address=${address}`,
     `listen_port=${port}`,
     "background=NO",
     "anonymous_enable=NO",
