@@ -2,10 +2,10 @@
 import { symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PASSWORD, USER } from "../../test/servers/accounts.ts";
-import { hasDavExt, hasNginx, startNginx } from "../../test/servers/nginx.ts";
+import { available as nginxMissing, startNginx } from "../../test/servers/nginx.ts";
 import type { ServerPlace } from "../../test/servers/program.ts";
 import { available as sshdMissing, startSshd } from "../../test/servers/sshd.ts";
-import { hasVersitygw, startVersitygw } from "../../test/servers/versitygw.ts";
+import { startVersitygw, available as versitygwMissing } from "../../test/servers/versitygw.ts";
 import { startVsftpd, available as vsftpdMissing } from "../../test/servers/vsftpd.ts";
 
 export interface Served {
@@ -41,7 +41,7 @@ export const SERVERS: readonly EndpointServer[] = [
     kind: "http",
     title: "nginx",
     uploads: false,
-    whyNot: () => (hasNginx() ? undefined : "nginx is not installed"),
+    whyNot: () => nginxMissing(),
     async start({ root, place }) {
       const { url, stop } = await startNginx({ root, place });
       return {
@@ -57,7 +57,7 @@ export const SERVERS: readonly EndpointServer[] = [
     kind: "webdav",
     title: "nginx with dav-ext",
     uploads: true,
-    whyNot: () => (hasDavExt() ? undefined : "libnginx-mod-http-dav-ext is not installed"),
+    whyNot: () => nginxMissing({ dav: true }),
     async start({ root, place }) {
       const { url, stop } = await startNginx({ root, place, dav: true });
       return {
@@ -74,7 +74,7 @@ export const SERVERS: readonly EndpointServer[] = [
     kind: "s3",
     title: "versitygw",
     uploads: true,
-    whyNot: () => (hasVersitygw() ? undefined : "versitygw is not built (npm test builds it)"),
+    whyNot: versitygwMissing,
     start: startS3,
   },
 ];

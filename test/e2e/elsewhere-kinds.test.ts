@@ -6,9 +6,9 @@ import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PASSWORD, USER } from "../servers/accounts.ts";
-import { hasDavExt, startNginx } from "../servers/nginx.ts";
+import { available as nginxMissing, startNginx } from "../servers/nginx.ts";
 import * as sshd from "../servers/sshd.ts";
-import { hasVersitygw, startVersitygw } from "../servers/versitygw.ts";
+import { startVersitygw, available as versitygwMissing } from "../servers/versitygw.ts";
 import * as vsftpd from "../servers/vsftpd.ts";
 import { mustPass, type Pair, pb, startPair } from "./harness.ts";
 import { expectError } from "./lib/assert.ts";
@@ -66,9 +66,9 @@ async function web(): Promise<Far> {
 const KINDS = [
   { kind: "sftp", start: sftp, missing: sshd.available() },
   { kind: "ftp", start: ftp, missing: vsftpd.available() },
-  { kind: "s3", start: s3, missing: hasVersitygw() ? undefined : "versitygw is not installed" },
-  { kind: "webdav", start: web, missing: hasDavExt() ? undefined : "nginx with dav-ext is not installed" },
-  { kind: "http", start: web, missing: hasDavExt() ? undefined : "nginx with dav-ext is not installed" },
+  { kind: "s3", start: s3, missing: versitygwMissing() },
+  { kind: "webdav", start: web, missing: nginxMissing({ dav: true }) },
+  { kind: "http", start: web, missing: nginxMissing({ dav: true }) },
 ];
 
 beforeAll(async () => {

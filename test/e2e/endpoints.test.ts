@@ -3,7 +3,7 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { hasDavExt, startNginx } from "../servers/nginx.ts";
+import { available, startNginx } from "../servers/nginx.ts";
 import { mustPass, pb } from "./harness.ts";
 import { PB, start } from "./lib/process.ts";
 import { sha256OfFile, writeRandomFile } from "./lib/random.ts";
@@ -19,7 +19,9 @@ interface Receipt {
   readonly verified: string;
 }
 
-describe.skipIf(!hasDavExt())(`a web server${hasDavExt() ? "" : " (SKIPPED: nginx with dav-ext)"}`, () => {
+const why = available({ dav: true });
+
+describe.skipIf(why !== undefined)(`a web server${why ? ` (SKIPPED: ${why})` : ""}`, () => {
   test("is listed and read; a download that was killed goes on in the middle of the file", async () => {
     await using folder = scratch();
     const [root, home, to] = ["root", "home", "to"].map((name) => folder.at(name)) as [

@@ -11,9 +11,9 @@ import { openSftp } from "../../src/backend/sftp/backend.ts";
 import { openWebdav } from "../../src/backend/webdav/backend.ts";
 import { type EndpointConfig, type EndpointKind, Secret } from "../../src/model/endpoint.ts";
 import { PASSWORD, USER } from "./accounts.ts";
-import { hasDavExt, startNginx } from "./nginx.ts";
+import * as nginx from "./nginx.ts";
 import * as sshd from "./sshd.ts";
-import { hasVersitygw, startVersitygw } from "./versitygw.ts";
+import * as versitygw from "./versitygw.ts";
 import * as vsftpd from "./vsftpd.ts";
 
 export interface RealEndpoint {
@@ -68,7 +68,7 @@ function over(
 
 async function web(): Promise<RealEndpoint> {
   const root = await newRoot();
-  const server = await startNginx({ user: ACCOUNT, root, dav: true, makeParents: true });
+  const server = await nginx.startNginx({ user: ACCOUNT, root, dav: true, makeParents: true });
   const { name, password } = ACCOUNT;
   const settings = { url: server.url, user: name };
   const remote: RemoteWords = { kind: "http", settings, secrets: { password } };
@@ -77,7 +77,7 @@ async function web(): Promise<RealEndpoint> {
 
 async function dav(): Promise<RealEndpoint> {
   const root = await newRoot();
-  const server = await startNginx({ user: ACCOUNT, root, dav: true });
+  const server = await nginx.startNginx({ user: ACCOUNT, root, dav: true });
   const { name, password } = ACCOUNT;
   const settings = { url: server.url, user: name };
   const remote: RemoteWords = { kind: "webdav", settings, secrets: { password } };
@@ -113,7 +113,7 @@ async function ftp(): Promise<RealEndpoint> {
 }
 
 async function s3(): Promise<RealEndpoint> {
-  const server = await startVersitygw();
+  const server = await versitygw.startVersitygw();
   const root = join(server.data, "bucket");
   await mkdir(root);
   const { endpoint, region, accessKeyId, secretAccessKey } = server;
@@ -123,12 +123,10 @@ async function s3(): Promise<RealEndpoint> {
   return over(root, server, { remote, open: (config) => openS3(config, toolsOf("s3")) });
 }
 
-const unless = (there: boolean, what: string) => (there ? undefined : `${what} is not installed`);
-
 export const SERVERS: readonly EndpointServer[] = [
-  { name: "web", missing: unless(hasDavExt(), "nginx with dav-ext"), start: web },
-  { name: "dav", missing: unless(hasDavExt(), "nginx with dav-ext"), start: dav },
+  { name: "web", missing: nginx.available({ dav: true }), start: web },
+  { name: "dav", missing: nginx.available({ dav: true }), start: dav },
   { name: "sftp", missing: sshd.available(), start: sftp },
   { name: "ftp", missing: vsftpd.available(), start: ftp },
-  { name: "sthree", missing: unless(hasVersitygw(), "versitygw"), start: s3 },
+  { name: "sthree", missing: versitygw.available(), start: s3 },
 ];

@@ -7,7 +7,7 @@ import { findProgram, freePort, HERE, type ServerPlace, serverFolder, startProgr
 const DAV_EXT = "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so";
 
 export interface NginxOptions {
-  /** PUT, DELETE, MKCOL, COPY, MOVE, PROPFIND. Needs `hasDavExt`. */
+  /** PUT, DELETE, MKCOL, COPY, MOVE, PROPFIND. Needs a module. */
   readonly dav?: boolean;
   /** A PUT makes the folders that are missing, which WebDAV forbids. */
   readonly makeParents?: boolean;
@@ -28,8 +28,11 @@ export interface NginxServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-export const hasNginx = () => findProgram("nginx") !== undefined;
-export const hasDavExt = () => hasNginx() && existsSync(DAV_EXT);
+/** Why it cannot be started; undefined when it can. */
+export function available({ dav = false }: Pick<NginxOptions, "dav"> = {}): string | undefined {
+  if (findProgram("nginx") === undefined) return "nginx is not installed";
+  return !dav || existsSync(DAV_EXT) ? undefined : "libnginx-mod-http-dav-ext is not installed";
+}
 
 export async function startNginx(options: NginxOptions = {}): Promise<NginxServer> {
   const folder = await serverFolder("nginx");

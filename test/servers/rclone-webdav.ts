@@ -16,7 +16,8 @@ export interface RcloneServer extends AsyncDisposable {
 export const RCLONE_CACHE_MS = 40;
 const FRESH = ["--dir-cache-time", `${RCLONE_CACHE_MS}ms`];
 
-export const hasRclone = () => findProgram("rclone") !== undefined;
+/** Why it cannot be started; undefined when it can. */
+export const available = () => (findProgram("rclone") ? undefined : "rclone is not installed");
 
 export async function startRcloneWebdav(options: { readonly root?: string } = {}): Promise<RcloneServer> {
   const folder = await serverFolder("rclone");

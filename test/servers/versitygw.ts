@@ -13,7 +13,9 @@ export interface S3Server extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-export const hasVersitygw = () => findProgram("versitygw") !== undefined;
+/** Why it cannot be started; undefined when it can. */
+export const available = () =>
+  findProgram("versitygw") ? undefined : "versitygw is not built (npm test does it where Go is)";
 
 /** With no bucket yet. */
 export async function startVersitygw({

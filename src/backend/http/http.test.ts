@@ -1,5 +1,5 @@
 import { describe } from "vitest";
-import { hasDavExt, type NginxOptions, startNginx } from "../../../test/servers/nginx.ts";
+import { available, type NginxOptions, startNginx } from "../../../test/servers/nginx.ts";
 import { type EndpointConfig, Secret } from "../../model/endpoint.ts";
 import { chunkSuite } from "../conformance/chunks.ts";
 import { type Fixture, folderPlace } from "../conformance/fixture.ts";
@@ -42,7 +42,9 @@ const TRAITS = {
   without: ["three dots", "backslashes"],
 } as const;
 
-describe.runIf(hasDavExt())("HTTP", () => {
+const why = available({ dav: true });
+
+describe.skipIf(why !== undefined)(`HTTP${why ? ` (SKIPPED: ${why})` : ""}`, () => {
   backendSuite("http (nginx)", fixture({}), TRAITS);
   backendSuite("http (nginx, indexes in JSON)", fixture({ directives: ["autoindex_format json;"] }), TRAITS);
   // Its ETags are of the time in seconds and the size.

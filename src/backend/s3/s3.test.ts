@@ -10,7 +10,7 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe } from "vitest";
-import { hasVersitygw, type S3Server, startVersitygw } from "../../../test/servers/versitygw.ts";
+import { available, type S3Server, startVersitygw } from "../../../test/servers/versitygw.ts";
 import { type EndpointConfig, Secret } from "../../model/endpoint.ts";
 import { chunkSuite } from "../conformance/chunks.ts";
 import { CANARY, type Fixture, type Place } from "../conformance/fixture.ts";
@@ -98,7 +98,9 @@ async function open(): Promise<Fixture> {
   };
 }
 
-describe.runIf(hasVersitygw())("S3", () => {
+const why = available();
+
+describe.skipIf(why !== undefined)(`S3${why ? ` (SKIPPED: ${why})` : ""}`, () => {
   beforeAll(async () => {
     server = await startVersitygw();
     client = new S3Client({

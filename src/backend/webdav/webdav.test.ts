@@ -1,7 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe } from "vitest";
-import { hasDavExt, startNginx } from "../../../test/servers/nginx.ts";
-import { hasRclone, RCLONE_CACHE_MS, startRcloneWebdav } from "../../../test/servers/rclone-webdav.ts";
+import { available as nginxMissing, startNginx } from "../../../test/servers/nginx.ts";
+import {
+  RCLONE_CACHE_MS,
+  available as rcloneMissing,
+  startRcloneWebdav,
+} from "../../../test/servers/rclone-webdav.ts";
 import { type EndpointConfig, Secret } from "../../model/endpoint.ts";
 import { chunkSuite } from "../conformance/chunks.ts";
 import { type Fixture, folderPlace } from "../conformance/fixture.ts";
@@ -59,18 +63,25 @@ const rclone = async (): Promise<Fixture> => {
 
 const TRAITS = { links: false, permissions: false, names: "bytes" } as const;
 
-describe.runIf(hasDavExt())("WebDAV of nginx", () => {
+const noNginx = nginxMissing({ dav: true });
+
+describe.skipIf(noNginx !== undefined)(`WebDAV of nginx${noNginx ? ` (SKIPPED: ${noNginx})` : ""}`, () => {
   // It leaves out names that begin with a dot.
   backendSuite("webdav (nginx)", nginx, { ...TRAITS, without: ["three dots", "backslashes"] });
   // Its ETags are of the time in seconds and the size.
   chunkSuite("webdav (nginx)", nginx, { tellsVersions: false });
 });
 
-describe.runIf(hasRclone())("WebDAV of rclone", () => {
-  backendSuite("webdav (rclone)", rclone, {
-    ...TRAITS,
-    // It shows control characters as pictures of them.
-    without: ["a newline", "terminal escapes", "CRLF and tab"],
-  });
-  chunkSuite("webdav (rclone)", rclone);
-});
+const noRclone = rcloneMissing();
+
+describe.skipIf(noRclone !== undefined)(
+  `WebDAV of rclone${noRclone ? ` (SKIPPED: ${noRclone})` : ""}`,
+  () => {
+    backendSuite("webdav (rclone)", rclone, {
+      ...TRAITS,
+      // It shows control characters as pictures of them.
+      without: ["a newline", "terminal escapes", "CRLF and tab"],
+    });
+    chunkSuite("webdav (rclone)", rclone);
+  },
+);
