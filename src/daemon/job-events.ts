@@ -31,6 +31,8 @@ export function jobEvents(session: NativeSession, told: (error: PbError) => PbEr
     ({ event }, waiting) => SUPERSEDED.has(event.case) && event.case === waiting.event.case,
   );
   const push = (event: JobEvent["event"]) => queue.push(create(JobEventSchema, { event }));
+  // What came before this job in its session is not its own.
+  push(samplesOf(session));
   const timer = setInterval(() => push(samplesOf(session)), SAMPLES_MS);
   timer.unref();
   let errors = 0;

@@ -23,6 +23,8 @@ export interface FarCall {
   readonly failed: AbortSignal;
   /** The newest lanes as the far side sees them; empty before the first. */
   lanes(): readonly LaneSample[];
+  /** The oldest: as they were when the far job began. Empty before them. */
+  firstLanes(): readonly LaneSample[];
 }
 
 export interface FarOptions {
@@ -41,6 +43,7 @@ export function watchFar(
 ): FarCall {
   const failure = new AbortController();
   let lanes: readonly LaneSample[] = [];
+  let firstLanes: readonly LaneSample[] | undefined;
   let markReady = (_accepts: Accepts | undefined) => {};
   const becomesReady = new Promise<Accepts | undefined>((resolve) => {
     markReady = resolve;
@@ -49,6 +52,7 @@ export function watchFar(
     if (event.case === "ready") markReady(event.value.accepts);
     else if (event.case === "samples") {
       lanes = event.value.lanes.map(sampleFromWire);
+      firstLanes ??= lanes;
       trace?.farLanes(lanes);
     } else if (event.case === "error") reporter.error(errorFromWire(event.value, peer));
     else if (event.case === "redone") reporter.redone?.(event.value.files.map(redoneFromWire));
@@ -65,7 +69,7 @@ export function watchFar(
   done.catch(() => undefined);
   const ready = Promise.race([becomesReady, done.then(() => undefined)]);
   ready.catch(() => undefined);
-  return { ready, done, failed: failure.signal, lanes: () => lanes };
+  return { ready, done, failed: failure.signal, lanes: () => lanes, firstLanes: () => firstLanes ?? [] };
 }
 
 /** A call that nobody here has aborted was ended by the other side, or by what is in between. */

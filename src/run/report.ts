@@ -81,7 +81,7 @@ export class Reporter {
   readonly #timer: NodeJS.Timeout;
   #found: Found = { files: 0, bytes: 0, done: false };
   #lanes: () => readonly LaneSample[] = () => [];
-  #receiving: () => readonly LaneSample[] = () => [];
+  #limits: () => LimitTimes = () => limitTimes([]);
   #transport = "";
   #peer = "";
   #place = (path: string) => path;
@@ -133,8 +133,8 @@ export class Reporter {
     this.#sentBefore += sentBytes(this.#lanes());
     const last = this.#lanes();
     this.#lanes = () => last;
-    const lastReceiving = this.#receiving();
-    this.#receiving = () => lastReceiving;
+    const lastLimits = this.#limits();
+    this.#limits = () => lastLimits;
     this.#sentCounted = true;
   }
 
@@ -218,8 +218,13 @@ export class Reporter {
   /** Where the lanes of the sending side are seen, and those of the receiving side. */
   watchLanes(lanes: () => readonly LaneSample[], receiving: () => readonly LaneSample[] = () => []): void {
     this.#lanes = lanes;
-    this.#receiving = receiving;
+    this.#limits = () => limitTimes(lanes(), receiving());
     this.#sentCounted = false;
+  }
+
+  /** Where it is seen what holds the copy up, if not from the lanes that are shown. */
+  watchLimits(limits: () => LimitTimes): void {
+    this.#limits = limits;
   }
 
   /** Put on the wire by all attempts, retransmissions apart. */
@@ -262,7 +267,7 @@ export class Reporter {
 
   /** What has held the lanes up so far. */
   get limitTimes(): LimitTimes {
-    return limitTimes(this.#lanes(), this.#receiving());
+    return this.#limits();
   }
 
   get lanes(): readonly LaneSample[] {

@@ -9,6 +9,7 @@ import { farKeeping, type RunContext, sendOptions } from "./context.ts";
 import { bytesMoved, copiedFar } from "./copies.ts";
 import { concludeFar, type FarCall, watchFar } from "./far.ts";
 import { refuseLost, settled, startReceiveHalf } from "./halves.ts";
+import { type LegLanes, type LegLimits, lanesFromNow } from "./legs.ts";
 import { belowRoot, type Endpoint, rootOf } from "./request.ts";
 
 /** Of the leg that only sets folders' times. */
@@ -40,6 +41,7 @@ export interface Round {
   readonly folder: string;
   /** False for entries that were counted before. */
   readonly counted: boolean;
+  readonly limits: LegLimits;
 }
 
 /** Brings the files of a round into its folder. A file that does not arrive is an error of the receipt and not in the result. */
@@ -69,6 +71,7 @@ export async function downloadLeg(context: RunContext, source: SpoolEnd, round: 
     }),
     { reporter: { ...reporterOf(context), found: () => {} }, peer: source.name, signal: both },
   );
+  round.limits.begin(farLanes(far), lanesFromNow(source.session));
   const release = onAbort(far.failed, () => stop.abort(far.failed.reason));
   try {
     const result = await half.done;
@@ -83,10 +86,15 @@ export async function downloadLeg(context: RunContext, source: SpoolEnd, round: 
     }
     return [...others, ...(await arrived(files, round, signal))].sort(inOrderOf(round.batch));
   } finally {
+    round.limits.end();
     release();
     stop.abort();
     await half.done.catch(() => undefined);
   }
+}
+
+function farLanes(far: FarCall): LegLanes {
+  return { first: far.firstLanes, now: far.lanes };
 }
 
 function reporterOf({ reporter }: RunContext) {
@@ -175,6 +183,7 @@ export async function uploadLeg(context: RunContext, target: SpoolEnd, round: Ro
   try {
     await far.ready;
     reporter.jobPaths(originOf(round));
+    round.limits.begin(lanesFromNow(target.session), farLanes(far));
     const result = await sendRound(context, { target, round, far });
     if (round.counted) reporter.jobEnded(round.job, result);
     else for (const error of result.allErrors) reporter.error(error);
@@ -184,6 +193,7 @@ export async function uploadLeg(context: RunContext, target: SpoolEnd, round: Ro
     reporter.copies.add({ sender, receiver: copiedFar(done), bytes: bytesMoved(result) });
     return result;
   } finally {
+    round.limits.end();
     stop.abort();
   }
 }

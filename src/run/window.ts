@@ -7,6 +7,12 @@ const AT_LIMIT = 0.85;
 
 export type LimitedBy = LaneSample["limitedBy"] | "limit";
 
+/** What of a sample says what held its lane up. */
+export type LaneTimes = Pick<
+  LaneSample,
+  "congestionNs" | "receiverNs" | "pacingNs" | "applicationNs" | "cpuNs"
+>;
+
 export type LimitTimes = Record<LaneSample["limitedBy"], number>;
 
 interface Point {
@@ -19,7 +25,7 @@ interface Point {
  * Nanoseconds that the lanes together were held up, by what. What the receiver's processors held up looks to the sender like the
  * receiver's disk, or like a path that drops; `receiving` are the lanes as the receiver sees them.
  */
-export function limitTimes(lanes: readonly LaneSample[], receiving: readonly LaneSample[] = []): LimitTimes {
+export function limitTimes(lanes: readonly LaneTimes[], receiving: readonly LaneTimes[] = []): LimitTimes {
   const times: LimitTimes = { congestion: 0, receiver: 0, pacing: 0, application: 0, cpu: 0 };
   for (const lane of lanes) {
     times.congestion += lane.congestionNs;

@@ -39,6 +39,16 @@ test.each(["udp", "tcp"])("%s: who reads standard output slowly is the receiver"
   expect(limitedBy).toBe("receiver");
 });
 
+test("within this machine, too, a slow pipe is the source and a slow reader the receiver", async () => {
+  const give = "for i in $(seq 8); do head -c 200000 /dev/zero; sleep 0.1; done";
+  const from = await blamed("local-source", `(${give}) | "$PB" cp --receipt "$RECEIPT" - "$HERE/piped"`);
+  expect(from.limitedBy).toBe("application");
+  await writeRandomFile(pair.scratch.at("here", "read-slowly"), 24 << 20, "limited");
+  const take = "for i in $(seq 20); do head -c 1500000 >/dev/null; sleep 0.1; done";
+  const out = `"$PB" cp --memory 8M --receipt "$RECEIPT" "$HERE/read-slowly" -`;
+  expect((await blamed("local-receiver", `${out} | (${take})`)).limitedBy).toBe("receiver");
+});
+
 test.each(["udp", "tcp"])("%s: a rate that was asked for is the limit", async (transport) => {
   await writeRandomFile(pair.scratch.at("here", "file"), 6 << 20, "limited");
   const up = `"$PB" cp --transport ${transport} --limit 2M --receipt "$RECEIPT"`;

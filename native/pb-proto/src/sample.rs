@@ -79,4 +79,20 @@ impl LimitedTimes {
         };
         *time = time.saturating_add(ns);
     }
+
+    /// What took most of the time since `before`.
+    pub fn most_since(&self, before: &LimitedTimes) -> LimitedBy {
+        let spans = |t: &LimitedTimes| {
+            [
+                (t.cpu_ns, LimitedBy::Cpu),
+                (t.application_ns, LimitedBy::Application),
+                (t.receiver_ns, LimitedBy::Receiver),
+                (t.pacing_ns, LimitedBy::Pacing),
+                (t.congestion_ns, LimitedBy::Congestion),
+            ]
+        };
+        let new = spans(self).into_iter().zip(spans(before));
+        new.max_by_key(|((now, _), (before, _))| now.saturating_sub(*before))
+            .map_or(LimitedBy::Application, |((_, by), _)| by)
+    }
 }

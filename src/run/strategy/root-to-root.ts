@@ -7,6 +7,7 @@ import { refuseGoneReader, runSendHalf, startDestination } from "../halves.ts";
 import { endKept, openKept } from "../keep.ts";
 import { sourcePath } from "../request.ts";
 import { folderGuard } from "../same-file.ts";
+import { limitTimes } from "../window.ts";
 
 const JOB = 1;
 
@@ -18,7 +19,8 @@ export const rootToRoot: Strategy = async (context) => {
   const [sender, receiver] = tools.engine.pair({ memoryBytes, limitBytesPerSecond });
   try {
     reporter.jobPaths((path) => sourcePath(request, path));
-    reporter.watchLanes(() => sender.samples());
+    // There is no path to show, but each end knows what it waits for.
+    reporter.watchLimits(() => limitTimes(sender.samples(), receiver.samples()));
     const stop = new AbortController();
     const both = AbortSignal.any([signal, stop.signal]);
     await using checkpoint = await openKept(context);

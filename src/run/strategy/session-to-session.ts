@@ -7,6 +7,7 @@ import { decideOverwrite } from "../../plan/overwrite.ts";
 import { batchesOf } from "../batches.ts";
 import { type Compared, compareWithDestination } from "../compare.ts";
 import { farKeeping, type RunContext, reportSession, type Strategy, sessionOptions } from "../context.ts";
+import { LegLimits } from "../legs.ts";
 import { pruneFolders } from "../prune.ts";
 import type { Outcome } from "../receipt.ts";
 import { refuseSharedParts } from "../shared-parts.ts";
@@ -45,7 +46,9 @@ export const sessionToSession: Strategy = async (context) => {
     const message = `from ${from.name} to ${to.name} by way of this machine: ${displayPath(spool)}`;
     reporter.notice("spooled", message);
     reporter.watchLanes(() => target.session.samples());
-    const outcome = await rounds(context, { source, target, local, spool });
+    const limits = new LegLimits();
+    reporter.watchLimits(() => limits.now());
+    const outcome = await rounds(context, { source, target, local, spool, limits });
     if (outcome.state === "done" || outcome.state === "partial") finished = farKeeping(context).jobId;
     return outcome;
   } finally {
@@ -61,6 +64,7 @@ interface Spooling {
   readonly local: Backend;
   /** `PathText` of the spool at `local`. */
   readonly spool: string;
+  readonly limits: LegLimits;
 }
 
 /** Not under the transfer's signal: an interrupted one leaves nothing behind either. */
@@ -68,14 +72,17 @@ async function removeTree(local: Backend, path: string): Promise<void> {
   await local.remove(path, { recursive: true, signal: new AbortController().signal }).catch(() => undefined);
 }
 
-async function rounds(context: RunContext, { source, target, local, spool }: Spooling): Promise<Outcome> {
+async function rounds(
+  context: RunContext,
+  { source, target, local, spool, limits }: Spooling,
+): Promise<Outcome> {
   const { request, reporter } = context;
   const hashes: JobResult["hashes"][number][] = [];
   const folders: Compared[] = [];
   let [job, removed, worst] = [0, 0, "done" as JobResult["state"]];
   for await (const batch of batchesOf(selected(context))) {
     job += 1;
-    const round = { job, batch, local, folder: joinPath(spool, String(job)), counted: true };
+    const round = { job, batch, local, folder: joinPath(spool, String(job)), counted: true, limits };
     const here = await downloadLeg(context, source, round);
     const arrived = { ...round, batch: here };
     const sent = await uploadLeg(context, target, arrived);
@@ -88,7 +95,8 @@ async function rounds(context: RunContext, { source, target, local, spool }: Spo
   }
   // What later rounds put into a folder has changed its times: they are set once more.
   if (job > 1 && worst !== "failed") {
-    await uploadLeg(context, target, { job: job + 1, batch: folders, local, folder: spool, counted: false });
+    const last = { job: job + 1, batch: folders, local, folder: spool, counted: false, limits };
+    await uploadLeg(context, target, last);
   }
   if (request.move) reporter.removedSources(removed + (await removeFolders(context, folders)));
   return { state: worst, hashes, lanes: target.opened.lanes, sealed: request.options.seal };

@@ -77,8 +77,8 @@ impl CpuWatch {
         told.given = sample.limited;
         told.passed = sum(&told.passed, &moved);
         sample.limited = told.passed;
-        if moved.cpu_ns > 0 && moved.cpu_ns >= new.receiver_ns + new.pacing_ns + moved.congestion_ns
-        {
+        let others = moved.application_ns + new.receiver_ns + new.pacing_ns + moved.congestion_ns;
+        if moved.cpu_ns > 0 && moved.cpu_ns >= others {
             sample.limited_by = LimitedBy::Cpu;
         }
         drop(lanes);

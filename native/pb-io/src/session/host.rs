@@ -54,10 +54,9 @@ impl LaneHost for Session {
         self.outbox.raise_grant(bytes);
     }
 
-    fn sample(&self, lane: LaneId, mut sample: PathSample) {
-        self.cpu.attribute(&mut sample);
+    fn sample(&self, lane: LaneId, sample: PathSample) {
+        let sample = self.attributed(lane, sample);
         self.traced(lane, || Traced::Sample(sample));
-        self.lanes.lock().samples.insert(lane, sample);
     }
 
     fn copied(&self, step: Step, bytes: usize) {
@@ -90,6 +89,13 @@ impl LaneHost for Session {
 }
 
 impl Session {
+    /// The newest of a lane, with what this side's threads held up told from what else did. Nothing of it is traced.
+    pub(super) fn attributed(&self, lane: LaneId, mut sample: PathSample) -> PathSample {
+        self.cpu.attribute(&mut sample);
+        self.lanes.lock().samples.insert(lane, sample);
+        sample
+    }
+
     fn traced(&self, lane: LaneId, what: impl FnOnce() -> Traced) {
         if let Some(trace) = self.trace.get() {
             trace.push(crate::transport::monotonic().0, lane, what());

@@ -147,7 +147,7 @@ mod fault;
 pub mod listener;
 mod options;
 mod placing;
-mod sampled;
+pub(crate) mod sampled;
 mod session;
 mod sys;
 mod tcp;

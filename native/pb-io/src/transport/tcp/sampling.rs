@@ -2,7 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use pb_proto::sample::{LimitedBy, LimitedTimes, PathSample};
+use pb_proto::sample::{LimitedTimes, PathSample};
 use pb_proto::time::{Instant, Nanos, US};
 
 use crate::transport::LaneHost;
@@ -75,7 +75,7 @@ impl Sampler {
         self.feeding(self.feeding, now);
         self.last = now;
         let limited = self.times(&info, now);
-        let limited_by = strongest(&limited, &self.previous);
+        let limited_by = limited.most_since(&self.previous);
         self.previous = limited;
         Some(PathSample {
             lane: self.lane,
@@ -129,29 +129,4 @@ fn of_info(info: &TcpInfo) -> PathSample {
         ecn_ce: u64::from(info.delivered_ce),
         ..PathSample::default()
     }
-}
-
-/// What took most of the time since the sample before.
-fn strongest(now: &LimitedTimes, before: &LimitedTimes) -> LimitedBy {
-    [
-        (
-            now.application_ns.saturating_sub(before.application_ns),
-            LimitedBy::Application,
-        ),
-        (
-            now.receiver_ns.saturating_sub(before.receiver_ns),
-            LimitedBy::Receiver,
-        ),
-        (
-            now.pacing_ns.saturating_sub(before.pacing_ns),
-            LimitedBy::Pacing,
-        ),
-        (
-            now.congestion_ns.saturating_sub(before.congestion_ns),
-            LimitedBy::Congestion,
-        ),
-    ]
-    .into_iter()
-    .max_by_key(|&(span, _)| span)
-    .map_or(LimitedBy::Application, |(_, by)| by)
 }
