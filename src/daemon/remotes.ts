@@ -57,6 +57,8 @@ export function createRemoteActions(options: RemoteActionsOptions): RemoteAction
   }
 
   return {
+    demandFree: (name, { replace }) => demandFree(name, replace),
+
     async add(name, line, { replace, signal }) {
       await demandFree(name, replace);
       const { keys, remote } = await enrol(name, decodeInvite(line), signal);
@@ -74,7 +76,8 @@ export function createRemoteActions(options: RemoteActionsOptions): RemoteAction
         return show(name);
       }
       const remote = { name, kind, settings, ...(credential !== undefined && { credential }) };
-      // A remote that is refused leaves no secrets behind, one whose secrets can't be kept is not there.
+      // A remote that is refused leaves no secrets behind; one whose secrets can't be kept, since nobody opens the store, is not there.
+      if (spec.secrets.size > 0) await vault.list();
       await endpoints.put(remote, { replace });
       await keepSecrets(name, spec);
       return endpointInfo(remote);

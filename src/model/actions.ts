@@ -32,6 +32,8 @@ export interface EndpointSpec {
 }
 
 export interface RemoteActions {
+  /** Before a person is asked for more. @throws PbError `exists` for a name that is taken, unless `replace` */
+  demandFree(name: string, options: { readonly replace: boolean }): Promise<void>;
   /** Pins the invite's fingerprint, enrols a key of this client's own, stores all under PB_HOME (0600). */
   add(
     name: string,

@@ -11,6 +11,9 @@ export interface SettingSpec {
   /** The only values. */
   readonly choices?: readonly string[];
   readonly initial?: Setting;
+  readonly format?: "port" | "url";
+  /** Most do without: a wizard asks for it only who wants to be asked. */
+  readonly rare?: true;
 }
 
 export interface SecretSpec {
@@ -28,13 +31,25 @@ export interface KindSpec {
 
 const HOST: SettingSpec = { name: "host", type: "string", about: "host name or address", required: true };
 const USER: SettingSpec = { name: "user", type: "string", about: "user name" };
-const PORT: SettingSpec = { name: "port", type: "number", about: "port; default: the usual one" };
+const PORT: SettingSpec = {
+  name: "port",
+  type: "number",
+  about: "1 to 65535; default: the usual one",
+  format: "port",
+};
 const PATH: SettingSpec = { name: "path", type: "string", about: "folder that REMOTE:/ stands for" };
-const URL: SettingSpec = { name: "url", type: "string", about: "https://HOST/PATH", required: true };
+const WEB: SettingSpec = {
+  name: "url",
+  type: "string",
+  about: "https://HOST/PATH",
+  required: true,
+  format: "url",
+};
 const CA_FILE: SettingSpec = {
   name: "ca_file",
   type: "string",
   about: "certificates of authorities to trust instead of the system's, PEM",
+  rare: true,
 };
 const PASSWORD: SecretSpec = { name: "password", about: "password" };
 const TOKEN: SecretSpec = { name: "token", about: "token (Authorization: Bearer)" };
@@ -48,13 +63,18 @@ export const KINDS: Readonly<Record<EndpointKind, KindSpec>> = {
       USER,
       PATH,
       { name: "key_file", type: "string", about: "private key on disk, instead of one in the store" },
-      { name: "agent", type: "boolean", about: "ask the SSH agent", initial: true },
+      { name: "agent", type: "boolean", about: "ask the SSH agent", initial: true, rare: true },
       {
         name: "host_key",
         type: "string",
         about: "the server's key must be this: SHA256:...; accept-new: take the first, and keep it",
       },
-      { name: "known_hosts", type: "string", about: "file of known hosts; default: ~/.ssh/known_hosts" },
+      {
+        name: "known_hosts",
+        type: "string",
+        about: "file of known hosts; default: ~/.ssh/known_hosts",
+        rare: true,
+      },
     ],
     secrets: [
       PASSWORD,
@@ -80,11 +100,11 @@ export const KINDS: Readonly<Record<EndpointKind, KindSpec>> = {
     ],
     secrets: [PASSWORD],
   },
-  http: { about: "a web server", settings: [URL, USER, CA_FILE], secrets: [PASSWORD, TOKEN] },
+  http: { about: "a web server", settings: [WEB, USER, CA_FILE], secrets: [PASSWORD, TOKEN] },
   s3: {
     about: "object storage that speaks S3",
     settings: [
-      { name: "endpoint", type: "string", about: "https://HOST; default: Amazon's" },
+      { name: "endpoint", type: "string", about: "https://HOST; default: Amazon's", format: "url" },
       { name: "region", type: "string", about: "region; default: us-east-1" },
       {
         name: "bucket",
@@ -92,14 +112,25 @@ export const KINDS: Readonly<Record<EndpointKind, KindSpec>> = {
         about: "bucket that REMOTE:/ stands for; default: a folder for each",
       },
       PATH,
-      { name: "path_style", type: "boolean", about: "the bucket in the path, not in the host's name" },
-      { name: "profile", type: "string", about: "profile of ~/.aws, where no key is in the store" },
-      { name: "anonymous", type: "boolean", about: "sign nothing: public buckets" },
-      { name: "storage_class", type: "string", about: "of new objects" },
+      {
+        name: "path_style",
+        type: "boolean",
+        about: "the bucket in the path, not in the host's name; default: with an endpoint",
+        rare: true,
+      },
+      {
+        name: "profile",
+        type: "string",
+        about: "profile of ~/.aws, where no key is in the store",
+        rare: true,
+      },
+      { name: "anonymous", type: "boolean", about: "sign nothing: public buckets", rare: true },
+      { name: "storage_class", type: "string", about: "of new objects", rare: true },
       {
         name: "listed_times",
         type: "boolean",
         about: "list when objects were uploaded; default: the times of their files, a request each",
+        rare: true,
       },
       CA_FILE,
     ],
@@ -112,7 +143,7 @@ export const KINDS: Readonly<Record<EndpointKind, KindSpec>> = {
   webdav: {
     about: "a server with WebDAV (Nextcloud, ownCloud, nginx, Apache)",
     settings: [
-      URL,
+      WEB,
       USER,
       CA_FILE,
       {
@@ -142,3 +173,19 @@ export const KINDS: Readonly<Record<EndpointKind, KindSpec>> = {
     secrets: [],
   },
 };
+
+/** What a person is told of a value that can't be; undefined for one that can. The value is not repeated: it may hold a secret. */
+export function problemOf({ type, format }: SettingSpec, text: string): string | undefined {
+  if (type === "boolean") return /^(true|false)$/.test(text) ? undefined : "true or false it must be";
+  if (type === "number" && !/^\d{1,9}$/.test(text)) return "a number it must be";
+  if (format === "port" && !(Number(text) >= 1 && Number(text) <= 65_535)) return "a port is 1 to 65535";
+  return format === "url" ? problemOfUrl(text) : undefined;
+}
+
+function problemOfUrl(text: string): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol)) return "a URL it must be: https://HOST or http://HOST";
+  if (url.username || url.password)
+    return "user and password do not belong in the URL: they have fields of their own";
+  return undefined;
+}

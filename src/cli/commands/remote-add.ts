@@ -9,7 +9,7 @@ import type { CliContext, CommandHost } from "../context.ts";
 import { addSecretOptions, readSecrets, type SecretFlags } from "../secret-input.ts";
 import { remotesFor } from "../store.ts";
 import { canAsk } from "../terminal.ts";
-import { askForRemote } from "../wizard.ts";
+import { type Answers, askForRemote, type Invited } from "../wizard.ts";
 import { parseChoice } from "../words/number.ts";
 import { parseSettings, parseTarget, type Wish } from "../words/setting.ts";
 
@@ -86,7 +86,8 @@ async function add(context: CliContext, { name, what, flags }: Asked): Promise<R
   const { signal, log } = context;
   const wish = wishOf(what, flags);
   const secrets = await readSecrets(context, flags);
-  const spec = await completed(context, { wish, secrets, flags });
+  const spec = await completed(context, { name, wish, secrets, flags });
+  if ("invite" in spec) return enrol(context, { name, what: spec.invite.reveal(), flags });
   const { credential, replace = false } = flags;
   const remote = await remotesFor(context, flags).addEndpoint(
     name,
@@ -119,14 +120,23 @@ function wishOf(what: string | undefined, flags: AddFlags): Wish | undefined {
 async function completed(
   context: CliContext,
   {
+    name,
     wish,
     secrets,
     flags,
-  }: { readonly wish: Wish | undefined; readonly secrets: Map<string, Secret>; readonly flags: AddFlags },
-) {
+  }: {
+    readonly name: string;
+    readonly wish: Wish | undefined;
+    readonly secrets: Map<string, Secret>;
+    readonly flags: AddFlags;
+  },
+): Promise<Answers | Invited> {
   const isPiped = flags.stdin !== undefined || flags.credential !== undefined;
   const asks = canAsk(context.terminal) && !isPiped && wish?.kind !== "pb";
-  if (asks) return askForRemote(context, { ...wish, secrets });
+  if (asks) {
+    await remotesFor(context, flags).demandFree(name, { replace: flags.replace === true });
+    return askForRemote(context, { ...wish, secrets });
+  }
   if (wish) return { ...wish, secrets };
   throw new PbError("usage", "what shall be added? Name an invite, a URL, or --type KIND", {
     hint: "pb remote add --help has examples",

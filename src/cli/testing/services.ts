@@ -77,6 +77,7 @@ export function fakeServices(fake: FakeServices = {}): Running {
     transfers: createClient(TransferService, transport),
     jobs: createClient(JobService, transport),
     remotes: {
+      demandFree: async () => undefined,
       add: async (name) => ({ ...REMOTE, name }),
       list: async () => [...remotes],
       remove: async (name) => ({ ...REMOTE, name }),

@@ -1,5 +1,5 @@
 import { ENDPOINT_KINDS, type EndpointKind, type Setting } from "../../model/endpoint.ts";
-import { KINDS } from "../../model/endpoint-kinds.ts";
+import { KINDS, problemOf, type SettingSpec } from "../../model/endpoint-kinds.ts";
 import { endpointOfUrl, isUrlRemote } from "../../model/endpoint-url.ts";
 import { PbError } from "../../model/error.ts";
 import { parseLocation } from "../../model/location.ts";
@@ -63,11 +63,13 @@ function parseSetting(kind: EndpointKind, word: string): [string, Setting] {
       hint: `it takes ${known}`,
     });
   }
-  if (spec.type === "string") return [name, value];
-  if (spec.type === "number" && /^\d{1,9}$/.test(value)) return [name, Number(value)];
-  if (spec.type === "boolean" && /^(true|false)$/.test(value)) return [name, value === "true"];
-  throw new PbError(
-    "usage",
-    `--set ${name}: a ${spec.type === "number" ? "number" : "true or false"} it must be`,
-  );
+  const problem = problemOf(spec, value);
+  if (problem !== undefined) throw new PbError("usage", `--set ${name}: ${problem}`, { peer: "--set" });
+  return [name, settingOf(spec, value)];
+}
+
+/** Of a text that `problemOf` has nothing to say of. */
+export function settingOf({ type }: Pick<SettingSpec, "type">, text: string): Setting {
+  if (type === "string") return text;
+  return type === "number" ? Number(text) : text === "true";
 }
