@@ -110,6 +110,7 @@ export interface WriteWholeOptions {
 }
 
 export interface CreateChunksOptions extends WriteWholeOptions {
+  /** Infinity: of a stream. What was written by `commit`, from 0 and without a gap, is the file then, and may be nothing; no block but the last is short. */
   readonly size: number;
   /** What `state` gave in an earlier life. What it does not say is written, is written again. */
   readonly resume?: Uint8Array;

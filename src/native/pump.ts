@@ -10,6 +10,7 @@ export interface PumpSubject {
   /** `PathText`: `SendEntry.source`, or below the receiving job's base. */
   readonly path: string;
   readonly kind: EntryKind;
+  /** Infinity: of a stream, known at its end ("create"); the "offer" of one says 0. */
   readonly size: number;
   readonly mtimeNs: bigint;
   readonly mode: number;
@@ -86,6 +87,9 @@ export interface PumpVersion {
   readonly parallel: boolean;
 }
 
+/** UNKNOWN_SIZE of pb-proto's message/item.rs, 2^62 - 1, as a number of JavaScript. */
+const UNKNOWN_SIZE = 2 ** 62;
+
 /** Hears what the engine asks; must not throw. */
 export type Pump = (ask: PumpAsk, calls: PumpCalls) => void;
 
@@ -105,7 +109,12 @@ export function nativePump(pump: Pump, handle: () => Addon.NativePump): (ask: Ad
   };
   return ({ number, kind, id, offset, length, subject }) => {
     const about = subject && {
-      subject: { ...subject, path: pathText(subject.path), kind: subject.kind as EntryKind },
+      subject: {
+        ...subject,
+        path: pathText(subject.path),
+        kind: subject.kind as EntryKind,
+        size: subject.size >= UNKNOWN_SIZE ? Number.POSITIVE_INFINITY : subject.size,
+      },
     };
     pump({ number, kind: kind as PumpKind, id, offset, length, ...about }, calls);
   };

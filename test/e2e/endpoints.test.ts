@@ -1,6 +1,6 @@
 /** Endpoints without an engine as a user meets them; every pair of them is in src/daemon/matrix.test.ts. */
 
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { available, startNginx } from "../servers/nginx.ts";
@@ -46,5 +46,19 @@ describe.skipIf(why !== undefined)(`a web server${why ? ` (SKIPPED: ${why})` : "
     expect(receipt.resumedBytes).toBeGreaterThan(8 * MIB);
     expect(await sha256OfFile(join(to, "big"))).toBe(await sha256OfFile(join(root, "big file")));
     expect(await readdir(to)).toEqual(["big"]);
+  });
+
+  test("takes standard input, whose length nobody knows, and gives a file to standard output", async () => {
+    await using folder = scratch();
+    const [root, home] = [folder.at("root"), folder.at("home")];
+    await mkdir(root);
+    await using server = await startNginx({ root, dav: true });
+    const content = "line by line\n".repeat(300_000);
+    const up = ["transfer", "-", `${server.url}piped`];
+    mustPass(up, await pb(up, { home, stdin: content }));
+    expect((await readFile(join(root, "piped"), "utf8")) === content).toBe(true);
+    const down = ["transfer", `${server.url}piped`, "-"];
+    expect(mustPass(down, await pb(down, { home })).stdout === content).toBe(true);
+    expect(await readdir(root)).toEqual(["piped"]);
   });
 });

@@ -51,7 +51,7 @@ pub enum Ask {
     Folder(Subject),
     /// Make a link to the text that is the memory.
     Link(Subject),
-    /// Begin a large file.
+    /// Begin a large file; a stream's size is `UNKNOWN_SIZE`, and told by `Commit`.
     Create(Subject),
     /// Write the memory at this offset.
     Write { id: u32, offset: u64 },

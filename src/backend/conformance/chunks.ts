@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { PbError } from "../../model/error.ts";
 import type { Backend } from "../backend.ts";
 import type { ChunkAccess, ChunkSink, KnownVersion } from "../chunks.ts";
-import { type Fixture, namesBelow, never, type OpenFixture, refused } from "./fixture.ts";
+import { streaming } from "./chunk-streams.ts";
+import { type Fixture, namesBelow, never, type OpenFixture, refused, sampleText } from "./fixture.ts";
 
 export interface ChunkTraits {
   /** May the fixture's backend write? Default true. */
@@ -28,6 +29,7 @@ export function chunkSuite(name: string, open: OpenFixture, traits: ChunkTraits 
     if (traits.writes !== false) {
       describe("are written", () => writing(current));
       describe("of a large file", () => large(current, traits.largeBytes ?? 3_000_001));
+      describe("of a stream", () => streaming(current));
     }
   });
 }
@@ -35,13 +37,6 @@ export function chunkSuite(name: string, open: OpenFixture, traits: ChunkTraits 
 function chunksOf({ native }: Backend): ChunkAccess {
   if (native.kind !== "chunks") throw new TypeError("a backend whose bytes JavaScript does not carry");
   return native.chunks;
-}
-
-/** Text whose every part tells where it is from. */
-export function sampleText(size: number): string {
-  let text = "";
-  for (let line = 0; text.length < size; line += 1) text += `${line.toString(36)}\n`;
-  return text.slice(0, size);
 }
 
 async function known(backend: Backend, path: string): Promise<KnownVersion> {

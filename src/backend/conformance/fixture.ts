@@ -120,3 +120,10 @@ export async function refused(code: ErrorCode, call: Promise<unknown>): Promise<
   expect((error as PbError).code).toBe(code);
   return error as PbError;
 }
+
+/** Text whose every part tells where it is from. */
+export function sampleText(size: number): string {
+  let text = "";
+  for (let line = 0; text.length < size; line += 1) text += `${line.toString(36)}\n`;
+  return text.slice(0, size);
+}

@@ -5,8 +5,8 @@ import { PASSWORD, USER } from "../../../test/servers/accounts.ts";
 import * as proftpd from "../../../test/servers/proftpd.ts";
 import * as vsftpd from "../../../test/servers/vsftpd.ts";
 import { Secret } from "../../model/endpoint.ts";
-import { chunkSuite, sampleText } from "../conformance/chunks.ts";
-import { type Fixture, folderPlace, never, type Traits } from "../conformance/fixture.ts";
+import { chunkSuite } from "../conformance/chunks.ts";
+import { type Fixture, folderPlace, never, sampleText, type Traits } from "../conformance/fixture.ts";
 import { backendSuite } from "../conformance/suite.ts";
 import { openFtp } from "./backend.ts";
 

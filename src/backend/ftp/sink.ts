@@ -22,20 +22,45 @@ interface Target {
   readonly name: string;
 }
 
-/** Begun with the first byte: until then nothing is there. */
-export function openSink(ground: Ground, path: string, options: CreateChunksOptions): Promise<ChunkSink> {
-  return onGround(ground, { path, signal: options.signal }, async ({ connection }) => {
-    const target = targetOf(ground, path, options);
-    const there = await calls.statPath(connection, target.final);
-    if (there?.kind === "directory") throw isFolder(path);
-    let size = 0;
-    if (options.resume !== undefined) {
-      const [now] = await calls.versionOf(connection, target.part);
-      if (now === undefined || now > options.size)
-        throw new PbError("corrupt_checkpoint", "what was written of it is gone", { path });
-      size = now;
-    } else await empty(ground, connection, target);
-    return sinkOf(ground, { target, options, size, isThere: there !== undefined });
+/** How long a part's removal may take once nobody waits for it. */
+const REMOVE_MS = 15_000;
+
+/** An empty part, or what an earlier life has written of it. */
+export async function openSink(
+  ground: Ground,
+  path: string,
+  options: CreateChunksOptions,
+): Promise<ChunkSink> {
+  let made: Target | undefined;
+  try {
+    return await onGround(ground, { path, signal: options.signal }, async ({ connection }) => {
+      const target = targetOf(ground, path, options);
+      const there = await calls.statPath(connection, target.final);
+      if (there?.kind === "directory") throw isFolder(path);
+      const parts = { target, options, isThere: there !== undefined };
+      if (options.resume !== undefined)
+        return sinkOf(ground, { ...parts, size: await goOn(connection, target, options.size) });
+      made = target;
+      await empty(ground, connection, target);
+      return sinkOf(ground, { ...parts, size: 0 });
+    });
+  } catch (error) {
+    // Who was not given it cannot remove it.
+    if (made !== undefined) await removePart(ground, made).catch(() => {});
+    throw error;
+  }
+}
+
+async function goOn(connection: FtpConnection, { part, path }: Target, size: number): Promise<number> {
+  const [now] = await calls.versionOf(connection, part);
+  if (now !== undefined && now <= size) return now;
+  throw new PbError("corrupt_checkpoint", "what was written of it is gone", { path });
+}
+
+async function removePart(ground: Ground, { path, part }: Target): Promise<void> {
+  const signal = AbortSignal.timeout(REMOVE_MS);
+  await onGround(ground, { path, signal }, async ({ control }) => {
+    await calls.unlessRefused(control.send(`DELE ${part}`));
   });
 }
 
@@ -149,7 +174,11 @@ function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkP
     async commit(caller) {
       await settle(caller);
       return onGround(ground, { path, signal: caller }, async ({ connection }) => {
-        const confirmed = await publish({ ground, connection }, target, { ...options, isThere });
+        const confirmed = await publish({ ground, connection }, target, {
+          meta: options.meta,
+          size: Number.isFinite(options.size) ? options.size : size,
+          isThere,
+        });
         over = true;
         return confirmed;
       });

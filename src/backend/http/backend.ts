@@ -154,11 +154,11 @@ function createSink(
       await upload.finish(about);
       over = true;
       const head = await headOf(client, { path, signal: about });
-      if (head.size < 0 || head.size === size)
-        return head.size === size ? { how: "size" } : { how: "nothing" };
+      if (head.size < 0) return { how: "nothing" };
+      if (head.size === upload.sent) return { how: "size" };
       throw new PbError(
         "verification_failed",
-        `${client.peer}: the server has ${head.size} bytes instead of ${size}`,
+        `${client.peer}: the server has ${head.size} bytes instead of ${upload.sent}`,
         { path, peer: client.peer },
       );
     },

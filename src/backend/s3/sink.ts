@@ -23,8 +23,12 @@ const MIB = 1024 * 1024;
 const LEAST_PART_BYTES = 8 * MIB;
 const MOST_PARTS = 10_000;
 
+/** Of a stream, which may become larger than parts of the least size can hold: 156 GiB. Three of them are in memory at once. */
+const STREAM_PART_BYTES = 16 * MIB;
+
 /** Bytes of each part but the last, for a file of `size` bytes. */
 export function partBytes(size: number): number {
+  if (!Number.isFinite(size)) return STREAM_PART_BYTES;
   return Math.max(LEAST_PART_BYTES, Math.ceil(size / MOST_PARTS / MIB) * MIB);
 }
 
@@ -36,9 +40,12 @@ interface State {
 
 interface Upload extends State {
   readonly place: Place;
-  readonly size: number;
+  /** Infinity: of a stream, until its end. */
+  size: number;
   /** By number, from 1. */
   readonly parts: Map<number, CompletedPart>;
+  /** Where the last part ends that was sent. */
+  reach: number;
 }
 
 export async function writeWholeObject(
@@ -87,7 +94,9 @@ export async function openSink(
     write: (offset, parts, signal) => writePart(context, upload, { offset, parts, signal }),
     state: async () => encodeState(upload),
     async commit(signal) {
-      const confirmed = await complete(context, upload, signal);
+      const confirmed = Number.isFinite(options.size)
+        ? await complete(context, upload, signal)
+        : await completeStream(context, upload, { ...options, signal });
       over = true;
       return confirmed;
     },
@@ -126,7 +135,7 @@ async function begin(
       path: place.path,
       peer: context.name,
     });
-  return { place, size, uploadId: UploadId, partBytes: partBytes(size), parts: new Map() };
+  return { place, size, uploadId: UploadId, partBytes: partBytes(size), parts: new Map(), reach: 0 };
 }
 
 function encodeState({ uploadId, partBytes }: State): Uint8Array {
@@ -150,7 +159,7 @@ async function reopen(
   { size, resume, signal }: CreateChunksOptions & { readonly resume: Uint8Array },
 ): Promise<Upload> {
   const state = decodeState(resume, place);
-  const upload: Upload = { place, size, ...state, parts: new Map() };
+  const upload: Upload = { place, size, ...state, parts: new Map(), reach: 0 };
   const progress = watchPages(context, place);
   let marker: string | undefined;
   do {
@@ -214,8 +223,20 @@ async function writePart(context: Context, upload: Upload, { offset, parts, sign
   const number = offset / upload.partBytes + 1;
   // One copy: the library may go on with it after an abort, and a signed body is in one piece.
   const body = Buffer.concat(parts);
-  if (!Number.isInteger(number) || body.length !== lengthOf(upload, number))
+  const isPart = Number.isFinite(upload.size)
+    ? body.length === lengthOf(upload, number)
+    : body.length <= upload.partBytes;
+  if (!Number.isInteger(number) || !isPart)
     throw new PbError("internal", `${body.length} bytes at ${offset} are not a part of ${upload.partBytes}`);
+  if (number > MOST_PARTS)
+    throw new PbError(
+      "no_space",
+      `a stream may have ${MOST_PARTS} parts of ${upload.partBytes} bytes, and no more`,
+      {
+        path: place.path,
+        hint: "write it to a file first: of one whose size is known the parts are as large as they need to be",
+      },
+    );
   const sum = crc32Of(body);
   const answer = await request(context, { path: place.path, signal }, (options) =>
     context.client.send(
@@ -232,6 +253,19 @@ async function writePart(context: Context, upload: Upload, { offset, parts, sign
   );
   if (answer.ChecksumCRC32 !== undefined) mustEqual(context, place, { sent: sum, has: answer.ChecksumCRC32 });
   upload.parts.set(number, completed(number, answer));
+  upload.reach = Math.max(upload.reach, offset + body.length);
+}
+
+/** A stream without a byte has no part, and an upload without one is none. */
+async function completeStream(
+  context: Context,
+  upload: Upload,
+  options: WriteWholeOptions,
+): Promise<Confirmed> {
+  upload.size = upload.reach;
+  if (upload.parts.size > 0) return complete(context, upload, options.signal);
+  await abandon(context, upload, options.signal);
+  return writeWholeObject(context, upload.place, { ...options, bytes: new Uint8Array() });
 }
 
 function completed(

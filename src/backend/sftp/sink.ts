@@ -27,7 +27,11 @@ export function openSink(ground: Ground, path: string, options: CreateChunksOpti
   return onGround(ground, { path, signal: options.signal }, async (call) => {
     const target = await targetOf(call, path, options);
     if (options.resume === undefined) {
-      const first = await begin(call, target, options.meta);
+      const first = await begin(call, target, options.meta).catch(async (error: unknown) => {
+        // It may be there by now, and nobody else would remove it. A server takes requests of one session in their order.
+        if (call.signal.aborted) await removePart(call, target.part).catch(() => {});
+        throw error;
+      });
       return sinkOf(ground, { target, first, options });
     }
     const { first, size } = await goOn(call, target, options.size);
@@ -52,11 +56,15 @@ function sinkOf(ground: Ground, { target, first, options }: SinkParts): ChunkSin
   const on = <T>(caller: AbortSignal, run: (open: OpenHandle, call: Call) => Promise<T>) =>
     onGround(ground, { path, signal: caller }, async (call) => run(await handles.take(call.signal), call));
   let over = false;
+  /** Of a stream: as far as it was written. */
+  let reach = 0;
   return {
     order: "any",
     blockBytes: 1,
-    write: (offset, parts, caller) =>
-      on(caller, (open, { signal }) => writeAll(open, { offset, parts, target, signal })),
+    write: (offset, parts, caller) => {
+      reach = Math.max(reach, offset + parts.reduce((sum, each) => sum + each.length, 0));
+      return on(caller, (open, { signal }) => writeAll(open, { offset, parts, target, signal }));
+    },
     state: (caller) =>
       on(caller, async (open, { signal }) => {
         if (options.sync) await sync(open, signal);
@@ -67,7 +75,7 @@ function sinkOf(ground: Ground, { target, first, options }: SinkParts): ChunkSin
         await setMeta(open, options.meta, call.signal);
         if (options.sync) await sync(open, call.signal);
         const { size } = await calls.fstat(open.session, open.handle, call.signal);
-        refuseSize(size, options.size, path);
+        refuseSize(size, Number.isFinite(options.size) ? options.size : reach, path);
         await handles.close();
         await publish(call, target, ground.replaces);
         over = true;

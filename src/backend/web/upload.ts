@@ -21,12 +21,14 @@ export interface Upload {
 
 export interface UploadOptions {
   readonly path: string;
+  /** Infinity: not known yet; it goes in pieces then (RFC 9112 section 7.1). */
   readonly size: number;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 export function startUpload(client: WebClient, { path, size, headers = {} }: UploadOptions): Upload {
   const stopper = new AbortController();
+  const length = Number.isFinite(size) ? { "content-length": String(size) } : {};
   const body = new PassThrough({ highWaterMark: AHEAD_BYTES });
   // Told through `answered`.
   body.on("error", () => {});
@@ -35,7 +37,7 @@ export function startUpload(client: WebClient, { path, size, headers = {} }: Upl
     .send({
       method: "PUT",
       path,
-      headers: { "content-length": String(size), "content-type": "application/octet-stream", ...headers },
+      headers: { ...length, "content-type": "application/octet-stream", ...headers },
       body,
       signal: stopper.signal,
     })
@@ -67,6 +69,7 @@ export function startUpload(client: WebClient, { path, size, headers = {} }: Upl
     },
     async finish(signal) {
       refuseAborted(signal);
+      if (failure) throw failure;
       body.end();
       await unlessAborted(answered, signal);
       if (failure) throw failure;

@@ -147,10 +147,10 @@ function openSink(client: WebClient, { path, temporary, size, headers }: Writing
     async commit(signal) {
       await upload.finish(signal);
       const { size: there } = await entryAt(client, { path: temporary, signal });
-      if (there !== size)
+      if (there !== upload.sent)
         throw new PbError(
           "verification_failed",
-          `${client.peer}: the server has ${there} bytes instead of ${size}`,
+          `${client.peer}: the server has ${there} bytes instead of ${upload.sent}`,
           { path, peer: client.peer },
         );
       await place(client, { path: temporary, to: path, signal });

@@ -196,4 +196,4 @@ export class SinkFile {
 }
 
 /** An endpoint that does not answer keeps a part of a file, and nobody waiting. */
-const DISCARD_MS = 15_000;
+export const DISCARD_MS = 15_000;

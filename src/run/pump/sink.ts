@@ -14,6 +14,7 @@ import { Existing } from "./existing.ts";
 import { placeLink } from "./links.ts";
 import { removePart } from "./remove-part.ts";
 import { type Held, SinkFile } from "./sink-file.ts";
+import { StreamFile } from "./stream-file.ts";
 
 export interface SinkPumpOptions {
   readonly backend: Backend;
@@ -46,7 +47,7 @@ export class SinkPump implements AsyncDisposable {
   readonly #tuner: Tuner;
   readonly #chunks: ChunkAccess;
   readonly #buffers = new Buffers();
-  readonly #files = new Map<number, SinkFile>();
+  readonly #files = new Map<number, SinkFile | StreamFile>();
   readonly #existing: Existing;
   readonly #held: Held;
   /** Folders whose times are set at the end: what is put into them changes those. */
@@ -208,7 +209,7 @@ export class SinkPump implements AsyncDisposable {
     calls.has(ask.number, ranges);
   }
 
-  #open(ask: PumpAsk, { resume }: { readonly resume?: Uint8Array }): SinkFile {
+  #open(ask: PumpAsk, { resume }: { readonly resume?: Uint8Array }): SinkFile | StreamFile {
     const subject = demand(ask);
     const { signal } = this.#stop;
     const path = this.#at(subject.path);
@@ -216,7 +217,9 @@ export class SinkPump implements AsyncDisposable {
     const options = { ...this.#common(subject), size: subject.size, ...(resume && { resume }), signal };
     const opened = this.#tuner.run(0, () => this.#chunks.create(path, options));
     const shared = { tuner: this.#tuner, buffers: this.#buffers, held: this.#held, signal };
-    const file = new SinkFile(opened, { ...shared, size: subject.size, begunAt: ask.offset });
+    const file = Number.isFinite(subject.size)
+      ? new SinkFile(opened, { ...shared, size: subject.size, begunAt: ask.offset })
+      : new StreamFile(opened, shared);
     this.#files.set(ask.id, file);
     return file;
   }
@@ -255,7 +258,7 @@ export class SinkPump implements AsyncDisposable {
     return { mtimeNs, ...(this.#options.perms ? { mode } : {}) };
   }
 
-  #fileOf({ id }: PumpAsk): SinkFile {
+  #fileOf({ id }: PumpAsk): SinkFile | StreamFile {
     const file = this.#files.get(id);
     if (file) return file;
     throw new PbError("aborted", "the file was given up");

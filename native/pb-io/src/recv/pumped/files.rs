@@ -28,14 +28,10 @@ impl PumpedRecv {
             chunk_log2,
         } = wanted;
         let id = meta.id;
-        if size == UNKNOWN_SIZE {
-            if self.decide(id) {
-                let text = "the size of a stream is not known before its end, and this endpoint asks for it";
-                self.fail_entry(id, &meta.path, Code::Unsupported, text);
-            }
-            return;
-        }
-        let known = self.known(&meta, size, &token);
+        // What was read of a stream is gone: no later run goes on with it.
+        let known = (size != UNKNOWN_SIZE)
+            .then(|| self.known(&meta, size, &token))
+            .flatten();
         let file = Arc::new(LargeFile::new(meta, 1 << chunk_log2, None, known));
         let early = {
             let mut s = self.state.lock();
