@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 /** End-to-end tests that mostly wait (for a limit, a retry, a killed process to be noticed) and have servers of their own: two files at a time. */
 const BESIDE = [
-  "test/e2e/{access,elsewhere,elsewhere-kinds,failures,files,jobs,resume,resume-matrix,secrets,sftp-ftp,transfer,trees,wizard}.test.ts",
+  "test/e2e/{access,elsewhere,elsewhere-kinds,failures,files,jobs,resume,resume-matrix,secrets,sftp-ftp,tokens,transfer,trees,wizard}.test.ts",
   "test/crash/faults/*.test.ts",
 ];
 
