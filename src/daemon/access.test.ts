@@ -13,6 +13,7 @@ import {
   enrolClient,
   inviteOf,
   moreInvite,
+  noPeer,
   removeFolders,
   startServer,
   type TestServer,
@@ -53,20 +54,6 @@ afterAll(removeFolders);
 
 const signal = new AbortController().signal;
 const error = (code: string) => expect.objectContaining({ code });
-const noPeer = {
-  name: "",
-  hostId: async () => "",
-  listJobs: async () => [],
-  showJob: () => Promise.reject(new Error()),
-  cancelJob: async () => {},
-  forgetJob: async () => {},
-  pauseJob: async () => {},
-  watchJob: () => (async function* () {})(),
-  createJob: () => Promise.reject(new Error()),
-  openSession: () => Promise.reject(new Error()),
-  copy: () => (async function* () {})(),
-  start: () => (async function* () {})(),
-};
 
 async function trust() {
   const { ca, fingerprint } = await openServerState(server.state);

@@ -2,7 +2,13 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
-import { removeFolders, startServer, type TestServer, testFolder } from "../../test/support/server.ts";
+import {
+  noPeer,
+  removeFolders,
+  startServer,
+  type TestServer,
+  testFolder,
+} from "../../test/support/server.ts";
 import { createPbBackend } from "../backend/pb/backend.ts";
 import type { PbConnection } from "../backend/pb/connection.ts";
 import { openRemotes } from "../credential/remotes.ts";
@@ -31,20 +37,6 @@ afterAll(removeFolders);
 
 const { signal } = new AbortController();
 const error = (code: string) => expect.objectContaining({ code });
-const noPeer = {
-  name: "",
-  hostId: async () => "",
-  listJobs: async () => [],
-  showJob: () => Promise.reject(new Error()),
-  cancelJob: async () => {},
-  forgetJob: async () => {},
-  pauseJob: async () => {},
-  watchJob: () => (async function* () {})(),
-  createJob: () => Promise.reject(new Error()),
-  openSession: () => Promise.reject(new Error()),
-  copy: () => (async function* () {})(),
-  start: () => (async function* () {})(),
-};
 
 function owner() {
   const passphrase = passphraseSource({ env: {} });

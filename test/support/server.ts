@@ -4,6 +4,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { SessionPeer } from "../../src/backend/backend.ts";
 import { createLocalBackend } from "../../src/backend/local/backend.ts";
 import { createRemoteActions } from "../../src/daemon/remotes.ts";
 import type { ServeParts } from "../../src/daemon/serve.ts";
@@ -15,6 +16,22 @@ import type { ServeOptions, ServerActions, ServerReady } from "../../src/model/a
 import { PbError } from "../../src/model/error.ts";
 import { openRoot } from "../../src/native/root.ts";
 import type { NativeListener } from "../../src/native/types.ts";
+
+/** For backends whose data sessions nobody opens. */
+export const noPeer: SessionPeer = {
+  name: "",
+  hostId: async () => "",
+  listJobs: async () => [],
+  showJob: () => Promise.reject(new Error()),
+  cancelJob: async () => {},
+  forgetJob: async () => {},
+  pauseJob: async () => {},
+  watchJob: () => (async function* () {})(),
+  createJob: () => Promise.reject(new Error()),
+  openSession: () => Promise.reject(new Error()),
+  copy: () => (async function* () {})(),
+  start: () => (async function* () {})(),
+};
 
 export interface TestServer {
   readonly folder: string;

@@ -12,7 +12,7 @@ import { MAX_CALLS, openWebClient, type WebClient } from "../web/client.ts";
 import { listFolders } from "../web/listing.ts";
 import { componentsOf } from "../web/path.ts";
 import { openSource, readWhole } from "../web/source.ts";
-import { startUpload } from "../web/upload.ts";
+import { refuseOtherSize, startUpload } from "../web/upload.ts";
 import { headOf } from "../web/version.ts";
 import { entryAt, readFolder } from "./look.ts";
 
@@ -153,14 +153,10 @@ function createSink(
     async commit(about) {
       await upload.finish(about);
       over = true;
-      const head = await headOf(client, { path, signal: about });
-      if (head.size < 0) return { how: "nothing" };
-      if (head.size === upload.sent) return { how: "size" };
-      throw new PbError(
-        "verification_failed",
-        `${client.peer}: the server has ${head.size} bytes instead of ${upload.sent}`,
-        { path, peer: client.peer },
-      );
+      const { size: there } = await headOf(client, { path, signal: about });
+      if (there < 0) return { how: "nothing" };
+      refuseOtherSize(client, path, { sent: upload.sent, there });
+      return { how: "size" };
     },
     async discard() {
       if (!over) await upload.stop();

@@ -19,6 +19,19 @@ export interface Upload {
   stop(): Promise<void>;
 }
 
+/** @throws PbError `verification_failed` when the server has not what was sent */
+export function refuseOtherSize(
+  { peer }: WebClient,
+  path: string,
+  { sent, there }: { readonly sent: number; readonly there: number },
+): void {
+  if (there === sent) return;
+  throw new PbError("verification_failed", `${peer}: the server has ${there} bytes instead of ${sent}`, {
+    path,
+    peer,
+  });
+}
+
 export interface UploadOptions {
   readonly path: string;
   /** Infinity: not known yet; it goes in pieces then (RFC 9112 section 7.1). */

@@ -10,7 +10,7 @@ import { refuseAborted } from "../signals.ts";
 import type { WebClient } from "../web/client.ts";
 import type { Asked } from "../web/listing.ts";
 import { componentsOf } from "../web/path.ts";
-import { startUpload } from "../web/upload.ts";
+import { refuseOtherSize, startUpload } from "../web/upload.ts";
 import { makeFolder } from "./change.ts";
 import { entryAt } from "./propfind.ts";
 import { timeHeaders } from "./times.ts";
@@ -147,12 +147,7 @@ function openSink(client: WebClient, { path, temporary, size, headers }: Writing
     async commit(signal) {
       await upload.finish(signal);
       const { size: there } = await entryAt(client, { path: temporary, signal });
-      if (there !== upload.sent)
-        throw new PbError(
-          "verification_failed",
-          `${client.peer}: the server has ${there} bytes instead of ${upload.sent}`,
-          { path, peer: client.peer },
-        );
+      refuseOtherSize(client, path, { sent: upload.sent, there });
       await place(client, { path: temporary, to: path, signal });
       over = true;
       return { how: "size" };
