@@ -25,7 +25,8 @@ pub struct Records {
     pub done: Vec<(FileKey, [u8; 32])>,
     /// Of the last run.
     pub batches: u32,
-    pub done_bytes: u64,
+    /// Sizes of finished files.
+    done_bytes: BTreeMap<FileKey, u64>,
 }
 
 impl Records {
@@ -47,27 +48,43 @@ impl Records {
         }
         for record in batch.done.as_chunks::<DONE_RECORD>().0 {
             let hash = *record.last_chunk().unwrap();
-            self.done.push((*record.first_chunk().unwrap(), hash));
+            let key = *record.first_chunk().unwrap();
+            self.done.push((key, hash));
             let size = record[16..24].try_into().unwrap();
-            self.done_bytes += u64::from_be_bytes(size);
+            self.done_bytes.insert(key, u64::from_be_bytes(size));
         }
     }
 
     /// Bytes of chunks that are recorded as durable.
     pub fn durable(&self) -> u64 {
-        let chunks = |p: &PartRecord| {
-            let mut rest = p.chunks.as_slice();
-            let mut n = 0;
-            while let Some((_, tail)) = rest.split_first_chunk::<8>() {
-                let (count, tail) = tail.split_first_chunk::<4>().unwrap();
-                let count = u64::from(u32::from_be_bytes(*count));
-                rest = &tail[count as usize * 32..];
-                n += count;
-            }
-            n * p.chunk_bytes
-        };
-        self.parts.values().map(chunks).sum()
+        self.parts.values().map(part_bytes).sum()
     }
+
+    /// What they hold of files beyond what `before` held of the same ones.
+    pub fn gained(&self, before: &Records) -> u64 {
+        let (now, before) = (self.by_file(), before.by_file());
+        now.iter()
+            .map(|(key, bytes)| bytes.saturating_sub(before.get(key).copied().unwrap_or(0)))
+            .sum()
+    }
+
+    fn by_file(&self) -> BTreeMap<FileKey, u64> {
+        let parts = self.parts.iter().map(|(key, p)| (*key, part_bytes(p)));
+        let done = self.done_bytes.iter().map(|(key, size)| (*key, *size));
+        parts.chain(done).collect()
+    }
+}
+
+fn part_bytes(part: &PartRecord) -> u64 {
+    let mut rest = part.chunks.as_slice();
+    let mut n = 0;
+    while let Some((_, tail)) = rest.split_first_chunk::<8>() {
+        let (count, tail) = tail.split_first_chunk::<4>().unwrap();
+        let count = u64::from(u32::from_be_bytes(*count));
+        rest = &tail[count as usize * 32..];
+        n += count;
+    }
+    n * part.chunk_bytes
 }
 
 /// How a run is set up.
@@ -171,7 +188,6 @@ impl Keeper {
         let job = RecvJob::start(session, options, of_job, Some(checkpoint)).unwrap();
         let records = Arc::new(Mutex::new(Records {
             batches: 0,
-            done_bytes: 0,
             ..records.clone()
         }));
         Keeper {
@@ -202,11 +218,6 @@ impl Keeper {
             self.records.lock().unwrap().apply(&batch);
             self.job.confirm(batch.number);
         }
-    }
-
-    /// Sizes of the files that this run recorded as finished.
-    pub fn done_bytes(&self) -> u64 {
-        self.records.lock().unwrap().done_bytes
     }
 
     pub fn records(&self) -> Records {
