@@ -165,6 +165,8 @@ export interface NativeCheckpoint {
   flushBytes: number
   flushMs: number
   nameTag: number
+  /** Negative: no earlier run placed anything. */
+  placedSinceMs: number
 }
 
 /** Why a session ended; nothing when it was closed from here. */

@@ -213,6 +213,8 @@ export interface FarReceiveOptions extends FarKeeping {
   readonly destination: string;
   /** `destination` is the name of the one file to come. */
   readonly exactName: boolean;
+  /** The sources go when they have arrived. */
+  readonly move: boolean;
   readonly options: TransferOptions;
   /** Aborting it aborts the far job. */
   readonly signal: AbortSignal;

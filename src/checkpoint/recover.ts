@@ -18,6 +18,8 @@ export interface Recovery {
   readonly notes: readonly RecoveryNote[];
   /** The binding is there and whole. */
   readonly bound: boolean;
+  /** When the binding was written, ms since 1970; undefined: there was none. */
+  readonly begunMs: number | undefined;
   /** There is a folder for snapshots. */
   readonly hasActive: boolean;
   /** Generations of the journal that count, oldest first. */
@@ -77,6 +79,7 @@ export async function recover({
       ...[...snapshots.notes, ...(done?.notes ?? []), ...chainNotes, ...replay.notes, ...lost],
     ],
     bound: found !== undefined && found !== "damaged",
+    begunMs: found === undefined ? undefined : await files.modified(join(directory, BINDING)),
     hasActive: names.includes(ACTIVE),
     chain,
     follows: replay.sequence,

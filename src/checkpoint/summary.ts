@@ -2,7 +2,7 @@ import type { RecoveredCheckpoint } from "../model/checkpoint.ts";
 import type { Recovery } from "./recover.ts";
 import { durableBytes, wholePart } from "./state.ts";
 
-export function summary({ state, notes }: Recovery): RecoveredCheckpoint {
+export function summary({ state, notes, begunMs }: Recovery): RecoveredCheckpoint {
   const entries = Array.from(state.files.entries(), ([, entry]) => entry);
   return {
     parts: entries.map((entry) => {
@@ -14,5 +14,6 @@ export function summary({ state, notes }: Recovery): RecoveredCheckpoint {
     doneBytes: state.doneBytes,
     partBytes: entries.reduce((sum, entry) => sum + durableBytes(entry), 0),
     notes,
+    begunMs,
   };
 }

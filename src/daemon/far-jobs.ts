@@ -66,7 +66,7 @@ export async function* farReceive(
           owner,
           discard,
         },
-        kept: kept && { checkpoint: kept.checkpoint, jobId: request.jobId },
+        kept: kept && { checkpoint: kept.checkpoint, jobId: request.jobId, move: request.move },
         onProgress: ({ redone }) => events.redone(redone),
         signal: both,
       });

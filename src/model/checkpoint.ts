@@ -85,6 +85,8 @@ export interface RecoveredCheckpoint {
   /** Sum of the durable chunks of `parts`. */
   readonly partBytes: number;
   readonly notes: readonly RecoveryNote[];
+  /** When its job began, ms since 1970 by the clock of that time; undefined: now. */
+  readonly begunMs: number | undefined;
 }
 
 /** Progress of one worker with one file; kept in memory alone. */

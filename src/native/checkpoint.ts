@@ -3,6 +3,9 @@ import { pathBytes, pathText } from "../model/path.ts";
 import type { Addon } from "./addon.ts";
 import type { ReceiveCheckpoint } from "./types.ts";
 
+/** Any time below zero. */
+const NOTHING_PLACED = -1;
+
 /** Records as the addon takes them. */
 export function nativeCheckpoint({
   parts,
@@ -11,8 +14,9 @@ export function nativeCheckpoint({
   flushBytes,
   flushMs,
   nameTag,
+  placedSinceMs = NOTHING_PLACED,
 }: ReceiveCheckpoint): Addon.NativeCheckpoint {
-  return { parts: parts.map(nativePart), done, hashes, flushBytes, flushMs, nameTag };
+  return { parts: parts.map(nativePart), done, hashes, flushBytes, flushMs, nameTag, placedSinceMs };
 }
 
 export function nativePart(part: PartRecord): Addon.NativePart {

@@ -211,6 +211,11 @@ export interface ReceiveCheckpoint {
   /** 32 bits. In the names of what has no final name yet, `.pb-TAG-N.part` (hex): those of a job are the same in every run. */
   readonly nameTag: number;
   /**
+   * Of a move: an earlier run may have placed files since then (ms since 1970) and not recorded them. With an overwrite policy that
+   * keeps what is there, files that look the same are sent again, compared, and not skipped when they are equal. Absent: none did.
+   */
+  readonly placedSinceMs?: number;
+  /**
    * One at a time: the next comes after `ReceiveJob.confirm`. What happens meanwhile is gathered into it. A batch that can't be
    * recorded: `abort`.
    */

@@ -13,10 +13,15 @@ import { nameTag } from "./strays.ts";
 const FLUSH_BYTES = 64 * 1024 * 1024;
 const FLUSH_MS = 1_000;
 
+/** A file server's clock, which says when a file was made, and this machine's. What was made then is compared before it counts. */
+const CLOCK_SLACK_MS = 2_000;
+
 /** A checkpoint and whose it is. */
 export interface Kept {
   readonly checkpoint: Checkpoint;
   readonly jobId: string;
+  /** The sources go when they have arrived. */
+  readonly move: boolean;
 }
 
 /** What is kept of the transfer where this process receives it; undefined where nothing is. */
@@ -46,7 +51,7 @@ export interface KeptJob<J> {
 /** Starts a job with what its checkpoint holds. A batch that can't be kept ends the job: what it says durable must be. */
 export function receiveKept<J extends Pick<ReceiveJob, "abort" | "confirm">>(
   start: (checkpoint: ReceiveCheckpoint) => J,
-  { checkpoint, jobId }: Kept,
+  { checkpoint, jobId, move }: Kept,
 ): KeptJob<J> {
   let failure: PbError | undefined;
   const onBatch = (batch: CheckpointBatch) => {
@@ -61,7 +66,7 @@ export function receiveKept<J extends Pick<ReceiveJob, "abort" | "confirm">>(
       },
     );
   };
-  const { parts, done } = checkpoint.recovered;
+  const { parts, done, begunMs } = checkpoint.recovered;
   const job = start({
     parts,
     done,
@@ -69,6 +74,7 @@ export function receiveKept<J extends Pick<ReceiveJob, "abort" | "confirm">>(
     flushBytes: FLUSH_BYTES,
     flushMs: FLUSH_MS,
     nameTag: nameTag(jobId),
+    ...(move && begunMs !== undefined ? { placedSinceMs: begunMs - CLOCK_SLACK_MS } : {}),
     onBatch,
     onEnding: () => checkpoint.hurry(),
   });

@@ -174,6 +174,7 @@ export async function uploadLeg(context: RunContext, target: SpoolEnd, round: Ro
       destination: request.targets.base,
       exactName: request.targets.exactName,
       ...keeping(context, round),
+      move: request.move,
       // What is here is to be written; a source whose copy were skipped must not be removed as if it were copied.
       options: request.move ? { ...request.options, overwrite: "always" } : request.options,
       signal: farSignal,

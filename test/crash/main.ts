@@ -30,11 +30,14 @@ function* cases(options: Arguments, load: keyof typeof LOADS): Generator<Case> {
           const words = [load, direction, transport, move ? "move" : "copy", `${side} killed`];
           yield {
             side,
-            scene: { direction, transport, move, workload: LOADS[load]() },
+            scene: { direction, transport, move, workload: LOADS[load](), args: options.args },
             name: words.join(" "),
           };
         }
 }
+
+/** Several times what most points take: worth a line, no violation. */
+const SLOW_MS = 10_000;
 
 let failed = false;
 
@@ -60,9 +63,15 @@ async function points(options: Arguments): Promise<void> {
         seed,
         points: options.points,
         slice: options.slice,
-        onOutcome: ({ point, violations }, number, of) => {
+        onOutcome: ({ point, violations, endedMs, resumedMs }, number, of) => {
           const at = point === undefined ? "not reached" : describePoint(point, scene.folder.path);
           tell(violations, `${name}: ${at}`);
+          for (const [what, ms] of [
+            ["end", endedMs],
+            ["resume", resumedMs],
+          ] as const)
+            if (ms > SLOW_MS)
+              process.stdout.write(`SLOW ${name}: ${at}: ${what} after ${Math.round(ms)} ms\n`);
           if (process.stderr.isTTY) process.stderr.write(`\r${name}: ${number} of ${of}\x1b[K`);
         },
       });

@@ -46,6 +46,13 @@ pub fn whole(data: &[u8]) -> Hash {
     blake3::hash(data).into()
 }
 
+/// The hash of what a reader gives to its end.
+pub fn of_reader(reader: impl std::io::Read) -> std::io::Result<Hash> {
+    let mut hasher = Hasher::new();
+    hasher.update_reader(reader)?;
+    Ok(hasher.finalize().into())
+}
+
 /// Chaining values of a file's chunks, filled in any order. Whole subtrees are merged as they fill, so memory grows with
 /// the gaps and not with the file, whatever offsets a peer chooses.
 #[derive(Debug)]

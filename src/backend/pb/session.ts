@@ -182,8 +182,8 @@ function peerSession(given: Opened): PeerSession {
     connected: session,
     connectionId,
     lanes: Math.min(given.options.lanes, given.opened.lanes),
-    receive({ job, destination, exactName, jobId, resume, options, signal }) {
-      const request = { connectionId, job, destination: at(destination), exactName, jobId, resume };
+    receive({ job, destination, exactName, jobId, resume, move, options, signal }) {
+      const request = { connectionId, job, destination: at(destination), exactName, jobId, resume, move };
       const events = client.receive({ ...request, options: optionsToWire(options) }, { signal });
       return named(events, { name, signal });
     },

@@ -28,7 +28,7 @@ export const rootToRoot: Strategy = async (context) => {
       session: receiver,
       job: JOB,
       manifest: false,
-      kept: checkpoint && { checkpoint, jobId: request.jobId },
+      kept: checkpoint && { checkpoint, jobId: request.jobId, move: request.move },
       onProgress: ({ redone }) => reporter.redone(redone),
       signal: both,
     });

@@ -30,6 +30,7 @@ export const rootToSession: Strategy = async (context) => {
         destination: request.targets.base,
         exactName: request.targets.exactName,
         ...farKeeping(context),
+        move: request.move,
         options: { ...request.options, overwrite: overwriteOf(context) },
         signal: farSignal,
       }),

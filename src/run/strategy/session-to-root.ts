@@ -49,7 +49,7 @@ async function receive(context: RunContext, { peer, opened, session, stop }: Ope
   await using checkpoint = await openKept(context);
   const half = await startDestination(context, {
     session,
-    kept: checkpoint && { checkpoint, jobId: request.jobId },
+    kept: checkpoint && { checkpoint, jobId: request.jobId, move: request.move },
     job: JOB,
     manifest: true,
     onProgress: reporter.job.bind(reporter, JOB),

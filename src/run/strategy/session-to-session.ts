@@ -6,7 +6,14 @@ import type { JobResult } from "../../native/types.ts";
 import { decideOverwrite } from "../../plan/overwrite.ts";
 import { batchesOf } from "../batches.ts";
 import { type Compared, compareWithDestination } from "../compare.ts";
-import { farKeeping, type RunContext, reportSession, type Strategy, sessionOptions } from "../context.ts";
+import {
+  farKeeping,
+  overwriteOf,
+  type RunContext,
+  reportSession,
+  type Strategy,
+  sessionOptions,
+} from "../context.ts";
 import { LegLimits } from "../legs.ts";
 import { pruneFolders } from "../prune.ts";
 import type { Outcome } from "../receipt.ts";
@@ -109,7 +116,7 @@ async function* selected(context: RunContext): AsyncGenerator<Compared[]> {
   const skipped = { files: 0, bytes: 0 };
   for await (const group of compareWithDestination(request, { report: reporter, signal })) {
     const known = group.filter(({ entry }) => entry.kind !== "other");
-    const kept = known.filter((compared) => isWritten(request, compared));
+    const kept = known.filter((compared) => isWritten(context, compared));
     add(found, known);
     add(skipped, known);
     add(skipped, kept, -1);
@@ -135,14 +142,15 @@ function add(
   }
 }
 
-function isWritten({ options, destination }: RunContext["request"], compared: Compared): boolean {
+function isWritten(context: RunContext, compared: Compared): boolean {
+  const { destination } = context.request;
   const { entry, existing, source } = compared;
   if (entry.kind === "directory") return true;
   const resolutions = {
     sourceNs: source.endpoint.backend.capabilities.mtimeResolutionNs,
     destinationNs: destination.backend.capabilities.mtimeResolutionNs,
   };
-  return decideOverwrite(options.overwrite, { source: entry, existing, resolutions }).write;
+  return decideOverwrite(overwriteOf(context), { source: entry, existing, resolutions }).write;
 }
 
 async function removeFolders(

@@ -19,6 +19,8 @@ export interface Arguments {
   readonly transports: readonly ("udp" | "tcp")[];
   readonly moves: readonly boolean[];
   readonly loads: readonly Load[];
+  /** More words of `pb cp` and `pb mv`. */
+  readonly args: readonly string[];
   /** "all", or how many of each. */
   readonly points: "all" | number;
   /** Of all points those whose number leaves this rest: a long sweep in several runs. */
@@ -41,6 +43,7 @@ Kills pb with SIGKILL and asserts I1 to I6; test/crash/README.md says how.
   --direction up|down|local|all  default up and down; local has no server
   --transport udp|tcp|both    default udp
   --move off|on|both          moves instead of copies; default off
+  --overwrite POLICY          of pb cp and pb mv; default theirs
   --points all|sample|N       default all; sample: 12 of each
   --slice K/N                 of --points all the K-th of N slices, 1 to N; default 1/1
   --load large|many|both      of --mode random; default both
@@ -65,6 +68,7 @@ export function parse(words: readonly string[]): Arguments | "help" {
       direction: { type: "string", default: "both" },
       transport: { type: "string", default: "udp" },
       move: { type: "string", default: "off" },
+      overwrite: { type: "string" },
       points: { type: "string", default: "all" },
       slice: { type: "string", default: "1/1" },
       load: { type: "string", default: "both" },
@@ -85,6 +89,7 @@ export function parse(words: readonly string[]): Arguments | "help" {
     transports: some("--transport", values.transport, ["udp", "tcp"]),
     moves: some<"off" | "on">("--move", values.move, ["off", "on"]).map((word) => word === "on"),
     loads: some<Load>("--load", values.load, ["large", "many"]),
+    args: values.overwrite === undefined ? [] : ["--overwrite", values.overwrite],
     points: points(values.points),
     slice: slice(values.slice),
     ...(values.million ? { million: count("--files", values.files) } : {}),

@@ -21,6 +21,9 @@ export interface Outcome {
   readonly violations: readonly string[];
   /** Bytes that were there when it was killed and were sent again. */
   readonly redoBytes: number;
+  /** From the kill (the start of the run in which it came) to the end of whoever lived on, and of the run after it. */
+  readonly endedMs: number;
+  readonly resumedMs: number;
 }
 
 /** The process that is killed must not be waited for by the other one: no second attempt in the same run. */
@@ -41,13 +44,17 @@ export async function countPoints(scene: Scene, side: Side): Promise<Point[]> {
 export async function killAt(scene: Scene, side: Side, number: number): Promise<Outcome> {
   const log = scene.folder.at("points");
   await scene.reset();
+  const began = performance.now();
   const first = await runTraced(scene, side, { log, kill: number });
+  const endedMs = performance.now() - began;
   const point = readPoints(log).find((one) => one.number === number);
   const remains = await afterKill(scene.truth);
   const violations = [...remains.violations];
   if (point !== undefined) violations.push(...ended(side, first, point));
-  const again = await resume(scene, remains);
-  return { point, violations: [...violations, ...again.violations], redoBytes: again.redoBytes };
+  const goesOn = performance.now();
+  const { violations: more, redoBytes } = await resume(scene, remains);
+  const resumedMs = performance.now() - goesOn;
+  return { point, violations: [...violations, ...more], redoBytes, endedMs, resumedMs };
 }
 
 interface Ended {

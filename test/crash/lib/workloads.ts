@@ -40,6 +40,8 @@ export const small: Workload = {
   before: async (path) => {
     await mkdir(path, { recursive: true });
     await writeFile(join(path, "replaced"), randomBytes("replaced, old", 5_000));
+    // Older than what comes, for `--overwrite if-newer`.
+    await utimes(join(path, "replaced"), MTIME_SECONDS - 1_000, MTIME_SECONDS - 1_000);
   },
 };
 

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use super::checkpoint::Finished;
 use super::sync::Syncs;
 use super::temp::Temp;
+use super::twin::Twin;
 use super::{Meta, RecvJob, shown};
 use crate::error::Code;
 use crate::hash::Hash;
@@ -235,13 +236,15 @@ type FoldersToSync = HashMap<*const OwnedFd, Arc<OwnedFd>>;
 
 fn publish_files(job: &RecvJob, files: Vec<Ready>, folders: &mut FoldersToSync) -> Vec<Ready> {
     let published = |ready: &Ready| {
-        let there = publish(
-            job,
-            ready.meta.id,
-            &ready.meta.path,
-            ready.size,
-            &ready.temp,
-        );
+        let (id, path, temp) = (ready.meta.id, &ready.meta.path, &ready.temp);
+        let there = match job.twin(ready) {
+            Twin::None => publish(job, id, path, ready.size, temp),
+            Twin::Equal => {
+                temp.discard();
+                true
+            }
+            Twin::Other => skip(job, id, ready.size, temp),
+        };
         if !there {
             job.part_gone(ready.key);
         }
@@ -276,11 +279,7 @@ fn publish(job: &RecvJob, id: u32, path: &[u8], size: u64, temp: &Temp) -> bool 
     match temp.publish(job.options.overwrite) {
         Ok(()) => true,
         Err(Errno::EXIST) if job.options.overwrite == super::Overwrite::Never => {
-            temp.discard();
-            add(&job.status.counters.skipped_files, 1);
-            add(&job.status.counters.skipped_bytes, size);
-            job.resolve(&[(id, Outcome::Skipped)]);
-            false
+            skip(job, id, size, temp)
         }
         Err(e) => {
             temp.discard();
@@ -293,6 +292,15 @@ fn publish(job: &RecvJob, id: u32, path: &[u8], size: u64, temp: &Temp) -> bool 
             false
         }
     }
+}
+
+/// What is there stays.
+fn skip(job: &RecvJob, id: u32, size: u64, temp: &Temp) -> bool {
+    temp.discard();
+    add(&job.status.counters.skipped_files, 1);
+    add(&job.status.counters.skipped_bytes, size);
+    job.resolve(&[(id, Outcome::Skipped)]);
+    false
 }
 
 fn sync_folders(job: &RecvJob, folders: &FoldersToSync) -> Result<(), Errno> {

@@ -26,6 +26,8 @@ use crate::source::{FileKey, file_key};
 pub(super) struct Checkpoint {
     pub past: Past,
     pub ledger: Ledger,
+    /// See [`CheckpointOptions::placed_since_ns`].
+    pub placed_since_ns: Option<i64>,
     flusher: Mutex<Option<JoinHandle<()>>>,
     /// The job was given up: unfinished files go.
     remove: AtomicBool,
@@ -41,6 +43,7 @@ impl Checkpoint {
         Checkpoint {
             past: Past::new(options.parts, options.done),
             ledger: Ledger::new(options.flush_bytes, options.flush, options.on_batch),
+            placed_since_ns: options.placed_since_ns,
             flusher: Mutex::default(),
             remove: AtomicBool::new(false),
             left: Mutex::default(),

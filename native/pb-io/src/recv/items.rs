@@ -191,12 +191,12 @@ impl RecvJob {
                 let text = "a folder is in the way of a file of that name";
                 Err((Code::IsADirectory, text.into()))
             }
-            Ok(there) => Ok(policy::wants_file(
-                self.options.overwrite,
-                &there,
-                size,
-                meta.mtime_ns,
-            )),
+            Ok(there) => {
+                let policy = self.options.overwrite;
+                let wanted = policy::wants_file(policy, &there, size, meta.mtime_ns);
+                let placed = || self.may_be_placed(&there, Kind::File, meta.mtime_ns);
+                Ok(wanted || (there.size == size && placed()))
+            }
         }
     }
 

@@ -22,6 +22,7 @@ mod small;
 mod stream;
 mod sync;
 mod temp;
+mod twin;
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -1,6 +1,6 @@
 //! Offered files that an earlier run had, whole or in part.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,7 +11,7 @@ use super::durable::Checkpoint;
 use super::file::{Known, LargeFile};
 use super::{MAX_LARGE, RecvJob, Wanted, policy};
 use crate::error::Code;
-use crate::fs::{FsError, Kind, Root, join, split, sync_dir};
+use crate::fs::{FsError, Kind, Root, join, split};
 use crate::job::{Redone, add};
 use crate::source::FileKey;
 
@@ -30,11 +30,15 @@ impl RecvJob {
             return false;
         }
         let there = self.base.stat(self.place(&offer.meta.path), false);
+        // What was recorded as a part stands under the file's own name: it was whole and synced when it got that, and the
+        // process ended before it could record so. The name is made durable, as that may be what was not done any more.
         let stands = there.is_ok_and(|there| {
             there.kind == Kind::File
                 && there.size == offer.size
                 && policy::same_time(there.mtime_ns, offer.meta.mtime_ns)
-                && (done.is_some() || part == Some(identity_of(&there)) && self.has_its_name(offer))
+                && (done.is_some()
+                    || part == Some(identity_of(&there))
+                        && self.name_is_durable(self.place(&offer.meta.path)))
         });
         if stands && self.decide_unopened(offer.meta.id).is_some() {
             let place = self.place(&offer.meta.path);
@@ -43,13 +47,6 @@ impl RecvJob {
             self.resolve(&[(offer.meta.id, Outcome::Resumed { hash: done })]);
         }
         stands
-    }
-
-    /// What was recorded as a part stands under the file's own name: it was whole and synced when it got that, and the
-    /// process ended before it could record so. The name is made durable, as that may be what was not done any more.
-    fn has_its_name(&self, offer: &Wanted) -> bool {
-        let folder = self.parent(self.place(&offer.meta.path));
-        folder.is_ok_and(|(folder, _)| !self.options.fsync || sync_dir(folder.as_fd()).is_ok())
     }
 
     /// Goes on with the part of a wanted file, if there is one; parts of its target that can't be used are removed.

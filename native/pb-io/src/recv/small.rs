@@ -15,6 +15,7 @@ use super::{Meta, RecvJob};
 use crate::error::Code;
 use crate::fs::{Kind, meta as attr};
 use crate::hash::{self, Hash};
+use crate::job::add;
 
 impl RecvJob {
     /// A whole small file: verified, written under a temporary name, handed to the committer.
@@ -97,6 +98,10 @@ impl RecvJob {
                     return self.fail_entry(meta.id, &meta.path, Code::IsADirectory, text);
                 }
                 Ok(there) if self.keeps_link(&there, meta, target) => {
+                    if self.link_is_placed(&there, meta, target) {
+                        add(&self.status.counters.symlinks, 1);
+                        return self.resolve(&[(meta.id, Outcome::Placed)]);
+                    }
                     return self.resolve(&[(meta.id, Outcome::Skipped)]);
                 }
                 _ => {}

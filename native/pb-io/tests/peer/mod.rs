@@ -94,6 +94,7 @@ impl Peer {
             flush_bytes: CHUNK as u64,
             flush: Duration::ZERO,
             name_tag: None,
+            placed_since_ns: None,
             on_batch: Box::new(move |batch| _ = tell.lock().expect("not poisoned").send(batch)),
         };
         Peer::start(scratch(), set, plant, Some((checkpoint, batches)))

@@ -4,6 +4,7 @@
 mod common;
 mod files;
 mod kill;
+mod moves;
 mod order;
 mod parts;
 mod run;

@@ -97,6 +97,7 @@ pub struct Setup {
     pub flush: Duration,
     pub overwrite: Overwrite,
     pub move_sources: bool,
+    pub placed_since_ns: Option<i64>,
     /// After so many batches no further is recorded or confirmed: the receiving process was killed.
     pub batches: u32,
 }
@@ -109,6 +110,7 @@ pub const SETUP: Setup = Setup {
     flush: Duration::from_millis(50),
     overwrite: Overwrite::IfDifferent,
     move_sources: false,
+    placed_since_ns: None,
     batches: u32::MAX,
 };
 
@@ -182,6 +184,7 @@ impl Keeper {
             flush_bytes: setup.flush_bytes,
             flush: setup.flush,
             name_tag: None,
+            placed_since_ns: setup.placed_since_ns,
             on_batch: Box::new(move |batch| _ = tell.lock().unwrap().send(batch)),
         };
         let of_job = Arc::clone(&status);

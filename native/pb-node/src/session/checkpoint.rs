@@ -23,6 +23,8 @@ pub struct NativeCheckpoint {
     pub flush_bytes: f64,
     pub flush_ms: f64,
     pub name_tag: u32,
+    /// Negative: no earlier run placed anything.
+    pub placed_since_ms: f64,
 }
 
 /// See `PartRecord`; `target` as bytes.
@@ -105,6 +107,8 @@ pub fn options(
         flush_bytes: checkpoint.flush_bytes as u64,
         flush: Duration::from_millis(checkpoint.flush_ms as u64),
         name_tag: Some(checkpoint.name_tag),
+        placed_since_ns: (checkpoint.placed_since_ms >= 0.0)
+            .then_some((checkpoint.placed_since_ms * 1e6) as i64),
         on_batch,
     })
 }

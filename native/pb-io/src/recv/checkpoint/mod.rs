@@ -28,6 +28,8 @@ pub struct CheckpointOptions {
     pub flush: Duration,
     /// Put into temporary names instead of the process's number, so that the job's are known in every run.
     pub name_tag: Option<u32>,
+    /// Of a move: an earlier run may have placed files since then (ns since 1970) and not recorded them. `None`: none did.
+    pub placed_since_ns: Option<i64>,
     /// Hears of a batch; the next comes after [`super::RecvJob::confirm`].
     pub on_batch: Box<dyn Fn(Batch) + Send + Sync>,
 }
