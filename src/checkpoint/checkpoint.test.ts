@@ -1,6 +1,6 @@
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import type { Checkpoint } from "../model/checkpoint.ts";
@@ -70,6 +70,41 @@ describe("a checkpoint on a disk", () => {
     expect([second.isDone(key(2)), second.isDone(key(1))]).toEqual([true, false]);
     expect(second.recovered.parts[0]).toMatchObject({ target: "dir/file-1", inode: 0xffff_ffff_0000_0001n });
     expect(second.recovered.parts[0]).not.toHaveProperty("extra");
+  });
+
+  it("closed as it is after a job that ended well writes nothing more, and forgets nothing", async () => {
+    const first = await open();
+    await first.record(batch({ parts: [part(1, runs(1, [0, 3]))], done: done(2, 3) }));
+    const { syncs } = first.stats();
+    await first.close({ asItIs: true });
+    expect(first.stats().syncs).toBe(syncs);
+    expect(await names()).toContain("journal-1");
+    await using second = await open();
+    expect([second.isDone(key(2)), second.recovered.parts.length]).toEqual([true, 1]);
+  });
+
+  it("syncs the folders above once in a process, and again when they were made anew", async () => {
+    const synced: string[] = [];
+    const files: CheckpointFiles = {
+      ...nodeFiles,
+      syncFolder: async (path) => {
+        synced.push(path);
+        await nodeFiles.syncFolder(path);
+      },
+    };
+    const jobs = dirname(dirname(directory));
+    const above = async (name: string) => {
+      synced.length = 0;
+      const job = { job: name, destination: "d" };
+      await using _ = await openCheckpoint({ directory: join(jobs, name), binding: job, files });
+      return synced.filter((path) => !path.startsWith(join(jobs, name)));
+    };
+    const first = await above("a");
+    expect(first.slice(0, 3)).toEqual([jobs, dirname(jobs), dirname(dirname(jobs))]);
+    expect(first.at(-1)).toBe("/");
+    expect(await above("b")).toEqual([jobs]);
+    await rm(jobs, { recursive: true });
+    expect(await above("c")).toEqual([jobs, dirname(jobs)]);
   });
 
   it("closed leaves snapshots and the index, and no journal", async () => {

@@ -41,6 +41,9 @@ export interface OpenCheckpointOptions {
   readonly files?: CheckpointFiles;
 }
 
+/** See `Place.durable`; of each disk. */
+const durableFolders = new WeakMap<CheckpointFiles, Set<string>>();
+
 /** How often files are looked at whose snapshot may be due by time. */
 const TICK_MS = 1_000;
 
@@ -57,7 +60,9 @@ export async function openCheckpoint(options: OpenCheckpointOptions): Promise<Ch
     wrote: (bytes) => meters.bytes.add(bytes),
     synced: () => meters.syncs.add(1),
   });
-  const place = { files, directory: options.directory, binding: options.binding };
+  const durable = durableFolders.get(options.files ?? nodeFiles) ?? new Set<string>();
+  durableFolders.set(options.files ?? nodeFiles, durable);
+  const place = { files, directory: options.directory, binding: options.binding, durable };
   const prepared = await prepare(place);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const pace = new Pace({ intervalMs: limits.commitMs, burst: limits.commitBurst, now });
@@ -236,7 +241,8 @@ class OpenCheckpoint implements Checkpoint {
     };
   }
 
-  close(): Promise<void> {
+  close({ asItIs = false }: { readonly asItIs?: boolean } = {}): Promise<void> {
+    if (asItIs && this.#closing === undefined) this.#flusher.stop();
     this.#closing ??= this.#close();
     return this.#closing;
   }

@@ -37,8 +37,8 @@ export const DEFAULT_LIMITS: CheckpointLimits = {
   // libuv has 4 threads for files; one is left for the journal, whose sync everybody waits for.
   flushWorkers: 3,
   lagMs: 1_000,
-  // 50 a second at 0.27 ms of CPU time (docs/design/0004): 1.4 % of a core. Short jobs end before the burst does.
-  commitMs: 20,
+  // 25 a second at 0.27 ms of CPU time (docs/design/0004): 0.7 % of a core. Short jobs end before the burst does.
+  commitMs: 40,
   commitBurst: 10,
   groupBytes: 4 * MIB,
 };

@@ -13,6 +13,8 @@ export interface Place {
   readonly files: CheckpointFiles;
   readonly directory: string;
   readonly binding: CheckpointBinding;
+  /** Folders above checkpoints whose names this process has made durable, and not made anew since. */
+  readonly durable: Set<string>;
 }
 
 export interface Prepared {
@@ -24,12 +26,13 @@ export interface Prepared {
 /** Recovers, and makes the folder fit to be gone on with. */
 export async function prepare(place: Place): Promise<Prepared> {
   const { files, directory, binding } = place;
-  await makeFolders(files, directory);
+  await makeFolders(place, directory);
   const recovery = await recover({ ...place, hashes: true });
   for (const path of recovery.leftovers) await files.remove(path);
   if (!recovery.hasActive) await files.makeFolder(join(directory, ACTIVE));
   if (!recovery.bound) {
-    await syncAncestors(files, directory);
+    await syncParent(files, directory);
+    await syncAncestors(place, dirname(directory));
     await writeBinding(files, directory, binding);
   }
   const folder = new Folder(files, directory);
@@ -89,22 +92,33 @@ async function cut(files: CheckpointFiles, path: string, size: number): Promise<
   }
 }
 
-async function makeFolders(files: CheckpointFiles, directory: string): Promise<void> {
+async function makeFolders(
+  { files, durable }: Pick<Place, "files" | "durable">,
+  directory: string,
+): Promise<void> {
   if ((await files.modified(directory)) !== undefined) return;
   const parent = dirname(directory);
-  if (parent !== directory) await makeFolders(files, parent);
+  if (parent !== directory) await makeFolders({ files, durable }, parent);
+  durable.delete(directory);
   await files.makeFolder(directory);
 }
 
-/** Who made them, and whether that is durable, is not known: it may have been a process that was killed then. */
-async function syncAncestors(files: CheckpointFiles, directory: string): Promise<void> {
-  const parent = dirname(directory);
-  if (parent === directory) return;
+/** Who made them, and whether that is durable, is not known at first: it may have been a process that was killed then. */
+async function syncAncestors(
+  { files, durable }: Pick<Place, "files" | "durable">,
+  folder: string,
+): Promise<void> {
+  if (dirname(folder) === folder || durable.has(folder)) return;
+  await syncParent(files, folder);
+  await syncAncestors({ files, durable }, dirname(folder));
+  durable.add(folder);
+}
+
+async function syncParent(files: CheckpointFiles, folder: string): Promise<void> {
   try {
-    await files.syncFolder(parent);
+    await files.syncFolder(dirname(folder));
   } catch (cause) {
     // One that we may not read we have not made.
     if (!(cause instanceof PbError) || cause.code !== "permission_denied") throw cause;
   }
-  await syncAncestors(files, parent);
 }

@@ -52,6 +52,7 @@ export async function* farReceive(
     const kept = await enterKept(jobs, caller, { ...request, target });
     for (const note of kept?.checkpoint.recovered.notes ?? []) tellNote(events, note);
     const both = kept ? AbortSignal.any([signal, kept.signal]) : signal;
+    let ended = false;
     try {
       const half = startReceiveHalf({
         session: open.session,
@@ -72,11 +73,12 @@ export async function* farReceive(
       });
       events.ready(half.accepts);
       const result = await half.done;
-      if (result.state === "done" || result.state === "partial") await kept?.tidy();
+      ended = result.state === "done" || result.state === "partial";
+      if (ended) await kept?.tidy();
       return result;
     } finally {
       // What ended well is kept until the client says that it knows (Close).
-      await kept?.leave({ discard: isOver(both) });
+      await kept?.leave({ discard: isOver(both), ended });
       // The client has another session by now.
       if (kept?.signal.aborted) await jobs.sessions.close(caller, request.connectionId);
     }

@@ -164,8 +164,11 @@ export interface Checkpoint extends AsyncDisposable {
   /** Files that are not whole yet. */
   progress(): FileProgress[];
   stats(): CheckpointStats;
-  /** Final snapshots; the journal goes. What cannot be written any more stays in the journal, so nothing is lost. */
-  close(): Promise<void>;
+  /**
+   * Final snapshots; the journal goes. What cannot be written any more stays in the journal, so nothing is lost. With `asItIs` all of it
+   * stays there: the job has ended well, and nobody will want to go on with it.
+   */
+  close(options?: { readonly asItIs?: boolean }): Promise<void>;
   /** The job is over: closes, and everything goes. @throws PbError when a file could not be removed */
   discard(): Promise<void>;
 }

@@ -54,6 +54,11 @@ export interface Entering {
   readonly target: Target;
 }
 
+export interface Leaving {
+  readonly discard: boolean;
+  readonly ended?: boolean;
+}
+
 /** A job that is at work with its checkpoint. */
 export interface Entered {
   readonly checkpoint: Checkpoint;
@@ -61,8 +66,11 @@ export interface Entered {
   readonly signal: AbortSignal;
   /** The job has ended well: what killed runs of it left is removed. */
   tidy(): Promise<void>;
-  /** Idempotent. The checkpoint is closed; with `discard` it goes, and the parts that it knows. */
-  leave(options: { readonly discard: boolean }): Promise<void>;
+  /**
+   * Idempotent. The checkpoint is closed; with `discard` it goes, and the parts that it knows. `ended`: the job has ended well, so
+   * what is kept will go as soon as its client knows.
+   */
+  leave(options: Leaving): Promise<void>;
 }
 
 interface Live {
@@ -121,8 +129,8 @@ export class Keeper {
       throw cause;
     }
     let leaving: Promise<void> | undefined;
-    const leave = ({ discard }: { readonly discard: boolean }) => {
-      leaving ??= this.#leave(caller, { entering, live, discard }).finally(gone);
+    const leave = (how: Leaving) => {
+      leaving ??= this.#leave(caller, { entering, live, ...how }).finally(gone);
       return leaving;
     };
     const tidy = async () => {
@@ -218,11 +226,11 @@ export class Keeper {
 
   async #leave(
     caller: Caller,
-    { entering, live, discard }: { entering: Entering; live: Live; discard: boolean },
+    { entering, live, discard, ended = false }: { entering: Entering; live: Live } & Leaving,
   ): Promise<void> {
     const { jobId, target } = entering;
     const parts = live.checkpoint === undefined || live.checkpoint.progress().length > 0;
-    await live.checkpoint?.close();
+    await live.checkpoint?.close({ asItIs: ended });
     await this.#note(caller, jobId, { ...target, open: false, parts, strays: live.strays });
     if (discard) await this.#discard(caller, jobId);
     else await stamp(this.#file(caller, jobId), new Date((this.#options.now ?? Date.now)()));
