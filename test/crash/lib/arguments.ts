@@ -43,7 +43,7 @@ Kills pb with SIGKILL and asserts I1 to I6; test/crash/README.md says how.
   --direction up|down|local|all  default up and down; local has no server
   --transport udp|tcp|both    default udp
   --move off|on|both          moves instead of copies; default off
-  --overwrite POLICY          of pb cp and pb mv; default theirs
+  --overwrite POLICY          of pb cp and pb mv, but never: the job replaces a file; default theirs
   --points all|sample|N       default all; sample: 12 of each
   --slice K/N                 of --points all the K-th of N slices, 1 to N; default 1/1
   --load large|many|both      of --mode random; default both
