@@ -82,6 +82,8 @@ export interface ChunkSource extends AsyncDisposable {
   readonly now: KnownVersion;
   /** False: ascending reads, one after the other, are a single stream, and any other read costs a new one from the beginning. */
   readonly parallel: boolean;
+  /** Reads that follow each other are best gathered into one of up to so many bytes: a request costs the same whatever its length. Absent: they are not. */
+  readonly gatherBytes?: number;
   /**
    * Fills all of `into` from `offset`; the caller never reads beyond the size. Any number at once when `parallel`, else one.
    *

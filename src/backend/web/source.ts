@@ -49,10 +49,14 @@ interface Opened {
   readonly told: KnownVersion;
 }
 
+/** Of one request: four of these fill as long a path as sixteen chunks do. */
+const RANGE_BYTES = 4 * 1024 * 1024;
+
 function ranged(client: WebClient, { path, now, told }: Opened): ChunkSource {
   return {
     now: told,
     parallel: true,
+    gatherBytes: RANGE_BYTES,
     read: (offset, into, signal) => readRange(client, { path, now, offset, into, signal }),
     // Each read was of this version where the server tells versions; else it is asked once more.
     finish: async (signal) =>

@@ -77,6 +77,7 @@ function retryingSource(source: ChunkSource, again: Again): ChunkSource {
   return {
     now: source.now,
     parallel: source.parallel,
+    ...(source.gatherBytes === undefined ? {} : { gatherBytes: source.gatherBytes }),
     read: (offset, into, signal) => again(signal, () => source.read(offset, into, signal)),
     finish: (signal) => again(signal, () => source.finish(signal)),
     [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),

@@ -4,25 +4,27 @@
  */
 export class Buffers {
   readonly #free: Buffer[] = [];
+  #freeBytes = 0;
 
   async use<T>(length: number, run: (buffer: Buffer) => Promise<T>): Promise<T> {
     const buffer = this.#take(length);
     const result = await run(buffer.subarray(0, length));
-    if (this.#free.length < MAX_FREE && buffer.length >= MIN_KEPT) this.#free.push(buffer);
+    if (this.#freeBytes + buffer.length <= MAX_FREE_BYTES && buffer.length >= MIN_KEPT) {
+      this.#free.push(buffer);
+      this.#freeBytes += buffer.length;
+    }
     return result;
   }
 
   #take(length: number): Buffer {
-    const last = this.#free.at(-1);
-    if (last !== undefined && last.length >= length && length >= MIN_KEPT) {
-      this.#free.pop();
-      return last;
-    }
+    const last = length >= MIN_KEPT ? this.#free.pop() : undefined;
+    if (last !== undefined) this.#freeBytes -= last.length;
+    // One that is too small makes room for the next that is kept.
+    if (last !== undefined && last.length >= length) return last;
     return Buffer.allocUnsafeSlow(length);
   }
 }
 
 /** Smaller ones are cheaper made than found. */
 const MIN_KEPT = 64 * 1024;
-/** 32 MiB of chunks of 1 MiB. */
-const MAX_FREE = 32;
+const MAX_FREE_BYTES = 32 * 1024 * 1024;

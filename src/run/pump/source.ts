@@ -7,6 +7,7 @@ import type { Pump, PumpAsk, PumpCalls, PumpSubject } from "../../native/pump.ts
 import type { SendEntry } from "../../native/types.ts";
 import { Tuner } from "../tuning.ts";
 import { Buffers } from "./buffers.ts";
+import { Runs } from "./runs.ts";
 import { versionNumber } from "./version.ts";
 
 export interface SourcePumpOptions {
@@ -28,6 +29,8 @@ export class SourcePump implements AsyncDisposable {
   readonly #chunks: ChunkAccess;
   readonly #buffers = new Buffers();
   readonly #open = new Map<number, ChunkSource>();
+  /** Of sources whose reads are gathered. */
+  readonly #runs = new Map<number, Runs>();
   /** Of sources that are read as one stream: the last read. */
   readonly #last = new Map<number, Promise<unknown>>();
   /** Of large files that are to be opened: what is read must be the version by which an earlier run knew it. */
@@ -46,6 +49,7 @@ export class SourcePump implements AsyncDisposable {
       const source = this.#open.get(ask.id);
       this.#open.delete(ask.id);
       this.#last.delete(ask.id);
+      this.#runs.delete(ask.id);
       if (source) Promise.resolve(source[Symbol.asyncDispose]()).catch(() => undefined);
       return;
     }
@@ -119,17 +123,37 @@ export class SourcePump implements AsyncDisposable {
 
   async #read(ask: PumpAsk, calls: PumpCalls): Promise<void> {
     const source = this.#sourceOf(ask);
-    const { signal } = this.#stop;
-    const read = () =>
-      this.#buffers.use(ask.length, async (buffer) => {
-        await this.#tuner.run(ask.length, () => source.read(ask.offset, buffer, signal));
-        calls.fill(ask.number, buffer);
-        calls.done(ask.number);
-      });
-    if (source.parallel) return read();
+    const read = () => this.#readRun(source, [ask], calls);
+    if (source.parallel) {
+      if (source.gatherBytes === undefined) return read();
+      const runs =
+        this.#runs.get(ask.id) ?? new Runs(source.gatherBytes, (run) => this.#readRun(source, run, calls));
+      this.#runs.set(ask.id, runs);
+      return runs.add(ask);
+    }
     const turn = (this.#last.get(ask.id) ?? Promise.resolve()).catch(() => undefined).then(read);
     this.#last.set(ask.id, turn);
     return turn;
+  }
+
+  /** What follows each other, with one call. Does not reject. */
+  async #readRun(source: ChunkSource, run: readonly PumpAsk[], calls: PumpCalls): Promise<void> {
+    const length = run.reduce((sum, ask) => sum + ask.length, 0);
+    const { signal } = this.#stop;
+    try {
+      await this.#buffers.use(length, async (buffer) => {
+        await this.#tuner.run(length, () => source.read(run[0]?.offset ?? 0, buffer, signal));
+        let at = 0;
+        for (const ask of run) {
+          calls.fill(ask.number, buffer.subarray(at, at + ask.length));
+          calls.done(ask.number);
+          at += ask.length;
+        }
+      });
+    } catch (cause) {
+      const error = PbError.from(cause, "io_error");
+      for (const ask of run) calls.fail(ask.number, error);
+    }
   }
 
   async #whole(ask: PumpAsk, { path, size, mtimeNs }: PumpSubject, calls: PumpCalls): Promise<void> {
