@@ -1,8 +1,8 @@
 //! Where the time of one upload goes, in the simulator: start, full rate, end.
 //!
 //! `cargo run --release -p pb-proto --features sim --example start_up -- --mib 500 --mbit 1000 --rtt 100 --queue 1 --loss 0.001
-//! --lanes 2 --history 1 --seeds 3 --every 100`: `--history` is the remembered rate as a multiple of the path's, `--every` prints the
-//! course in steps of so many milliseconds.
+//! --lanes 2 --history 1 --seeds 3 --every 100 --budget 224`: `--history` is the remembered rate as a multiple of the path's, `--every`
+//! prints the course in steps of so many milliseconds, `--budget` is the receiver's memory in MiB.
 
 use pb_proto::cc::ControllerKind;
 use pb_proto::lane::PathHint;
@@ -21,7 +21,7 @@ fn option(name: &str) -> Option<f64> {
 fn load(units: Vec<u32>) -> Load {
     Load {
         units,
-        budget: 224 << 20,
+        budget: (option("budget").unwrap_or(224.0) as u64) << 20,
         disk: 2_000_000_000,
         source: Source::Ready,
     }

@@ -58,6 +58,19 @@ fn short_and_deep_queues_are_filled() {
     }
 }
 
+/// A rate of what is delivered cannot grow by probes whose loss is larger than they are, and a window of four packets lost all that it
+/// won: 0.005 of the link before the floor knew that as much is lost of less (cc/bbr/floor.rs).
+#[test]
+fn a_path_that_loses_a_third_is_used_nevertheless() {
+    let mut shares = [1, 2, 3, 4, 5].map(|seed| {
+        let mut lossy = upload(50 * MS, |p| p.loss = 0.3);
+        lossy.seed = seed;
+        share_of_link(&lossy, 3 * SECOND, 20 * SECOND)[0]
+    });
+    shares.sort_by(f64::total_cmp);
+    assert!(shares[2] >= 0.1, "{shares:?}");
+}
+
 /// Bytes that a rival alone brings over 100 Mbit/s in its second ten seconds, of what the link carries.
 fn rival_alone(kind: RivalKind) -> f64 {
     let mut scenario = upload(40 * MS, |_| {});

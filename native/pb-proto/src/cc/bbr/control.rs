@@ -63,7 +63,7 @@ impl Bbr {
         let Some(rtt) = self.min_rtt.get() else {
             return self.control.initial;
         };
-        (bytes_in(self.model.bw(), rtt.max(MIN_WINDOW_RTT)) as f64 * gain) as u64
+        (bytes_in(self.send_rate(), rtt.max(MIN_WINDOW_RTT)) as f64 * gain) as u64
     }
 
     /// BBRInflight: a BDP with room for what offloads and trains hold.
@@ -111,7 +111,7 @@ impl Bbr {
         if self.jump.is_on() {
             return;
         }
-        let rate = (self.model.bw() as f64 * gain * PACING_MARGIN) as u64;
+        let rate = (self.send_rate() as f64 * gain * PACING_MARGIN) as u64;
         if rate > 0 && (self.model.full_bw_reached || rate > self.control.pacing_rate) {
             self.control.pacing_rate = rate;
         }
