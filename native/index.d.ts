@@ -7,6 +7,14 @@ export declare class NativeCancel {
   cancel(): void
 }
 
+/** Of a file that is read from its beginning to its end. */
+export declare class NativeHasher {
+  constructor()
+  update(bytes: Uint8Array): void
+  /** The root, 32 bytes. */
+  root(): Uint8Array
+}
+
 /** A bound port. */
 export declare class NativeListener {
   get host(): string
@@ -235,6 +243,8 @@ export interface NativeReceiveOptions {
   destinationFd?: number
   /** Verify everything, write nothing. */
   discard?: boolean
+  /** Read each file again before it gets its name. */
+  reread?: boolean
   checkpoint?: NativeCheckpoint
 }
 

@@ -47,6 +47,7 @@ export interface TransferFlags {
   readonly retries?: number;
   readonly keepHistory?: number;
   readonly discard?: boolean;
+  readonly verify?: boolean;
   readonly on?: string;
 }
 
@@ -60,6 +61,7 @@ const RESUME = { auto: Resume.AUTO, never: Resume.NEVER } as const;
 const TRANSPORT = { auto: Transport.AUTO, udp: Transport.UDP, tcp: Transport.TCP } as const;
 
 const SWITCH = ["on", "off"] as const;
+const VERIFY = ["auto", "full"] as const;
 const CONTROLLERS = ["bbr", "cubic", "ledbat"] as const;
 
 const keys = <T extends object>(of: T) => Object.keys(of) as (keyof T & string)[];
@@ -147,6 +149,12 @@ function howOptions(): Option[] {
     new Option("--fsync <on|off>", "off does not wait until files are on disk: a power cut may take them")
       .choices(SWITCH)
       .argParser((text) => parseSwitch(text, "--fsync")),
+    new Option(
+      "--verify <how>",
+      "full reads everything again at the destination and compares; default: auto (hashes on the way, and what the place says)",
+    )
+      .choices(VERIFY)
+      .argParser((text) => parseChoice(text, "--verify", VERIFY) === "full"),
     new Option("--manifest <file>", "write a line of JSON for each file: path, size, BLAKE3"),
     new Option("--receipt <file>", "write the receipt to a file, as JSON"),
   ];
@@ -250,6 +258,7 @@ export function protoOptions(flags: TransferFlags) {
     owner: flags.owner === true,
     fsyncOff: flags.fsync === false,
     discard: flags.discard === true,
+    reread: flags.verify === true,
     ...wireFields(flags),
   };
 }

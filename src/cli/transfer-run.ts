@@ -42,6 +42,9 @@ export async function runTransfer(context: CliContext, wanted: Wanted): Promise<
   if (flags.discard && flags.resume === Resume.AUTO) {
     throw new PbError("usage", "--resume: nothing is left of what was discarded", { peer: "--resume" });
   }
+  if (flags.discard && flags.verify) {
+    throw new PbError("usage", "--verify full: what is discarded can't be read again", { peer: "--verify" });
+  }
   const request = startRequest(wanted, context.cwd);
   if (flags.detach) return detach(context, request);
   const ends = describeEnds(wanted, (place) => displayPath(shortPlace(place, context.cwd)));
@@ -59,6 +62,11 @@ export async function runTransfer(context: CliContext, wanted: Wanted): Promise<
 /** What goes through a pipe is gone: nothing can be taken up again, and no process but this one has the pipe. */
 function refuseStreams({ sources, destination, flags }: Wanted): void {
   if (sources !== "-" && destination !== "-") return;
+  if (destination === "-" && flags.verify) {
+    throw new PbError("usage", "--verify full: what went to standard output can't be read again", {
+      peer: "--verify",
+    });
+  }
   if (destination === "-" && flags.discard) {
     throw new PbError("usage", "--discard needs a place as the destination, not standard output");
   }

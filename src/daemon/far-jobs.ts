@@ -48,7 +48,7 @@ export async function* farReceive(
   const { spot, endpoint } = await writable(jobs, caller, request.destination);
   const target = { path: endpoint.name ?? "", exactName: request.exactName };
   yield* runJob(jobs, { request, context, above: spot }, async ({ open, events, signal }) => {
-    const { overwrite, fsync, perms, owner, discard } = options;
+    const { overwrite, fsync, perms, owner, discard, reread } = options;
     const kept = await enterKept(jobs, caller, { ...request, target });
     for (const note of kept?.checkpoint.recovered.notes ?? []) tellNote(events, note);
     const both = kept ? AbortSignal.any([signal, kept.signal]) : signal;
@@ -66,12 +66,13 @@ export async function* farReceive(
           perms,
           owner,
           discard,
+          reread,
         },
         kept: kept && { checkpoint: kept.checkpoint, jobId: request.jobId, move: request.move },
         onProgress: ({ redone }) => events.redone(redone),
         signal: both,
       });
-      events.ready(half.accepts);
+      events.ready({ accepts: half.accepts, rereads: reread });
       const result = await half.done;
       ended = result.state === "done" || result.state === "partial";
       if (ended) await kept?.tidy();

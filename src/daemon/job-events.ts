@@ -17,7 +17,7 @@ const MAX_ERRORS = 1_000;
 export interface JobEvents extends AsyncIterable<JobEvent> {
   readonly report: FeedReport;
   /** Of a receiving job, with what it accepts. */
-  ready(accepts?: Accepts): void;
+  ready(what?: { readonly accepts: Accepts; readonly rereads: boolean }): void;
   redone(files: readonly RedoneFile[]): void;
   done(result: JobResult): void;
   /** The call fails with this error. */
@@ -51,7 +51,7 @@ export function jobEvents(session: NativeSession, told: (error: PbError) => PbEr
       },
       notice: (code, message) => push(event("notice", { code, message })),
     },
-    ready: (accepts) => push(event("ready", accepts ? { accepts } : {})),
+    ready: (what) => push(event("ready", what ?? {})),
     redone(files) {
       if (files.length > 0) push(event("redone", { files: files.map(redoneToWire) }));
     },

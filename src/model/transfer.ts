@@ -29,6 +29,8 @@ export interface TransferOptions {
   readonly controller: "" | "bbr" | "cubic" | "ledbat";
   /** Verify at the destination, write nothing there. */
   readonly discard: boolean;
+  /** Read again at the destination what was written, and compare. */
+  readonly reread: boolean;
 }
 
 export interface FilterRule {
@@ -63,6 +65,7 @@ const DEFAULTS: TransferOptions = {
   follow: false,
   controller: "",
   discard: false,
+  reread: false,
 };
 
 /** Fills in the defaults; the caller's object stays untouched. */

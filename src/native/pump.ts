@@ -21,7 +21,7 @@ export interface PumpSubject {
 /**
  * Of a source: "open" (answered by `version`), "read" (fill the memory from `offset`), "finish" (is it still that version?), "close" (not
  * answered), "whole" (fill the memory with a small file; `version`), "remove" (if it still is that version). Of a sink: "offer" (`wanted`),
- * "folder", "link" (its text is the memory; `wanted` false: left out), "create", "write" (the memory at `offset`), "commit" (`offset` is its size), "discard"
+ * "folder", "link" (its text is the memory; `wanted` false: left out), "create", "write" (the memory at `offset`), "commit" (`offset` is its size, the memory its BLAKE3), "discard"
  * (not answered), "put" (a small file: the memory), "end" (all is there), "known" (an earlier run finished this file: `wanted`, unless it is as it was
  * left), "resume" (go on with what an earlier run wrote; the memory is its state, `offset` how far an end that writes in order has come; `has`), "state"
  * (make durable what was written; `state`), "leave" (a later run goes on with it), "forget" (remove what an earlier run wrote; the memory is its

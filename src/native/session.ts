@@ -15,6 +15,7 @@ import type {
   Accepts,
   ConnectOptions,
   Copied,
+  Hasher,
   LaneSample,
   ListenOptions,
   NativeEngine,
@@ -34,7 +35,12 @@ import type {
 } from "./types.ts";
 
 /** The engine of this process. Loads the addon at the first call. */
-export const engine: NativeEngine = { listen, connect, pair, removeParts };
+export const engine: NativeEngine = { listen, connect, pair, removeParts, hasher };
+
+function hasher(): Hasher {
+  const handle = new (addon().NativeHasher)();
+  return { update: (bytes) => handle.update(bytes), root: () => handle.root() };
+}
 
 async function listen(options: ListenOptions): Promise<NativeListener> {
   const address = await resolve(options.host, options.port);
@@ -205,8 +211,8 @@ class Session implements NativeSession {
     const base = pathBytes(options.base.replace(/^\/+/, ""));
     const { checkpoint } = options;
     const kept = checkpoint === undefined ? {} : { checkpoint: nativeCheckpoint(checkpoint) };
-    const discard = options.discard === true;
-    const native = { job, base, exactName, overwrite, fsync, perms, owner, discard, ...fd, ...kept };
+    const { discard = false, reread = false } = options;
+    const native = { job, base, exactName, overwrite, fsync, perms, owner, discard, reread, ...fd, ...kept };
     const common = new Job(options.onProgress, checkpoint?.onEnding);
     const onBatch = (batch: Addon.NativeBatch) => checkpoint?.onBatch(checkpointBatch(batch));
     const handle = mapped(() =>

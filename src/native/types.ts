@@ -163,6 +163,8 @@ export interface ReceiveJobOptions {
   readonly destinationFd?: number;
   /** Verify everything, write nothing. */
   readonly discard?: boolean;
+  /** Each file is read again and compared before it gets its name. */
+  readonly reread?: boolean;
   readonly onProgress: (progress: JobProgress) => void;
   /** Absent: nothing is recorded, and unfinished files go when the job ends. Not used with `destinationFd`. */
   readonly checkpoint?: ReceiveCheckpoint;
@@ -350,6 +352,14 @@ export interface NativeEngine {
    * @throws PbError of the folder: `permission_denied`, `not_a_directory`, `path_escapes`
    */
   removeParts(options: RemovePartsOptions): Promise<number>;
+  /** BLAKE3 of what JavaScript reads from its beginning to its end. */
+  hasher(): Hasher;
+}
+
+export interface Hasher {
+  update(bytes: Uint8Array): void;
+  /** 32 bytes. */
+  root(): Uint8Array;
 }
 
 export interface RemovePartsOptions {

@@ -14,8 +14,17 @@ export class Confirmations {
     if (this.#least === undefined || RANK[confirmed.how] < RANK[this.#least]) this.#least = confirmed.how;
   }
 
-  /** "blake3", "blake3+crc32c", "blake3+size": the weakest that any file had. */
-  get text(): string {
+  /**
+   * "blake3", "blake3+crc32c", "blake3+size": the weakest that any file had; "blake3+reread", "blake3+crc32c+reread" where all that was written was
+   * read again, by which its size is known.
+   */
+  text({ reread }: { readonly reread: boolean }): string {
+    const confirmed = this.#confirmed;
+    if (!reread) return confirmed;
+    return confirmed === "blake3+size" ? "blake3+reread" : `${confirmed}+reread`;
+  }
+
+  get #confirmed(): string {
     if (this.#least === undefined || this.#least === "nothing") return "blake3";
     if (this.#least === "size") return "blake3+size";
     const algorithms = [...this.#seen.keys()].filter((name) => name !== "size" && name !== "nothing").sort();

@@ -87,7 +87,7 @@ export function receiveOptions(
   options: { readonly job: number; readonly manifest: boolean },
 ): Omit<ReceiveJobOptions, "onProgress"> {
   const { destination, targets, manifestFile } = request;
-  const { fsync, perms, owner, discard } = request.options;
+  const { fsync, perms, owner, discard, reread } = request.options;
   return {
     job: options.job,
     root: rootOf(destination),
@@ -98,6 +98,7 @@ export function receiveOptions(
     perms,
     owner,
     discard,
+    reread,
     ...(options.manifest && manifestFile !== undefined ? { manifestFile } : {}),
     ...(destination.fd === undefined ? {} : { destinationFd: destination.fd }),
   };

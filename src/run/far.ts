@@ -25,6 +25,8 @@ export interface FarCall {
   lanes(): readonly LaneSample[];
   /** The oldest: as they were when the far job began. Empty before them. */
   firstLanes(): readonly LaneSample[];
+  /** A receiver has said that it reads again what it writes. */
+  rereads(): boolean;
 }
 
 export interface FarOptions {
@@ -44,13 +46,16 @@ export function watchFar(
   const failure = new AbortController();
   let lanes: readonly LaneSample[] = [];
   let firstLanes: readonly LaneSample[] | undefined;
+  let rereads = false;
   let markReady = (_accepts: Accepts | undefined) => {};
   const becomesReady = new Promise<Accepts | undefined>((resolve) => {
     markReady = resolve;
   });
   const done = readAll(events, (event) => {
-    if (event.case === "ready") markReady(event.value.accepts);
-    else if (event.case === "samples") {
+    if (event.case === "ready") {
+      rereads = event.value.rereads;
+      markReady(event.value.accepts);
+    } else if (event.case === "samples") {
       lanes = event.value.lanes.map(sampleFromWire);
       firstLanes ??= lanes;
       trace?.farLanes(lanes);
@@ -69,7 +74,30 @@ export function watchFar(
   done.catch(() => undefined);
   const ready = Promise.race([becomesReady, done.then(() => undefined)]);
   ready.catch(() => undefined);
-  return { ready, done, failed: failure.signal, lanes: () => lanes, firstLanes: () => firstLanes ?? [] };
+  return {
+    ready,
+    done,
+    failed: failure.signal,
+    lanes: () => lanes,
+    firstLanes: () => firstLanes ?? [],
+    rereads: () => rereads,
+  };
+}
+
+/**
+ * A receiver that is to read again what it has written must have said that it does.
+ *
+ * @throws PbError `unsupported`
+ */
+export function demandReread(
+  { rereads }: Pick<FarCall, "rereads">,
+  { reread, peer }: { readonly reread: boolean; readonly peer: string },
+): void {
+  if (!reread || rereads()) return;
+  throw new PbError("unsupported", `${peer} can't read again what it has written`, {
+    peer,
+    hint: "its version is too old for --verify full",
+  });
 }
 
 /** A call that nobody here has aborted was ended by the other side, or by what is in between. */

@@ -46,7 +46,7 @@ export function makeReceipt(
     ...networkFields(reporter, { bytesPerSecond, limitBytesPerSecond: request.options.limitBytesPerSecond }),
     ...reporter.copies.fields(),
     sealed: outcome.sealed,
-    verified: reporter.confirmations.text,
+    verified: reporter.confirmations.text({ reread: request.options.reread && !request.dryRun }),
     lanes: outcome.lanes,
     errors: reporter.errors.listed.map(errorToWire),
     moreErrors: BigInt(reporter.errors.notListed),

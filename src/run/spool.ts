@@ -7,7 +7,7 @@ import { onAbort } from "./abort.ts";
 import type { Compared } from "./compare.ts";
 import { farKeeping, type RunContext, sendOptions } from "./context.ts";
 import { bytesMoved, copiedFar } from "./copies.ts";
-import { concludeFar, type FarCall, watchFar } from "./far.ts";
+import { concludeFar, demandReread, type FarCall, watchFar } from "./far.ts";
 import { refuseLost, settled, startReceiveHalf } from "./halves.ts";
 import { type LegLanes, type LegLimits, lanesFromNow } from "./legs.ts";
 import { belowRoot, type Endpoint, rootOf } from "./request.ts";
@@ -183,6 +183,7 @@ export async function uploadLeg(context: RunContext, target: SpoolEnd, round: Ro
   );
   try {
     await far.ready;
+    demandReread(far, { reread: request.options.reread, peer: target.name });
     reporter.jobPaths(originOf(round));
     round.limits.begin(lanesFromNow(target.session), farLanes(far));
     const result = await sendRound(context, { target, round, far });

@@ -56,6 +56,7 @@ export function optionsToWire(options: TransferOptions): WireOptions {
     follow: options.follow,
     controller: options.controller,
     discard: options.discard,
+    reread: options.reread,
   });
 }
 
@@ -90,6 +91,7 @@ export function optionsFromWire(options: WireOptions | undefined): TransferOptio
     follow: wire.follow,
     controller: controllerOf(wire.controller),
     discard: wire.discard,
+    reread: wire.reread,
   };
 }
 

@@ -53,6 +53,20 @@ pub fn of_reader(reader: impl std::io::Read) -> std::io::Result<Hash> {
     Ok(hasher.finalize().into())
 }
 
+/// The hash of a file that is read from its beginning to its end.
+#[derive(Debug, Default)]
+pub struct Running(Hasher);
+
+impl Running {
+    pub fn update(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+
+    pub fn root(&self) -> Hash {
+        self.0.finalize().into()
+    }
+}
+
 /// Chaining values of a file's chunks, filled in any order. Whole subtrees are merged as they fill, so memory grows with
 /// the gaps and not with the file, whatever offsets a peer chooses.
 #[derive(Debug)]

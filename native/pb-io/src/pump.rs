@@ -55,7 +55,7 @@ pub enum Ask {
     Create(Subject),
     /// Write the memory at this offset.
     Write { id: u32, offset: u64 },
-    /// All of it is written, and has this size.
+    /// All of it is written, and has this size. The memory is its root hash.
     Commit { id: u32, size: u64 },
     /// It will not be whole.
     Discard { id: u32 },

@@ -13,7 +13,6 @@ pub struct NativeHasher {
 #[napi]
 impl NativeHasher {
     #[napi(constructor)]
-    #[expect(clippy::new_without_default, reason = "JavaScript makes them")]
     pub fn new() -> NativeHasher {
         NativeHasher {
             hash: Running::default(),

@@ -3,6 +3,7 @@
 
 mod error;
 pub mod fs;
+mod hash;
 pub mod session;
 mod work;
 

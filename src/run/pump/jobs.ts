@@ -108,6 +108,7 @@ export async function startPumpedReceive(
     fixed: fixedCalls(request),
     memoryBytes: request.options.memoryBytes,
     ...(kept && { nameTag: nameTag(kept.jobId) }),
+    ...(request.options.reread && { hasher: context.tools.engine.hasher }),
     onConfirmed: (confirmed) => reporter.confirmed(confirmed),
     onLeftOut: (_path, why) => {
       leftOut += 1;

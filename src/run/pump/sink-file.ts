@@ -12,6 +12,8 @@ export interface Held {
 
 export interface SinkFileOptions {
   readonly held: Held;
+  /** `PathText` at the endpoint. */
+  readonly path: string;
   readonly size: number;
   /** What an earlier run has written from the beginning of a file that goes on, where the endpoint writes in order. */
   readonly begunAt?: number;
@@ -53,6 +55,10 @@ export class SinkFile {
     this.#options = options;
     this.#next = options.begunAt ?? 0;
     opened.catch(() => undefined);
+  }
+
+  get path(): string {
+    return this.#options.path;
   }
 
   async write(ask: PumpAsk, calls: PumpCalls): Promise<void> {

@@ -7,12 +7,14 @@ import { PbError } from "../../model/error.ts";
 import { dirName, joinPath, pathText } from "../../model/path.ts";
 import type { Overwrite } from "../../model/transfer.ts";
 import type { Pump, PumpAsk, PumpCalls, PumpSubject } from "../../native/pump.ts";
+import type { Hasher } from "../../native/types.ts";
 import { decideOverwrite } from "../../plan/overwrite.ts";
 import { Tuner } from "../tuning.ts";
 import { Buffers } from "./buffers.ts";
 import { Existing } from "./existing.ts";
 import { placeLink } from "./links.ts";
 import { removePart } from "./remove-part.ts";
+import { Reread } from "./reread.ts";
 import { type Held, SinkFile } from "./sink-file.ts";
 import { StreamFile } from "./stream-file.ts";
 
@@ -32,6 +34,8 @@ export interface SinkPumpOptions {
   readonly memoryBytes: number;
   /** See CreateChunksOptions. Given where something is kept for a later run. */
   readonly nameTag?: number;
+  /** Given where what was written is to be read again and compared. */
+  readonly hasher?: () => Hasher;
   readonly onConfirmed: (confirmed: Confirmed) => void;
   /** Told of links that the endpoint can't have, and why. */
   readonly onLeftOut: (path: string, why: Can) => void;
@@ -97,9 +101,7 @@ export class SinkPump implements AsyncDisposable {
       case "write":
         return this.#fileOf(ask).write(ask, calls);
       case "commit":
-        this.#options.onConfirmed(await this.#fileOf(ask).commit());
-        this.#files.delete(ask.id);
-        return calls.done(number);
+        return this.#commit(ask, calls);
       case "known":
         return calls.wanted(number, !(await this.#stands(demand(ask))));
       case "resume":
@@ -117,6 +119,30 @@ export class SinkPump implements AsyncDisposable {
       default:
         throw new PbError("internal", `a sink was asked to ${ask.kind}`);
     }
+  }
+
+  async #commit(ask: PumpAsk, calls: PumpCalls): Promise<void> {
+    const root = Buffer.alloc(ask.length);
+    calls.take(ask.number, root);
+    const file = this.#fileOf(ask);
+    const confirmed = await file.commit();
+    this.#files.delete(ask.id);
+    const { hasher, onConfirmed } = this.#options;
+    if (hasher) await this.#reread(file.path, ask.offset).isFile(root, hasher());
+    onConfirmed(confirmed);
+    calls.done(ask.number);
+  }
+
+  #reread(path: string, size: number): Reread {
+    const { backend } = this.#options;
+    return new Reread({
+      backend,
+      chunks: this.#chunks,
+      tuner: this.#tuner,
+      path,
+      size,
+      signal: this.#stop.signal,
+    });
   }
 
   #at(path: string): string {
@@ -191,7 +217,9 @@ export class SinkPump implements AsyncDisposable {
     await this.#tuner.run(ask.length, async () => {
       const bytes = Buffer.allocUnsafeSlow(ask.length);
       if (!calls.take(ask.number, bytes)) return;
-      this.#options.onConfirmed(await this.#chunks.writeWhole(this.#at(subject.path), bytes, options));
+      const path = this.#at(subject.path);
+      this.#options.onConfirmed(await this.#chunks.writeWhole(path, bytes, options));
+      if (this.#options.hasher) await this.#reread(path, bytes.length).isBytes(bytes);
     });
   }
 
@@ -218,8 +246,8 @@ export class SinkPump implements AsyncDisposable {
     const opened = this.#tuner.run(0, () => this.#chunks.create(path, options));
     const shared = { tuner: this.#tuner, buffers: this.#buffers, held: this.#held, signal };
     const file = Number.isFinite(subject.size)
-      ? new SinkFile(opened, { ...shared, size: subject.size, begunAt: ask.offset })
-      : new StreamFile(opened, shared);
+      ? new SinkFile(opened, { ...shared, path, size: subject.size, begunAt: ask.offset })
+      : new StreamFile(opened, { ...shared, path });
     this.#files.set(ask.id, file);
     return file;
   }

@@ -5,6 +5,8 @@ import type { Tuner } from "../tuning.ts";
 import { DISCARD_MS } from "./sink-file.ts";
 
 export interface StreamFileOptions {
+  /** `PathText` at the endpoint. */
+  readonly path: string;
   readonly tuner: Tuner;
   readonly signal: AbortSignal;
 }
@@ -43,6 +45,10 @@ export class StreamFile {
     this.opened = opened;
     this.#options = options;
     opened.catch(() => undefined);
+  }
+
+  get path(): string {
+    return this.#options.path;
   }
 
   async write(ask: PumpAsk, calls: PumpCalls): Promise<void> {

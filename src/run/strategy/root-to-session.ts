@@ -2,7 +2,7 @@ import type { NativeSession } from "../../native/types.ts";
 import { farKeeping, overwriteOf, type RunContext, reportSession, type Strategy } from "../context.ts";
 import { bytesMoved, copiedFar } from "../copies.ts";
 import { openOptions } from "../early.ts";
-import { concludeFar, type FarCall, watchFar } from "../far.ts";
+import { concludeFar, demandReread, type FarCall, watchFar } from "../far.ts";
 import { refuseLost, runSendHalf } from "../halves.ts";
 import type { Outcome } from "../receipt.ts";
 import { sourcePath } from "../request.ts";
@@ -39,6 +39,7 @@ export const rootToSession: Strategy = async (context) => {
     const session = await Promise.race([opened.connected, far.done.then(() => opened.connected)]);
     reportSession(context, session);
     const accepts = await far.ready;
+    demandReread(far, { reread: request.options.reread, peer: peer.name });
     if (accepts) session.accepted(JOB, accepts);
     context.begin();
     const outcome = await send(context, { far, session, lanes: opened.lanes, guard: await guarding });

@@ -15,6 +15,7 @@ use rustix::fs::{Mode, OFlags, fsync, openat, syncfs};
 use rustix::io::Errno;
 
 use super::checkpoint::Finished;
+use super::reread::reread_files;
 use super::sync::Syncs;
 use super::temp::Temp;
 use super::twin::Twin;
@@ -156,6 +157,7 @@ fn commit(job: &RecvJob, group: Vec<Commit>) {
         }
     }
     let files = sync_files(job, files);
+    let files = reread_files(job, files);
     let mut folders = HashMap::new();
     let files = publish_files(job, files, &mut folders);
     let links = publish_links(job, links, &mut folders);

@@ -17,6 +17,7 @@ mod large;
 mod parents;
 mod policy;
 pub mod pumped;
+mod reread;
 mod resume;
 mod small;
 mod stream;
@@ -67,6 +68,8 @@ pub struct RecvOptions {
     pub stream: Option<File>,
     /// Everything is verified, and nothing is made on disk.
     pub discard: bool,
+    /// Each file is read again before it gets its name.
+    pub reread: bool,
 }
 
 /// Whether what was received of unfinished files stays for a later run.

@@ -109,6 +109,7 @@ pub fn recv_options(root: Root) -> RecvOptions {
         owner: false,
         stream: None,
         discard: false,
+        reread: false,
     }
 }
 

@@ -177,6 +177,7 @@ pub fn start_receive(
         owner: options.owner,
         stream: options.destination_fd.map(pack::duplicate).transpose()?,
         discard: options.discard.unwrap_or(false),
+        reread: options.reread.unwrap_or(false),
     };
     let status = Status::new(manifest(options.manifest_file.as_ref())?, listener);
     Ok(NativeReceiveJob {

@@ -73,6 +73,8 @@ pub struct NativeReceiveOptions {
     pub destination_fd: Option<i32>,
     /// Verify everything, write nothing.
     pub discard: Option<bool>,
+    /// Read each file again before it gets its name.
+    pub reread: Option<bool>,
     pub checkpoint: Option<NativeCheckpoint>,
 }
 

@@ -177,7 +177,7 @@ impl PumpedRecv {
         let file = Arc::clone(file);
         self.ask(
             Ask::Commit { id, size },
-            Memory::None,
+            Memory::Bytes(hash.to_vec()),
             move |job, _, answer| match answer {
                 Ok(_) => job.finished(&file.meta, file.known.map(|k| k.key), (size, hash)),
                 Err(e) => {
