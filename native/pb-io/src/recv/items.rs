@@ -117,18 +117,7 @@ impl RecvJob {
         if self.stream.is_some() {
             return Ok(());
         }
-        let clean = crate::fs::normalise("write", &meta.path);
-        let clean = clean.map_err(|e| (e.code, e.to_string()))?;
-        let refused = |text: &str| Err((Code::InvalidPath, text.to_string()));
-        match (self.options.exact_name, clean.is_empty()) {
-            _ if clean.len() != meta.path.len() => {
-                refused("a path with an empty or \".\" component")
-            }
-            (true, false) => refused("only the one file that was asked for can come"),
-            (true, true) if folder => refused("a folder came where one file was asked for"),
-            (false, true) if !folder => refused("an entry without a name"),
-            _ => Ok(()),
-        }
+        may_come(self.options.exact_name, meta, folder)
     }
 
     fn content(&self, id: u32, hash: &Hash, content: &[u8]) {
@@ -245,7 +234,21 @@ impl RecvJob {
     }
 }
 
+/// Whether a sender may name a place so: it has a say in names below the base only, and in none where one file was asked for.
+pub(super) fn may_come(exact_name: bool, meta: &Meta, folder: bool) -> Result<(), (Code, String)> {
+    let clean = crate::fs::normalise("write", &meta.path);
+    let clean = clean.map_err(|e| (e.code, e.to_string()))?;
+    let refused = |text: &str| Err((Code::InvalidPath, text.to_string()));
+    match (exact_name, clean.is_empty()) {
+        _ if clean.len() != meta.path.len() => refused("a path with an empty or \".\" component"),
+        (true, false) => refused("only the one file that was asked for can come"),
+        (true, true) if folder => refused("a folder came where one file was asked for"),
+        (false, true) if !folder => refused("an entry without a name"),
+        _ => Ok(()),
+    }
+}
+
 /// Bytes of a size as far as it is one.
-fn known(size: u64) -> u64 {
+pub(super) fn known(size: u64) -> u64 {
     if size == UNKNOWN_SIZE { 0 } else { size }
 }

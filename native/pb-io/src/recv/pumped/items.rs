@@ -3,10 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use pb_proto::message::DecodeError;
-use pb_proto::message::item::{Item, Items, UNKNOWN_SIZE};
+use pb_proto::message::item::{Item, Items};
 use pb_proto::message::note::{Note, Outcome};
 
 use super::super::early::Early;
+use super::super::items::{known, may_come};
 use super::super::{MAX_WANTED, Meta, Wanted};
 use super::{PumpedRecv, subject};
 use crate::error::Code;
@@ -102,20 +103,8 @@ impl PumpedRecv {
         }
     }
 
-    /// As for a job with descriptors: a sender has a say in names below the base only.
     fn check_path(&self, meta: &Meta, folder: bool) -> Result<(), (Code, String)> {
-        let clean = crate::fs::normalise("write", &meta.path);
-        let clean = clean.map_err(|e| (e.code, e.to_string()))?;
-        let refused = |text: &str| Err((Code::InvalidPath, text.to_string()));
-        match (self.options.exact_name, clean.is_empty()) {
-            _ if clean.len() != meta.path.len() => {
-                refused("a path with an empty or \".\" component")
-            }
-            (true, false) => refused("only the one file that was asked for can come"),
-            (true, true) if folder => refused("a folder came where one file was asked for"),
-            (false, true) if !folder => refused("an entry without a name"),
-            _ => Ok(()),
-        }
+        may_come(self.options.exact_name, meta, folder)
     }
 
     fn announced(&self, size: u64) {
@@ -259,9 +248,4 @@ impl PumpedRecv {
         let text = String::from_utf8_lossy(text);
         self.fail_entry(id, &path, Code::from_wire(code), &text);
     }
-}
-
-/// Bytes of a size as far as it is one.
-fn known(size: u64) -> u64 {
-    if size == UNKNOWN_SIZE { 0 } else { size }
 }
