@@ -34,6 +34,8 @@ export interface MeasureOptions {
   readonly hosts: Hosts;
   readonly endurance: boolean;
   readonly say: (line: string) => void;
+  /** Of each program that is waited for; a peer that needs longer has failed. */
+  readonly limitMs?: number;
 }
 
 interface Entrant {

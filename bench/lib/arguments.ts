@@ -88,7 +88,7 @@ SCENARIO      ${names(scenarios)}
               of fair: ${names(FAIR_ROWS)};
               of checkpoint: ${names(CHECKPOINT_ROWS)};
               of endpoints: ${names(ENDPOINT_ROWS)}
---timeout S   wan: when a run is stopped; default 90 s, --quick 30 s
+--timeout S   wan, endpoints: when a run is stopped; default 90 s and 180 s, --quick 30 s and 60 s
 --rate MBIT   of the emulated link; default 1000 (wan), 200 (fair), 500 (endpoints)
 --json FILE   everything measured
 --svg DIR     a chart for each scenario

@@ -51,6 +51,9 @@ const ROWS: readonly Row[] = [
   ...NEAR_ROWS.map((row) => ({ ...row, name: `far-${row.name}`, isFar: true })),
 ];
 
+/** rclone has been seen to stand still at a server. */
+const DEFAULT_LIMIT_SECONDS = { quick: 60, usual: 180 };
+
 export const ENDPOINT_ROWS: readonly { readonly name: string }[] = ROWS;
 
 /** Endpoints without an engine, each by a real server, on loopback and over a link of 50 ms: one large file, and many small ones, down and up. */
@@ -85,6 +88,7 @@ function playRow(row: Row, options: LabOptions): Promise<Outcome> {
       rounds: options.rounds,
       hosts,
       endurance: false,
+      limitMs: 1000 * (options.timeoutSeconds ?? DEFAULT_LIMIT_SECONDS[options.quick ? "quick" : "usual"]),
       say: (line) => options.say(`${row.name}: ${line}`),
       scratch: folder.at("peers"),
     });
