@@ -3,6 +3,7 @@
 use super::config::{Feed, FeedNext, PacketPlan, PlanBody};
 use super::outbox::Piece;
 use super::packet::blank;
+use super::repairs::{Copies, EAGER_ROUNDS, LONG_RTT};
 use super::sent::{Fate, SentPacket, content};
 use super::{Lane, LimitedBy};
 use crate::cc::bytes_in;
@@ -31,12 +32,13 @@ impl Lane {
         let payload = self.mtud.payload();
         let full = u64::from(payload) + OVERHEAD as u64;
         let finishing = self.control.finishing;
+        let copies = self.copies(now);
         for _ in 0..limits.packets {
             if room < full {
                 break;
             }
             let feed: Option<&mut dyn Feed> = if finishing { None } else { Some(&mut *feed) };
-            match self.outbox.next_piece(payload, feed) {
+            match self.outbox.next_piece(payload, copies, feed) {
                 Ok(piece) => {
                     self.push_piece(now, &piece, out);
                     room -= u64::from(piece.len) + OVERHEAD as u64;
@@ -50,6 +52,17 @@ impl Lane {
         if room + beyond >= full && !out.is_empty() {
             // More might leave: what takes time now is the driver's sealing and sending.
             self.set_limited(now, LimitedBy::Cpu);
+        }
+    }
+
+    /// Whether what was sent again goes a second time: on a long path only, and before new data only where credit ran out lately.
+    fn copies(&self, now: Instant) -> Copies {
+        if self.rtt.min.is_none_or(|rtt| rtt < LONG_RTT) || self.recovery.probes > 0 {
+            return Copies::Never;
+        }
+        match self.timers.eager_until {
+            Some(until) if now < until => Copies::Eager,
+            _ => Copies::Idle,
         }
     }
 
@@ -96,7 +109,10 @@ impl Lane {
         self.rate.on_app_limited(self.sent.in_flight);
         self.cc.on_starved();
         self.limited.lull = match why {
-            FeedNext::NoCredit => LimitedBy::Receiver,
+            FeedNext::NoCredit => {
+                self.timers.eager_until = Some(now.after(EAGER_ROUNDS * self.rtt.smoothed));
+                LimitedBy::Receiver
+            }
             FeedNext::Limited { retry } => {
                 self.timers.feed = Some(now.after(retry));
                 LimitedBy::Pacing

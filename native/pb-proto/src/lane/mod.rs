@@ -19,6 +19,7 @@ mod packet;
 mod rate;
 mod receive;
 mod recovery;
+mod repairs;
 mod replay;
 mod rtt;
 mod sent;
@@ -85,6 +86,8 @@ struct Timers {
     pacing: Option<Instant>,
     /// The feed asked to be tried again.
     feed: Option<Instant>,
+    /// Credit ran out not long before: what is sent again goes twice until then.
+    eager_until: Option<Instant>,
     last_received: Instant,
     last_sent_eliciting: Instant,
 }
@@ -146,6 +149,7 @@ impl Lane {
             timers: Timers {
                 pacing: None,
                 feed: None,
+                eager_until: None,
                 last_received: now,
                 last_sent_eliciting: now,
             },

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::config::{Feed, FeedNext};
+use super::repairs::{Copies, Repair, Repairs};
 use crate::units::Assembly;
 
 /// A unit that was pulled from the feed.
@@ -41,6 +42,7 @@ pub struct Outbox {
     base: u32,
     /// Units with ranges to send again, oldest need first.
     resend: VecDeque<u32>,
+    repairs: Repairs,
     /// The newest unit has bytes that were never sent.
     open: bool,
 }
@@ -64,9 +66,34 @@ impl Outbox {
             .collect()
     }
 
-    /// Up to `max` bytes to send: lost ranges first, then the open unit, then a new one from the feed.
-    pub fn next_piece(&mut self, max: u32, feed: Option<&mut dyn Feed>) -> Result<Piece, FeedNext> {
+    /// Up to `max` bytes to send: lost ranges first, then the open unit, then a new one from the feed; second copies of
+    /// lost ranges where `copies` says.
+    pub fn next_piece(
+        &mut self,
+        max: u32,
+        copies: Copies,
+        feed: Option<&mut dyn Feed>,
+    ) -> Result<Piece, FeedNext> {
+        let piece = match self.next_wanted(max, copies, feed) {
+            Err(why) if copies != Copies::Never => self.next_copy(max, Repairs::next).ok_or(why),
+            wanted => wanted,
+        }?;
+        self.repairs.piece();
+        Ok(piece)
+    }
+
+    fn next_wanted(
+        &mut self,
+        max: u32,
+        copies: Copies,
+        feed: Option<&mut dyn Feed>,
+    ) -> Result<Piece, FeedNext> {
         if let Some(piece) = self.next_again(max) {
+            return Ok(piece);
+        }
+        if copies == Copies::Eager
+            && let Some(piece) = self.next_copy(max, Repairs::next_apart)
+        {
             return Ok(piece);
         }
         if !self.open {
@@ -109,12 +136,27 @@ impl Outbox {
         while let Some(&seq) = self.resend.front() {
             let unit = self.get(seq);
             if let Some((start, end)) = unit.and_then(|u| u.take_resend(max)) {
+                self.repairs.sent_again(seq, start, end);
                 let unit = self.get(seq)?;
                 return Some(unit.piece(seq, start, end - start, true));
             }
             self.resend.pop_front();
             if let Some(unit) = self.get(seq) {
                 unit.queued = false;
+            }
+        }
+        None
+    }
+
+    /// A second copy of what was sent again and is not acknowledged yet.
+    fn next_copy(&mut self, max: u32, next: fn(&mut Repairs) -> Option<Repair>) -> Option<Piece> {
+        while let Some(Repair {
+            seq, start, end, ..
+        }) = next(&mut self.repairs)
+        {
+            let Some(unit) = self.get(seq) else { continue };
+            if let Some((start, end)) = unit.acked.first_gap(start, end) {
+                return Some(unit.piece(seq, start, (end - start).min(max), true));
             }
         }
         None
@@ -211,7 +253,7 @@ mod tests {
     fn pieces(outbox: &mut Outbox, feed: &mut One, count: usize) -> Vec<(u32, u32, u32, bool)> {
         let next = |_| {
             outbox
-                .next_piece(128, Some(feed))
+                .next_piece(128, Copies::Never, Some(feed))
                 .map(|p| (p.id, p.offset, p.len, p.again))
         };
         (0..count).map(next).collect::<Result<_, _>>().unwrap()
@@ -243,18 +285,70 @@ mod tests {
         let (mut outbox, mut feed) = (Outbox::default(), One(0));
         pieces(&mut outbox, &mut feed, 6);
         assert_eq!(
-            outbox.next_piece(128, Some(&mut feed)),
+            outbox.next_piece(128, Copies::Never, Some(&mut feed)),
             Err(FeedNext::NoCredit)
         );
         assert_eq!(outbox.acked(1, 0, 300), Some(102), "in any order");
         assert_eq!(outbox.unfinished(), [101]);
         assert_eq!(outbox.acked(1, 0, 300), None);
         outbox.lost(1, 0, 300);
-        assert_eq!(outbox.next_piece(128, None), Err(FeedNext::Idle));
+        assert_eq!(
+            outbox.next_piece(128, Copies::Never, None),
+            Err(FeedNext::Idle)
+        );
         assert_eq!(outbox.acked(0, 0, 200), None);
         assert_eq!(outbox.acked(0, 200, 100), Some(101));
         assert!(outbox.is_empty());
         outbox.lost(0, 0, 300);
-        assert_eq!(outbox.next_piece(128, None), Err(FeedNext::Idle));
+        assert_eq!(
+            outbox.next_piece(128, Copies::Never, None),
+            Err(FeedNext::Idle)
+        );
+    }
+
+    /// The first piece of a unit of 300 bytes was lost, then sent again.
+    fn repaired() -> (Outbox, One) {
+        let (mut outbox, mut feed) = (Outbox::default(), One(0));
+        pieces(&mut outbox, &mut feed, 6);
+        outbox.lost(0, 0, 128);
+        assert_eq!(pieces(&mut outbox, &mut feed, 1), [(101, 0, 128, true)]);
+        (outbox, feed)
+    }
+
+    #[test]
+    fn what_was_sent_again_goes_once_more_while_there_is_nothing_else() {
+        let (mut outbox, mut feed) = repaired();
+        let copy = outbox.next_piece(128, Copies::Idle, Some(&mut feed));
+        assert_eq!(
+            copy.map(|p| (p.id, p.offset, p.len, p.again)),
+            Ok((101, 0, 128, true))
+        );
+        let more = outbox.next_piece(128, Copies::Idle, Some(&mut feed));
+        assert_eq!(more, Err(FeedNext::NoCredit), "one copy");
+    }
+
+    #[test]
+    fn no_copy_goes_of_what_has_arrived() {
+        let (mut outbox, mut feed) = repaired();
+        outbox.acked(0, 0, 128);
+        let next = outbox.next_piece(128, Copies::Idle, Some(&mut feed));
+        assert_eq!(next, Err(FeedNext::NoCredit));
+    }
+
+    #[test]
+    fn an_eager_copy_goes_before_new_data_and_not_in_the_burst_of_the_first() {
+        let (mut outbox, mut feed) = (Outbox::default(), One(0));
+        pieces(&mut outbox, &mut feed, 1);
+        outbox.lost(0, 0, 4);
+        let mut next = || {
+            outbox
+                .next_piece(4, Copies::Eager, Some(&mut feed))
+                .map(|p| p.again)
+        };
+        assert_eq!(next(), Ok(true), "the retransmission");
+        let until = (0..100).position(|_| next() == Ok(true));
+        assert_eq!(until, Some(31), "the 32nd piece after");
+        let rest: Vec<_> = (0..60).map(|_| next()).collect();
+        assert!(!rest.contains(&Ok(true)), "one copy: {rest:?}");
     }
 }

@@ -227,6 +227,30 @@ fn losses_at_the_end_cost_about_one_round_trip() {
     }
 }
 
+/// A tenth of 1 Gbit/s and of the memory a receiver gives. What is sent again only once leaves 0.50 of the link: each unit
+/// waits for a third round trip, and holds credit meanwhile.
+#[test]
+fn memory_bounds_a_path_of_a_second_less_than_its_losses_would() {
+    let satellite = Cell {
+        mib: 200,
+        rate: FAST,
+        rtt: SECOND,
+        loss: 0.05,
+        ..LONG
+    };
+    let spans: Vec<_> = (1..=SEEDS)
+        .map(|seed| {
+            let mut scenario = satellite.scenario(seed);
+            scenario.loads[1].budget = 22 << 20;
+            finish(&scenario).done_at.0
+        })
+        .collect();
+    let worst = spans.into_iter().max().unwrap();
+    let least = (200 << 20) as f64 / (FAST as f64 * PAYLOAD) * SECOND as f64;
+    let share = least / worst as f64;
+    assert!(share >= 0.6, "{share}");
+}
+
 #[test]
 fn a_probe_is_no_retransmission() {
     let mut unheard = Cell { mib: 1, ..LONG }.scenario(1);
