@@ -146,7 +146,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
-    use pb_proto::message::{LIST_TRAILER, message_trailer};
+    use pb_proto::message::{LIST_TRAILER, bundle_trailer};
 
     use super::super::{SessionOptions, Stage};
     use super::*;
@@ -180,10 +180,10 @@ mod tests {
         let (a, b) = joined(100_000);
         blames(&a, LimitedBy::Application);
         let (len, budget) = (200_000, Budget::new(1 << 20));
-        // Of a job that is not there, so that the receiver lets it be.
+        // A bundle of a job that is not there is let be, unread: zeros as notes would end the session.
         let body = || {
             let mut unit = budget.try_take(len).unwrap();
-            unit.as_mut_slice()[len - LIST_TRAILER..].copy_from_slice(&message_trailer(1));
+            unit.as_mut_slice()[len - LIST_TRAILER..].copy_from_slice(&bundle_trailer(1));
             OutBody::Memory(unit)
         };
         (0..2).for_each(|_| a.outbox.push_data(len as u32, body(), &|| false));
