@@ -1,10 +1,14 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
-/** End-to-end tests that mostly wait (for a limit, a retry, a killed process to be noticed) and have servers of their own: two files at a time. */
+/** End-to-end tests that mostly wait (for a limit, a retry, a killed process to be noticed) and have servers of their own: several files at a time. */
 const BESIDE = [
-  "test/e2e/{access,elsewhere,elsewhere-kinds,failures,files,jobs,resume,resume-matrix,secrets,sftp-ftp,tokens,transfer,trees,wizard}.test.ts",
-  "test/crash/faults/*.test.ts",
+  "test/e2e/{access,discard,elsewhere,elsewhere-kinds,endpoints,failures,files,jobs,resume,resume-matrix,secrets,sftp-ftp,terminal,tokens,transfer,trees,warm,wizard}.test.ts",
+  "test/crash/{crash,faults/*}.test.ts",
 ];
+
+/** Most tests wait for something now and then; vitest by itself would leave one of two cores idle. More than a few servers at once would be short of memory. */
+const WORKERS = Math.min(availableParallelism() + 1, 6);
 
 export default defineConfig({
   test: {
@@ -14,6 +18,7 @@ export default defineConfig({
           name: "unit",
           include: ["src/**/*.test.ts", "scripts/**/*.test.ts", "bench/**/*.test.ts"],
           pool: "forks",
+          maxWorkers: WORKERS,
           testTimeout: 20_000,
         },
       },
@@ -35,7 +40,7 @@ export default defineConfig({
           name: "e2e-beside",
           include: BESIDE,
           pool: "forks",
-          maxWorkers: 2,
+          maxWorkers: WORKERS,
           globalSetup: ["test/e2e/build.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
