@@ -98,7 +98,7 @@ for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", () => undefined);
 }
 
-const code = await runCli({
+void runCli({
   args: readArguments(),
   terminal,
   cwd: process.cwd(),
@@ -106,6 +106,7 @@ const code = await runCli({
   self: [process.execPath, process.argv[1] ?? ""],
   signal,
   loadServices,
+}).then((code) => {
+  // Whatever still holds the event loop (a socket that drains, a prompt's stream) has no say any more.
+  process.stdout.write("", () => process.exit(code));
 });
-// Whatever still holds the event loop (a socket that drains, a prompt's stream) has no say any more.
-process.stdout.write("", () => process.exit(code));

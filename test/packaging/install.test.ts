@@ -62,7 +62,10 @@ test("the tarball holds the program, the addon and the documents, and needs no o
     .map((name) => name.replace(/^package\//, ""));
   for (const name of [
     "bin/pb",
+    "bin/package.json",
     "dist/main.js",
+    "dist/main.js.v8",
+    "dist/package.json",
     "dist/THIRD-PARTY-LICENCES.txt",
     "native/THIRD-PARTY-LICENCES.txt",
     "README.md",
@@ -94,6 +97,24 @@ test("installed without Rust and without a registry, pb works", async () => {
   expect((await installed("pb", "version")).stdout).toContain(version);
   const demo = await installed("pb", "demo", "--size", "1MiB", "--files", "10");
   expect(demo.code).toBe(0);
+});
+
+const PB = join(CHECKOUT, "bin/pb");
+
+test("V8 takes what the build has compiled", async () => {
+  const ask = `const { scripts } = require(${JSON.stringify(PB)});
+    process.on("exit", () => console.error(JSON.stringify([...scripts.values()].map(({ script }) => script.cachedDataRejected))));`;
+  const { stderr } = await must(run(process.execPath, ["-e", ask, "version", "version"]));
+  expect(JSON.parse(stderr)).toContain(false);
+  expect(JSON.parse(stderr)).not.toContain(true);
+});
+
+test("with --enable-source-maps a trace names the sources", async () => {
+  const script = `process.argv = [process.execPath, "pb", "version"];
+    require(${JSON.stringify(PB)});
+    process.stdout.write = () => { console.error(new Error("here").stack); process.exit(0); };`;
+  const { stderr } = await must(run(process.execPath, ["--enable-source-maps", "-e", script]));
+  expect(stderr).toMatch(/src\/cli\/output\.ts:\d+/);
 });
 
 async function tarballName(): Promise<string> {
