@@ -23,6 +23,10 @@ export interface HistoryOptions {
 /** Forgets what is past its time, and the oldest of too many. Nothing that can go on is forgotten for its age alone. */
 export async function expireJobs(store: JobStore, options: HistoryOptions): Promise<void> {
   const { keepMs, nowMs, forget } = options;
+  const times = await store.stateTimes();
+  // At the end of each transfer: nearly always there is nothing to do, and a thousand records take most of a second to read.
+  const fresh = times.every((mtimeMs) => ageOf({ mtimeMs, nowMs, keepMs }) === "fresh");
+  if (fresh && times.length <= MAX_JOBS) return;
   const { jobs } = await store.list();
   const kept: StoredJob[] = [];
   for (const job of jobs) {

@@ -7,7 +7,7 @@ import { throwIfAborted } from "../../run/abort.ts";
 import type { JobDeps } from "./deps.ts";
 import { discardKept } from "./discard.ts";
 import { fingerprintOf } from "./fingerprint.ts";
-import type { StoredJob } from "./store.ts";
+import { type StoredJob, UNFINISHED } from "./store.ts";
 
 export interface OpenedJob {
   readonly job: StoredJob;
@@ -22,8 +22,9 @@ export async function openJob(deps: JobDeps, request: StartRequest, signal: Abor
   if (request.jobId !== "") return openNamed(deps, request);
   const fingerprint = fingerprintOf(request);
   const resumable = deps.keeps && isResumable(request);
+  const survey = await deps.store.survey(fingerprint);
   if (resumable) {
-    const unfinished = await unfinishedOf(deps, fingerprint);
+    const { unfinished } = survey;
     const [newest] = unfinished;
     if (newest && request.resume !== Resume.NEVER) {
       return { job: newest, request, resumed: newest.state.begun !== undefined };
@@ -32,14 +33,15 @@ export async function openJob(deps: JobDeps, request: StartRequest, signal: Abor
   }
   throwIfAborted(signal);
   const { sources, destination, label } = request;
-  const job = await deps.store.create({
+  const asked = {
     fingerprint,
     label,
     resumable,
     request,
     source: request.sourceFd === undefined ? sources.map(labelOf).join(" ") : "standard input",
     destination: destination ? labelOf(destination) : "standard output",
-  });
+  };
+  const job = await deps.store.create(asked, survey);
   return { job, request, resumed: false };
 }
 
@@ -70,13 +72,6 @@ async function openNamed(deps: JobDeps, asked: StartRequest): Promise<OpenedJob>
     ...(retries === undefined ? {} : { retries }),
   };
   return { job, request, resumed: job.state.begun !== undefined };
-}
-
-const UNFINISHED: ReadonlySet<StoredJob["status"]> = new Set(["interrupted", "paused", "failed"]);
-
-async function unfinishedOf({ store }: JobDeps, fingerprint: string): Promise<StoredJob[]> {
-  const { jobs } = await store.list();
-  return jobs.filter(({ record, status }) => record.fingerprint === fingerprint && UNFINISHED.has(status));
 }
 
 /** Removes a job that does not run, with what it has left. */

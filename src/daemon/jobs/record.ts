@@ -80,6 +80,16 @@ export function readJob(content: string, file: string): JobRecord {
   }
 }
 
+/** Of a job, what another must know to begin. */
+export type JobOutline = Pick<JobRecord, "sequence" | "fingerprint">;
+
+/** @throws PbError `unsupported_version`, `corrupt_checkpoint` naming the file */
+export function readOutline(content: string, file: string): JobOutline {
+  const { sequence, fingerprint } = parse(content, file);
+  if (!Number.isSafeInteger(sequence) || typeof fingerprint !== "string") throw damaged(file);
+  return { sequence: sequence as number, fingerprint };
+}
+
 export function writeState({ progress, error, ...rest }: StateRecord): string {
   return text({
     ...rest,
@@ -89,15 +99,25 @@ export function writeState({ progress, error, ...rest }: StateRecord): string {
 }
 
 /** @throws PbError `unsupported_version`, `corrupt_checkpoint` naming the file */
-export function readState(content: string, file: string): StateRecord {
-  const { progress, error, state, run, changedAt, begun, strays } = parse(content, file);
+export function readStateOutline(content: string, file: string): Pick<StateRecord, "state" | "run"> {
+  return stateOutline(parse(content, file), file);
+}
+
+function stateOutline({ state, run }: Record<string, unknown>, file: string) {
   const known = JOB_STATES.find((each) => each === state);
-  if (!known || !Number.isSafeInteger(run) || typeof changedAt !== "string") throw damaged(file);
+  if (!known || !Number.isSafeInteger(run)) throw damaged(file);
+  return { state: known, run: run as number };
+}
+
+/** @throws PbError `unsupported_version`, `corrupt_checkpoint` naming the file */
+export function readState(content: string, file: string): StateRecord {
+  const parsed = parse(content, file);
+  const { progress, error, changedAt, begun, strays } = parsed;
+  if (typeof changedAt !== "string") throw damaged(file);
   const lenient = { ignoreUnknownFields: true };
   try {
     return {
-      state: known,
-      run: run as number,
+      ...stateOutline(parsed, file),
       changedAt,
       ...(strays === true && { strays }),
       ...(begun !== undefined && { begun: readBegun(begun, file) }),

@@ -48,6 +48,26 @@ describe("records of jobs", () => {
     expect((await readdir(store.folder)).length).toBe(2);
   });
 
+  it("are surveyed: those of a fingerprint that can go on, the order of all, and no word of damaged ones", async () => {
+    const store = newStore();
+    expect(await store.survey("f")).toEqual({ unfinished: [], lastSequence: 0 });
+    const states = ["paused", "done", "failed", "cancelled"] as const;
+    const made = [];
+    for (const state of states) {
+      const { record } = await store.create(job({ fingerprint: "f" }));
+      await store.setState(record.id, { state, run: 0, changedAt: "" });
+      made.push(record.id);
+    }
+    const other = await store.create(job({ fingerprint: "g" }));
+    const torn = await store.create(job({ fingerprint: "f" }));
+    await writeFile(join(store.at(torn.record.id), "job.json"), "{");
+    const survey = await store.survey("f");
+    expect(survey.unfinished.map(({ record }) => record.id)).toEqual([made[2], made[0]]);
+    expect(survey.lastSequence).toBe(other.record.sequence);
+    expect((await store.create(job(), survey)).record.sequence).toBe(other.record.sequence + 1);
+    expect(await store.stateTimes()).toHaveLength(7);
+  });
+
   it("are found by id, by a prefix that one has, by a label that one has", async () => {
     const store = newStore();
     const one = await store.create(job({ label: "nightly" }));

@@ -10,7 +10,7 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdir, readdir, rename, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fromJsonString, toJsonString } from "@bufbuild/protobuf";
@@ -26,14 +26,16 @@ import { type Receipt, ReceiptSchema } from "../../gen/packetboat/v1/transfer_pb
 import { errnoOf } from "../../model/errno.ts";
 import { PbError } from "../../model/error.ts";
 import { isJobId } from "../../model/job-id.ts";
-import { isAlive, ownProcess } from "./process.ts";
+import { isAlive, ownProcess, type ProcessIdentity } from "./process.ts";
 import {
   type JobRecord,
   type JobState,
   type RunRecord,
   readJob,
+  readOutline,
   readRun,
   readState,
+  readStateOutline,
   type StateRecord,
   writeJob,
   writeRun,
@@ -59,15 +61,27 @@ export interface JobListing {
   readonly damaged: readonly { readonly id: string; readonly error: PbError }[];
 }
 
+/** What there is before a job begins. */
+export interface JobSurvey {
+  /** Of the fingerprint that was asked for, those that can go on, newest first; without what can't be read. */
+  readonly unfinished: readonly StoredJob[];
+  /** The highest of all jobs, 0 when there is none. */
+  readonly lastSequence: number;
+}
+
 export type NewJob = Omit<JobRecord, "id" | "sequence" | "createdAt">;
 
 export interface JobStore {
   readonly folder: string;
   /** The folder of one job. */
   at(id: string): string;
-  /** Durable, in state "queued", when it returns. */
-  create(job: NewJob): Promise<StoredJob>;
+  /** Durable, in state "queued", when it returns. `survey`: one just made, so that none is made here. */
+  create(job: NewJob, survey?: JobSurvey): Promise<StoredJob>;
   list(): Promise<JobListing>;
+  /** Before each transfer, so of other jobs no more is read than must be. */
+  survey(fingerprint: string): Promise<JobSurvey>;
+  /** When each job's state was last written, ms since 1970. */
+  stateTimes(): Promise<readonly number[]>;
   /** By id, a prefix that only one job has, or a label that only one has. @throws PbError `not_found`, `invalid_argument` */
   find(text: string): Promise<StoredJob>;
   /** @throws PbError `not_found`, `corrupt_checkpoint`, `unsupported_version` */
@@ -79,6 +93,9 @@ export interface JobStore {
   receipt(id: string): Promise<Receipt | undefined>;
   remove(id: string): Promise<void>;
 }
+
+/** What is not over, runs in no process, and did begin. */
+export const UNFINISHED: ReadonlySet<StoredJob["status"]> = new Set(["interrupted", "paused", "failed"]);
 
 const RUN = /^run-(\d{1,9})$/;
 
@@ -110,18 +127,43 @@ export function openJobs(home: string): JobStore {
     return { jobs: jobs.sort(newestFirst), damaged };
   }
 
+  async function survey(fingerprint: string): Promise<JobSurvey> {
+    const unfinished: StoredJob[] = [];
+    let lastSequence = 0;
+    for (const id of await ids()) {
+      try {
+        const file = join(at(id), "job.json");
+        const outline = readOutline(readFileSync(file, "utf8"), file);
+        lastSequence = Math.max(lastSequence, outline.sequence);
+        if (outline.fingerprint !== fingerprint) continue;
+        if (!UNFINISHED.has(statusIn(at(id), outlineOfState(at(id))).status)) continue;
+        unfinished.push(readStored(at(id)));
+      } catch (cause) {
+        // Just removed, or damaged: nothing to go on with.
+        if (!(cause instanceof PbError) && errnoOf(cause) === undefined) throw cause;
+      }
+    }
+    return { unfinished: unfinished.sort(newestFirst), lastSequence };
+  }
+
   const store: JobStore = {
     folder,
     at,
     list,
+    survey,
     read: async (id) => readStored(at(id)),
 
-    async create(job) {
+    async stateTimes() {
+      const times = (await ids()).map((id) => statSync(join(at(id), "state"), { throwIfNoEntry: false }));
+      return times.flatMap((found) => (found ? [found.mtimeMs] : []));
+    },
+
+    async create(job, known) {
       await ensurePrivateFolder(home);
       await ensurePrivateFolder(folder);
-      const { jobs } = await list();
+      const { lastSequence } = known ?? (await survey(job.fingerprint));
       const now = new Date().toISOString();
-      const sequence = 1 + Math.max(0, ...jobs.map(({ record }) => record.sequence));
+      const sequence = 1 + lastSequence;
       const record: JobRecord = { ...job, id: randomUUID(), sequence, createdAt: now };
       const state: StateRecord = { state: "queued", run: 0, changedAt: now };
       await writeFolder(folder, record, state);
@@ -220,18 +262,37 @@ function readStored(path: string): StoredJob {
     const text = (name: string) => readFileSync(file(name), "utf8");
     const record = readJob(text("job.json"), file("job.json"));
     const state = readState(text("state"), file("state"));
-    const run = Math.max(0, ...readdirSync(path).map((name) => Number(RUN.exec(name)?.[1] ?? 0)));
-    const runner = run === 0 ? undefined : readRun(text(`run-${run}`), file(`run-${run}`));
-    const pid = runner && isAlive(runner) ? runner.pid : undefined;
-    const status = statusOf(state, { run, pid });
-    return { record, state, status, run, pid: status === "running" ? pid : undefined };
+    return { record, state, ...statusIn(path, state) };
   } catch (cause) {
     throw fileError(cause, path);
   }
 }
 
+type StateOutline = Pick<StateRecord, "state" | "run">;
+
+function outlineOfState(path: string): StateOutline {
+  const file = join(path, "state");
+  return readStateOutline(readFileSync(file, "utf8"), file);
+}
+
+function statusIn(path: string, state: StateOutline): Pick<StoredJob, "status" | "run" | "pid"> {
+  const run = Math.max(0, ...readdirSync(path).map((name) => Number(RUN.exec(name)?.[1] ?? 0)));
+  const runner = run === 0 ? undefined : readRunOf(path, run);
+  const pid = runner && isAlive(runner) ? runner.pid : undefined;
+  const status = statusOf(state, { run, pid });
+  return { status, run, pid: status === "running" ? pid : undefined };
+}
+
+function readRunOf(path: string, run: number): ProcessIdentity {
+  const file = join(path, `run-${run}`);
+  return readRun(readFileSync(file, "utf8"), file);
+}
+
 /** A process that ends its job writes the state last, and may live on. */
-function statusOf(state: StateRecord, { run, pid }: Pick<StoredJob, "run" | "pid">): StoredJob["status"] {
+function statusOf(
+  state: Pick<StateRecord, "state" | "run">,
+  { run, pid }: Pick<StoredJob, "run" | "pid">,
+): StoredJob["status"] {
   if (run > state.run) return pid === undefined ? "interrupted" : "running";
   return state.state === "running" && pid === undefined ? "interrupted" : state.state;
 }
