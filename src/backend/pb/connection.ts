@@ -78,6 +78,15 @@ interface Live {
   readonly socket: TLSSocket;
 }
 
+/**
+ * A session on a socket that had closed before it hears of nothing, so its first call would wait for two pings. Where the first call
+ * comes later than the handshake, the server may have gone in between.
+ */
+function isLost({ manager, socket }: Live): boolean {
+  const state = manager.state();
+  return state === "error" || (state === "closed" && socket.destroyed);
+}
+
 export function connectPb(options: ConnectOptions): PbConnection {
   const { peer } = options.trust;
   const { pingMs = PING_MS } = options;
@@ -92,6 +101,8 @@ export function connectPb(options: ConnectOptions): PbConnection {
     const { socket, address } = await dial({ ...options, addresses, signal: stop.signal });
     // A server that moved is found again where it was found last, first.
     addresses = [address, ...addresses.filter((each) => each !== address)];
+    // It has no other listener before the first call, and what it may say is told by that.
+    socket.on("error", () => undefined);
     let first = true;
     const manager = new Http2SessionManager(
       AUTHORITY,
@@ -115,7 +126,7 @@ export function connectPb(options: ConnectOptions): PbConnection {
 
   async function current(): Promise<Live> {
     if (stop.signal.aborted) throw new PbError("aborted", `the connection to ${peer} is closed`, { peer });
-    if (live && live.manager.state() !== "error") return live;
+    if (live && !isLost(live)) return live;
     dialling ??= open().finally(() => {
       dialling = undefined;
     });
