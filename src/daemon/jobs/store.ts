@@ -277,7 +277,9 @@ function outlineOfState(path: string): StateOutline {
 
 function statusIn(path: string, state: StateOutline): Pick<StoredJob, "status" | "run" | "pid"> {
   const run = Math.max(0, ...readdirSync(path).map((name) => Number(RUN.exec(name)?.[1] ?? 0)));
-  const runner = run === 0 ? undefined : readRunOf(path, run);
+  // Of what is over nobody asks who ran it: in the records of a month it is all of them.
+  const mayRun = run > 0 && (run > state.run || state.state === "running");
+  const runner = mayRun ? readRunOf(path, run) : undefined;
   const pid = runner && isAlive(runner) ? runner.pid : undefined;
   const status = statusOf(state, { run, pid });
   return { status, run, pid: status === "running" ? pid : undefined };
