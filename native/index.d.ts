@@ -316,6 +316,8 @@ export interface NativeSessionOptions {
   suite: number
   /** Keep what the lanes go through, for `takeTrace`. */
   trace?: boolean
+  /** All lanes work from the start, on long paths too. */
+  allLanes?: boolean
   /** What is remembered of the path: round trip, ns, and what all lanes together carried, bytes per second. */
   remembered?: NativePathMemory
 }

@@ -91,6 +91,7 @@ async function open(
   const session = options.listener.register({
     seal: !request.sealOff,
     lanes,
+    allLanes: request.allLanes,
     memoryBytes,
     limitBytesPerSecond,
     controller,

@@ -87,8 +87,9 @@ async function removeParts({ root, base, exactName, parts }: RemovePartsOptions)
 }
 
 function nativeOptions(options: SessionOptions) {
-  const { seal, lanes, memoryBytes, limitBytesPerSecond, controller, trace = false, remembered } = options;
-  const known = { seal, lanes, memoryBytes, limitBytesPerSecond, controller, trace };
+  const { seal, lanes, memoryBytes, limitBytesPerSecond, controller, remembered } = options;
+  const { allLanes = false, trace = false } = options;
+  const known = { seal, lanes, allLanes, memoryBytes, limitBytesPerSecond, controller, trace };
   return { ...known, transport: "auto", suite: 1, ...(remembered && { remembered }) };
 }
 

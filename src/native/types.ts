@@ -29,6 +29,8 @@ export interface SessionOptions {
   /** What this side may send, bytes per second; 0: unlimited. */
   readonly limitBytesPerSecond: number;
   readonly controller: "" | "bbr" | "cubic" | "ledbat";
+  /** All lanes work from the start; else one works on a long path while the processors are fast enough. */
+  readonly allLanes?: boolean;
   /** Keep what the lanes go through, for `NativeSession.takeTrace`. */
   readonly trace?: boolean;
   /** What this side remembers of the path to the peer, for what it sends. */

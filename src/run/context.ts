@@ -46,7 +46,8 @@ export function lanesOf({ options }: Pick<ResolvedRequest, "options">): number {
 export function sessionOptions(request: Pick<ResolvedRequest, "options" | "traceFile">): SessionOptions {
   const { seal, memoryBytes, limitBytesPerSecond, controller } = request.options;
   const trace = request.traceFile !== undefined;
-  return { seal, lanes: lanesOf(request), memoryBytes, limitBytesPerSecond, controller, trace };
+  const allLanes = request.options.lanes > 0;
+  return { seal, lanes: lanesOf(request), allLanes, memoryBytes, limitBytesPerSecond, controller, trace };
 }
 
 export function sendOptions(

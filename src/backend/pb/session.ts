@@ -87,7 +87,16 @@ interface Opening {
 }
 
 async function open(client: Sessions, { name, options, clientRandom }: Opening): Promise<OpenResponse> {
-  const { seal, lanes, memoryBytes, chunkBytes, limitBytesPerSecond, controller, signal } = options;
+  const {
+    seal,
+    lanes,
+    allLanes = false,
+    memoryBytes,
+    chunkBytes,
+    limitBytesPerSecond,
+    controller,
+    signal,
+  } = options;
   try {
     const opened = await client.open(
       {
@@ -95,6 +104,7 @@ async function open(client: Sessions, { name, options, clientRandom }: Opening):
         clientRandom,
         sealOff: !seal,
         lanes,
+        allLanes,
         memoryBytes: BigInt(memoryBytes),
         chunkBytes,
         limitBytesPerSecond: BigInt(limitBytesPerSecond),
@@ -147,7 +157,8 @@ async function connect(
   given: Joining & { readonly remembered: PathMemory | undefined },
 ): Promise<NativeSession> {
   const { connection, engine, options, opened, clientRandom, remembered } = given;
-  const { seal, lanes, memoryBytes, limitBytesPerSecond, controller, transport, trace, signal } = options;
+  const { seal, lanes, memoryBytes, limitBytesPerSecond, controller, transport, signal } = options;
+  const { allLanes, trace } = options;
   const { connectionId, serverRandom, suite } = opened;
   const keys: SessionKeys = { connectionId, clientRandom, serverRandom, suite };
   const { host, port } = await connection.endpoint();
@@ -158,6 +169,7 @@ async function connect(
     limitBytesPerSecond,
     controller,
     remembered,
+    ...(allLanes === undefined ? {} : { allLanes }),
     ...(trace === undefined ? {} : { trace }),
   };
   return engine.connect({ ...allowed, host, port, keys, transport }, signal);

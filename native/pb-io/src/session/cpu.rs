@@ -67,12 +67,16 @@ impl CpuWatch {
         }
     }
 
-    /// A sample by its lane's thread: what processors held up is taken from what it was counted as.
-    pub fn attribute(&self, sample: &mut PathSample) {
+    /// A sample by its lane's thread: what processors held up is taken from what it was counted as. Nothing holds up a lane
+    /// that rests.
+    pub fn attribute(&self, sample: &mut PathSample, rests: bool) {
         let mut lanes = self.told.lock();
         let known = lanes.contains_key(&sample.lane);
         let told = lanes.entry(sample.lane).or_default();
-        let new = saturating_sub(&sample.limited, &told.given);
+        let new = match rests {
+            true => LimitedTimes::default(),
+            false => saturating_sub(&sample.limited, &told.given),
+        };
         let moved = moved(&new, self.saturated.load(Ordering::Relaxed));
         told.given = sample.limited;
         told.passed = sum(&told.passed, &moved);
@@ -216,8 +220,18 @@ mod tests {
     fn given(watch: &CpuWatch, application_ns: u64) -> PathSample {
         let mut sample = PathSample::default();
         sample.limited.application_ns = application_ns;
-        watch.attribute(&mut sample);
+        watch.attribute(&mut sample, false);
         sample
+    }
+
+    #[test]
+    fn a_lane_that_rests_is_held_up_by_nothing() {
+        let watch = CpuWatch::default();
+        let mut resting = PathSample::default();
+        resting.limited.application_ns = 100;
+        watch.attribute(&mut resting, true);
+        assert_eq!(resting.limited, LimitedTimes::default());
+        assert_eq!(given(&watch, 250).limited.application_ns, 150);
     }
 
     #[test]

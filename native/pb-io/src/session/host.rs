@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pb_proto::sample::PathSample;
+use pb_proto::time::Nanos;
 
+use super::reserve::thread_time;
 use super::trace::Traced;
 use super::{Session, error};
 use crate::copies::Step;
 use crate::error::Code;
 use crate::transport::{
-    InUnit, LaneHost, LaneId, Next, OutUnit, Place, TransportError, TransportKind, Waker,
+    InUnit, LaneHost, LaneId, Next, OutUnit, Place, TransportError, TransportKind, Waker, monotonic,
 };
 
 impl LaneHost for Session {
@@ -22,8 +24,15 @@ impl LaneHost for Session {
         lanes.up.push(lane);
         lanes.ever_up = true;
         drop(lanes);
+        if transport == TransportKind::Udp {
+            self.reserve.up(lane);
+        }
         self.traced(lane, || Traced::Up(transport));
         self.outbox.add_waker(lane, waker);
+    }
+
+    fn rests(&self, lane: LaneId, min_rtt: Option<Nanos>) -> bool {
+        self.reserve.rests(lane, min_rtt)
     }
 
     fn next_unit(&self, lane: LaneId) -> Next {
@@ -56,6 +65,7 @@ impl LaneHost for Session {
 
     fn sample(&self, lane: LaneId, sample: PathSample) {
         let sample = self.attributed(lane, sample);
+        self.reserve.hear(&sample, monotonic(), thread_time());
         self.traced(lane, || Traced::Sample(sample));
     }
 
@@ -71,6 +81,7 @@ impl LaneHost for Session {
         self.traced(lane, || {
             Traced::Down(why.as_ref().map(|w| w.message.clone()))
         });
+        self.reserve.call();
         self.outbox.remove_lane(lane, unfinished);
         let mut lanes = self.lanes.lock();
         lanes.up.retain(|l| *l != lane);
@@ -91,7 +102,9 @@ impl LaneHost for Session {
 impl Session {
     /// The newest of a lane, with what this side's threads held up told from what else did. Nothing of it is traced.
     pub(super) fn attributed(&self, lane: LaneId, mut sample: PathSample) -> PathSample {
-        self.cpu.attribute(&mut sample);
+        let min_rtt = (sample.min_rtt_ns > 0).then_some(sample.min_rtt_ns);
+        self.cpu
+            .attribute(&mut sample, self.reserve.rests(lane, min_rtt));
         self.lanes.lock().samples.insert(lane, sample);
         sample
     }

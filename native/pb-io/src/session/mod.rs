@@ -7,6 +7,7 @@ mod job;
 mod limiter;
 mod memory;
 mod outbox;
+mod reserve;
 pub mod trace;
 mod work;
 
@@ -32,6 +33,8 @@ pub use inbox::MIN_WINDOW;
 pub use job::{AnyJob, Chunk, Job};
 pub use memory::join;
 use outbox::Outbox;
+pub use reserve::LONG_PATH;
+use reserve::Reserve;
 use trace::Trace;
 
 /// What a session is told at the start.
@@ -65,6 +68,7 @@ pub struct Session {
     /// Receivers that were ready before the sending job was there. Locked after `jobs`.
     accepted: Mutex<HashMap<u32, Accepts>>,
     lanes: Mutex<Lanes>,
+    reserve: Reserve,
     /// Data leaves over TCP in clear: chunks are sent by sendfile.
     zero_copy: AtomicBool,
     on_close: Mutex<Option<OnClose>>,
@@ -109,6 +113,7 @@ impl Session {
             jobs: Mutex::new(HashMap::new()),
             accepted: Mutex::new(HashMap::new()),
             lanes: Mutex::new(Lanes::default()),
+            reserve: Reserve::default(),
             zero_copy: AtomicBool::new(false),
             on_close: Mutex::new(None),
             trace: OnceLock::new(),
@@ -117,6 +122,11 @@ impl Session {
         });
         work::spawn_writers(&session, &work)?;
         Ok(session)
+    }
+
+    /// Lanes share the work from the start on any path. Idempotent.
+    pub fn use_all_lanes(&self) {
+        self.reserve.call();
     }
 
     /// Keeps from now on what the lanes go through; to be called before any joins. Idempotent.

@@ -104,6 +104,11 @@ impl TransportError {
 pub trait LaneHost: Send + Sync {
     /// The lane is established; `waker` interrupts its sleep when there is something to send or grant.
     fn lane_up(&self, lane: LaneId, transport: TransportKind, waker: Arc<Waker>);
+    /// The lane is to carry nothing now, though it is up. It asks again at least four times a second.
+    fn rests(&self, lane: LaneId, min_rtt: Option<pb_proto::time::Nanos>) -> bool {
+        let _ = (lane, min_rtt);
+        false
+    }
     /// The next unit to put on the wire, with its credit already taken.
     fn next_unit(&self, lane: LaneId) -> Next;
     /// The peer's transport holds every byte of this unit.

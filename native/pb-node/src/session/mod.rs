@@ -77,6 +77,9 @@ pub(crate) fn new_session(options: &NativeSessionOptions) -> Result<Arc<Session>
     };
     let session = Session::new(all)
         .map_err(|e| Failure::new(Code::ResourceExhausted, format!("a session's threads: {e}")))?;
+    if options.all_lanes == Some(true) {
+        session.use_all_lanes();
+    }
     if options.trace == Some(true) {
         session.start_trace();
     }

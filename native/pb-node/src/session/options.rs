@@ -3,6 +3,7 @@
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 use pb_io::error::Code;
+use pb_io::session::LONG_PATH;
 use pb_io::transport::crypto::{SessionKeys, Suite};
 use pb_io::transport::{Choice, LaneOptions};
 use pb_proto::cc::ControllerKind;
@@ -26,6 +27,8 @@ pub struct NativeSessionOptions {
     pub suite: u32,
     /// Keep what the lanes go through, for `takeTrace`.
     pub trace: Option<bool>,
+    /// All lanes work from the start, on long paths too.
+    pub all_lanes: Option<bool>,
     /// What is remembered of the path: round trip, ns, and what all lanes together carried, bytes per second.
     pub remembered: Option<NativePathMemory>,
 }
@@ -113,9 +116,13 @@ pub fn lanes(options: &NativeSessionOptions) -> Result<LaneOptions, Failure> {
     };
     let lanes = u8::try_from(options.lanes)
         .map_err(|_| invalid(format!("{} lanes are too many", options.lanes)))?;
+    let at_work = |min_rtt| match min_rtt < LONG_PATH || options.all_lanes == Some(true) {
+        true => u64::from(lanes.max(1)),
+        false => 1,
+    };
     let path_hint = options.remembered.as_ref().map(|path| PathHint {
         min_rtt: path.min_rtt_ns as u64,
-        rate: path.rate_bytes_per_second as u64 / u64::from(lanes.max(1)),
+        rate: path.rate_bytes_per_second as u64 / at_work(path.min_rtt_ns as u64),
     });
     Ok(LaneOptions {
         seal: options.seal,

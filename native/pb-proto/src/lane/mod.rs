@@ -36,7 +36,7 @@ use crate::mtud::Mtud;
 use crate::pacer::Pacer;
 use crate::rng::Rng;
 use crate::sample::{LimitedBy, LimitedTimes, PathSample};
-use crate::time::Instant;
+use crate::time::{Instant, Nanos};
 use control::Control;
 use handshake::Handshake;
 use outbox::Outbox;
@@ -236,6 +236,11 @@ impl Lane {
     /// Ids of the units pulled and not acknowledged.
     pub fn unfinished(&self) -> Vec<u32> {
         self.outbox.unfinished()
+    }
+
+    /// The shortest round trip so far, or of an earlier session; `None`: not known yet.
+    pub fn min_rtt(&self) -> Option<Nanos> {
+        self.rtt.min
     }
 
     /// A sample of the path as it is now.

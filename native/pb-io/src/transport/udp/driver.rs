@@ -289,6 +289,7 @@ impl Driver {
                 lane: self.core.lane_id,
                 seal: session.options.seal,
                 open: self.stage == Stage::Up && !self.closing,
+                min_rtt: self.core.lane.min_rtt(),
                 units: &mut self.units,
             };
             self.core

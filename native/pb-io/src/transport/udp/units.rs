@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use pb_proto::lane::{Feed, FeedNext};
+use pb_proto::time::Nanos;
 
 use crate::transport::{LaneHost, LaneId, Next, OutBody, OutUnit};
 
@@ -59,6 +60,7 @@ pub(super) struct HostFeed<'a> {
     pub seal: bool,
     /// The lane may take units: it is up and not closing.
     pub open: bool,
+    pub min_rtt: Option<Nanos>,
     pub units: &'a mut Units,
 }
 
@@ -67,7 +69,10 @@ impl Feed for HostFeed<'_> {
         if !self.open {
             return FeedNext::Idle;
         }
-        let next = self.host.next_unit(self.lane);
+        let next = match self.host.rests(self.lane, self.min_rtt) {
+            true => Next::Idle,
+            false => self.host.next_unit(self.lane),
+        };
         self.units.idle = matches!(next, Next::Idle);
         match next {
             Next::Unit(unit) => {
