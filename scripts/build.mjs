@@ -16,8 +16,12 @@ const DIST = join(ROOT, "dist");
 const TARGET = "node20.20";
 /** A copy of one byte that takes longer stands still. */
 const COMPILE_MS = 60_000;
-/** What every transfer needs, and so nearly every command. */
-const FIRST = ["src/cli/main.ts", "src/cli/commands/transfer.ts", "src/daemon/daemon.ts"];
+const PACKS = {
+  // What every transfer needs, and so nearly every command.
+  "main.js": ["src/cli/main.ts", "src/cli/commands/transfer.ts", "src/daemon/daemon.ts"],
+  // And that with a server at one end.
+  "remote.js": ["src/backend/pb/connection.ts"],
+};
 const sources = filesBelow("src", "scripts", "package.json", "package-lock.json").filter(
   (file) => !file.endsWith(".test.ts"),
 );
@@ -63,13 +67,15 @@ async function build() {
   });
   writeLicences(Object.keys(result.metafile.inputs), join(staging, "THIRD-PARTY-LICENCES.txt"));
   writeFileSync(join(ROOT, ".cache/meta.json"), JSON.stringify(result.metafile));
-  await pack({ folder: staging, metafile: result.metafile, first: FIRST, target: TARGET });
+  await pack({ folder: staging, metafile: result.metafile, packs: PACKS, target: TARGET });
   swap(staging);
   // Without the addon, which may come later, this gives less, and no more than time is lost.
-  run(process.execPath, ["scripts/lib/compile-ahead.mjs", join(ROOT, "bin/pb")], {
-    stdio: "ignore",
-    timeout: COMPILE_MS,
-  });
+  for (const end of ["local", "remote"]) {
+    run(process.execPath, ["scripts/lib/compile-ahead.mjs", join(ROOT, "bin/pb"), end], {
+      stdio: "ignore",
+      timeout: COMPILE_MS,
+    });
+  }
   const bytes = Object.entries(result.metafile.outputs)
     .filter(([name]) => name.endsWith(".js"))
     .reduce((sum, [, file]) => sum + file.bytes, 0);

@@ -8,17 +8,28 @@ import { createHash } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
+/** What bin/pb reads first. */
+const MAIN = "main.js";
 /** What a chunk finds in place of what only modules have; `url` is that of its pack. */
 const WRAPPER = "function(exports,require,module,__dirname,__pbUrl){";
 
 /**
- * Rewrites the chunks of a folder as packs. `first`: the sources whose chunks, with all that they import statically, are the pack
- * main.js; every other chunk is a pack of its own.
+ * Rewrites the chunks of a folder as packs. `packs`: by the name of a pack the sources whose chunks are in it, with all that they import
+ * statically and no pack before has; every other chunk is a pack of its own. main.js, the first, says by the names of chunks which pack has them.
  */
-export async function pack({ folder, metafile, first, target }) {
+export async function pack({ folder, metafile, packs, target }) {
   const { transform } = await import("esbuild");
   const chunks = chunksOf(metafile);
-  const main = closure(chunks, first);
+  const packed = new Map();
+  const found = new Set();
+  for (const [file, sources] of Object.entries(packs)) {
+    const before = new Set(found);
+    closure(chunks, sources, found);
+    packed.set(
+      file,
+      [...found].filter((name) => !before.has(name)),
+    );
+  }
   const code = async (name) => {
     const file = join(folder, name);
     const text = readFileSync(file, "utf8").replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n");
@@ -37,11 +48,14 @@ export async function pack({ folder, metafile, first, target }) {
       supported: { "dynamic-import": false },
     });
   };
-  const rest = [...chunks.keys()].filter((name) => !main.has(name));
-  for (const [file, names] of [["main.js", [...main]], ...rest.map((name) => [name, [name]])]) {
+  for (const name of chunks.keys()) if (!found.has(name)) packed.set(name, [name]);
+  const index = [...packed].flatMap(([file, names]) =>
+    file in packs && file !== MAIN ? names.map((name) => [name, file]) : [],
+  );
+  for (const [file, names] of packed) {
     const parts = await Promise.all(names.map(async (name) => ({ name, ...(await code(name)) })));
     for (const name of names) for (const old of [name, `${name}.map`]) rmSync(join(folder, old));
-    await writePack(join(folder, file), parts);
+    await writePack(join(folder, file), { parts, index: file === MAIN ? index : [] });
   }
   writeFileSync(join(folder, "package.json"), '{"type":"commonjs"}\n');
 }
@@ -57,23 +71,22 @@ function chunksOf({ outputs }) {
   return chunks;
 }
 
-function closure(chunks, first) {
-  const found = new Set();
+/** Adds to `found` the chunks of some sources, and what they import statically. */
+function closure(chunks, sources, found) {
   const add = (name) => {
     if (found.has(name)) return;
     found.add(name);
     for (const each of chunks.get(name).needs) add(each);
   };
-  for (const entry of first) {
+  for (const entry of sources) {
     const names = [...chunks].filter(([, { entryPoint }]) => entryPoint === entry).map(([name]) => name);
     if (names.length !== 1)
       throw new Error(`pack: ${entry} is the entry of ${names.length} chunks, not of one`);
     add(names[0]);
   }
-  return found;
 }
 
-async function writePack(file, parts) {
+async function writePack(file, { parts, index }) {
   const { transform } = await import("esbuild");
   // As a script it is the object, as a module it exports it.
   let text = '(typeof module==="object"?module:{}).exports={\n';
@@ -83,6 +96,7 @@ async function writePack(file, parts) {
     sections.push({ offset: { line: text.split("\n").length - 1, column: 0 }, map: JSON.parse(map) });
     text += `${code}},\n`;
   }
+  for (const [name, other] of index) text += `${JSON.stringify(name)}:${JSON.stringify(other)},\n`;
   text += "};\n";
   // Node takes no map of sections: esbuild makes one of them.
   const joined = await transform(`${text}${inline(JSON.stringify({ version: 3, sections }))}`, {

@@ -38,19 +38,7 @@ function readArguments(): string[] {
 
 /** Loaded only now: the daemon and all that it brings are not needed to show help. */
 async function loadServices(globals: Globals): Promise<Running> {
-  const [
-    { createClient },
-    { FileService },
-    { JobService },
-    { TransferService },
-    { openDaemon, passphraseSource, refuseDumps },
-  ] = await Promise.all([
-    import("@connectrpc/connect"),
-    import("../gen/packetboat/v1/file_pb.ts"),
-    import("../gen/packetboat/v1/job_pb.ts"),
-    import("../gen/packetboat/v1/transfer_pb.ts"),
-    import("../daemon/daemon.ts"),
-  ]);
+  const { clientsOf, openDaemon, passphraseSource, refuseDumps } = await import("../daemon/daemon.ts");
   if (!wantsCores) refuseDumps();
   const { passwordCommand: command, passwordFd: fd, quiet } = globals;
   const ask = canAsk(terminal)
@@ -64,10 +52,7 @@ async function loadServices(globals: Globals): Promise<Running> {
     },
   });
   const { remotes, credentials, storeOf, server, doctor } = rest;
-  const files = createClient(FileService, transport);
-  const transfers = createClient(TransferService, transport);
-  const jobs = createClient(JobService, transport);
-  return { files, transfers, jobs, remotes, credentials, storeOf, server, doctor, close };
+  return { ...clientsOf(transport), remotes, credentials, storeOf, server, doctor, close };
 }
 
 /**
@@ -87,7 +72,10 @@ function keepOutOfCores(): void {
 const wantsCores = process.env.PB_FULL_CORE === "1";
 if (!wantsCores) keepOutOfCores();
 const terminal: Terminal = {
-  stdin: process.stdin,
+  // Made when it is asked for: that takes a millisecond, and a file that is read is opened anew.
+  get stdin() {
+    return process.stdin;
+  },
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,

@@ -33,6 +33,8 @@ export function wantsColor(screen: Screen, env: Terminal["env"]): boolean {
 }
 
 /** Can a person be asked? */
-export function canAsk({ stdin, stderr, env }: Terminal): boolean {
-  return stdin.isTTY === true && stderr.isTTY === true && env.TERM !== "dumb";
+export function canAsk(terminal: Terminal): boolean {
+  // Standard input last: it is made when it is asked for.
+  const { stderr, env } = terminal;
+  return stderr.isTTY === true && env.TERM !== "dumb" && terminal.stdin.isTTY === true;
 }

@@ -12,9 +12,8 @@ import { inspectCheckpoint } from "../checkpoint/inspect.ts";
 import { pbHome } from "../credential/home.ts";
 import { openRemotes } from "../credential/remotes.ts";
 import { type PassphraseSource, passphraseSource } from "../credential/vault/passphrase.ts";
-import { openVault, type Vault } from "../credential/vault/vault.ts";
+import { openVault } from "../credential/vault/vault.ts";
 import { JobService } from "../gen/packetboat/v1/job_pb.ts";
-import { SessionService } from "../gen/packetboat/v1/session_pb.ts";
 import { TransferService } from "../gen/packetboat/v1/transfer_pb.ts";
 import { Metrics } from "../metrics/metrics.ts";
 import type {
@@ -24,32 +23,24 @@ import type {
   ServerActions,
   StoreActions,
 } from "../model/actions.ts";
-import { DEFAULT_MEMORY_BYTES } from "../model/transfer.ts";
 import { refuseDumps } from "../native/process.ts";
 import { openRoot } from "../native/root.ts";
 import { engine } from "../native/session.ts";
+import { clientsOf } from "./clients.ts";
 import { createCredentialActions } from "./credentials.ts";
-import { createDoctor } from "./doctor/doctor.ts";
-import { features } from "./features.ts";
-import { type BackendsOptions, inProcessDaemon, openBackends, tokensOf } from "./in-process.ts";
+import { inProcessDaemon, openBackends, tokensOf } from "./in-process.ts";
 import type { LiveJob } from "./jobs/live.ts";
 import { createJobService } from "./jobs/service.ts";
 import { openJobs } from "./jobs/store.ts";
 import type { Checkpoints } from "./kept/checkpoint.ts";
-import { createServerKeeper, sweepRegularly } from "./kept/server.ts";
 import { openPathHistory } from "./path-history.ts";
 import { createRemoteActions } from "./remotes.ts";
-import type { OfferedServices, ServeParts } from "./serve.ts";
 import { createServerActions } from "./server-actions.ts";
-import type { ServerContext } from "./server-context.ts";
-import { createServerJobs } from "./server-jobs.ts";
-import { createServerTransfers } from "./server-transfers.ts";
-import { createSessionService } from "./session-service.ts";
 import { createTransferService } from "./transfer-service.ts";
 
 const checkpoints: Checkpoints = { open: openCheckpoint, inspect: inspectCheckpoint };
 
-export { passphraseSource, refuseDumps };
+export { clientsOf, passphraseSource, refuseDumps };
 
 export interface DaemonOptions {
   /** Of this program, shown to peers. */
@@ -90,7 +81,8 @@ export function openDaemon({ version, env = process.env, warn, ...options }: Dae
   const metrics = new Metrics();
   const store = openJobs(home);
   const live = new Map<string, LiveJob>();
-  const history = openPathHistory(join(home, PATHS_FILE));
+  const historyIn = (folder: string) => openPathHistory(join(folder, PATHS_FILE));
+  const history = historyIn(home);
   const reach = {
     env,
     local: async () => {
@@ -131,64 +123,24 @@ export function openDaemon({ version, env = process.env, warn, ...options }: Dae
     remotes: createRemoteActions({ home, vault, open: inside.backends.open }),
     credentials: createCredentialActions({ folder: home, vault, passphrase, env }),
     storeOf,
-    server: createServerActions({ home, env, parts: serveParts(version, { reach, vaultOf, metrics }) }),
-    doctor: createDoctor({ home, store: openRemotes(home), tokenOf: tokensOf(vault), engine }),
+    // Each is a command of its own: no other need load what they need.
+    server: createServerActions({
+      home,
+      env,
+      serve: async (request) => {
+        const { serveHere } = await import("./serving.ts");
+        await serveHere(request, { version, reach, vaultOf, metrics, checkpoints, historyIn });
+      },
+    }),
+    doctor: {
+      async *check(options) {
+        const { createDoctor } = await import("./doctor/doctor.ts");
+        const store = openRemotes(home);
+        yield* createDoctor({ home, store, tokenOf: tokensOf(vault), engine }).check(options);
+      },
+    },
     metrics,
     close,
     [Symbol.asyncDispose]: close,
-  };
-}
-
-/** What a server needs to reach remotes of its own. */
-interface Reaching {
-  readonly reach: Omit<BackendsOptions, "home" | "vault">;
-  readonly vaultOf: (folder: string) => Vault;
-  readonly metrics: Metrics;
-}
-
-function serveParts(version: string, reaching: Reaching): ServeParts {
-  return {
-    version,
-    listen: engine.listen,
-    openRoot,
-    localBackend: (root) => createLocalBackend({ root }),
-    features,
-    services: (context) => sessionServices(context, reaching),
-  };
-}
-
-function sessionServices(
-  { version, places, listener, live, ...kept }: ServerContext,
-  { reach, vaultOf, metrics }: Reaching,
-): OfferedServices {
-  const remotes = openBackends({ ...reach, home: kept.state, vault: vaultOf(kept.state) });
-  const transfers = createServerTransfers({
-    ...{ state: kept.state, places, remotes, track: live.track },
-    ...{ engine, metrics, checkpoints, spoolParent: tmpdir(), keeps: true },
-  });
-  const keeper = createServerKeeper({ places, engine, checkpoints, ...kept });
-  const host = createSessionService({
-    version,
-    places,
-    listener,
-    engine,
-    memoryBytes: DEFAULT_MEMORY_BYTES,
-    track: live.track,
-    keeper,
-    history: openPathHistory(join(kept.state, PATHS_FILE)),
-  });
-  const stopSweeping = sweepRegularly(keeper);
-  return {
-    routes: (router) => {
-      router.service(SessionService, host.service);
-      router.service(JobService, createServerJobs(keeper, transfers));
-      router.service(TransferService, transfers.service);
-    },
-    async [Symbol.asyncDispose]() {
-      stopSweeping();
-      await transfers.close();
-      await host.close();
-      await remotes.close();
-    },
   };
 }

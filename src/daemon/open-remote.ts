@@ -1,7 +1,7 @@
 import { createClient } from "@connectrpc/connect";
 import type { Backend, SessionPeer } from "../backend/backend.ts";
 import { createPbBackend } from "../backend/pb/backend.ts";
-import { connectPb, type PbConnection } from "../backend/pb/connection.ts";
+import type { PbConnection } from "../backend/pb/connection.ts";
 import { parseAddress } from "../credential/address.ts";
 import { expiresAt, parseCertificate } from "../credential/certificate.ts";
 import type { Remote, RemoteKeys, RemoteStore } from "../credential/remotes.ts";
@@ -30,7 +30,7 @@ export async function connectRemote(
   const remote = await store.get(name);
   const keys = await store.keys(remote);
   if (remote.byToken) return connectByToken(remote, { ca: keys.ca, tokenOf, pingMs });
-  const connection = connectWith(remote, keys, pingMs);
+  const connection = await connectWith(remote, keys, pingMs);
   const left = expiresAt(parseCertificate(keys.certificate)).getTime() - Date.now();
   if (left > RENEW_BEFORE_MS || left <= 0) return connection;
   const renewed = await renew(connection, keys).catch(() => undefined);
@@ -41,7 +41,15 @@ export async function connectRemote(
   return connectWith(remote, renewed, pingMs);
 }
 
-function connectWith(remote: Remote, keys: RemoteKeys, pingMs: number | undefined): PbConnection {
+/** TLS and HTTP/2 are loaded where something is connected, not with every command. */
+const connections = () => import("../backend/pb/connection.ts");
+
+async function connectWith(
+  remote: Remote,
+  keys: RemoteKeys,
+  pingMs: number | undefined,
+): Promise<PbConnection> {
+  const { connectPb } = await connections();
   return connectPb({
     pingMs,
     addresses: remote.addresses.map((address) => parseAddress(address)),
@@ -50,7 +58,7 @@ function connectWith(remote: Remote, keys: RemoteKeys, pingMs: number | undefine
   });
 }
 
-function connectByToken(
+async function connectByToken(
   { name, addresses, fingerprint }: Remote,
   {
     ca,
@@ -61,7 +69,8 @@ function connectByToken(
     readonly tokenOf: TokenOf | undefined;
     readonly pingMs: number | undefined;
   },
-): PbConnection {
+): Promise<PbConnection> {
+  const { connectPb } = await connections();
   return connectPb({
     pingMs,
     addresses: addresses.map((address) => parseAddress(address)),

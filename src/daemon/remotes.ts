@@ -10,7 +10,6 @@ import { openVault, type Vault } from "../credential/vault/vault.ts";
 import type { EndpointSpec, RemoteActions, RemoteInfo } from "../model/actions.ts";
 import { PbError } from "../model/error.ts";
 import { madeOf } from "./credentials.ts";
-import { enrol, pin } from "./enrol.ts";
 import { testRemote } from "./remote-test.ts";
 
 export interface RemoteActionsOptions {
@@ -61,6 +60,7 @@ export function createRemoteActions(options: RemoteActionsOptions): RemoteAction
 
     async add(name, line, { replace, signal }) {
       await demandFree(name, replace);
+      const { enrol } = await import("./enrol.ts");
       const { keys, remote } = await enrol(name, decodeInvite(line), signal);
       await store.put(remote, keys, { replace });
       return infoOf(remote, keys);
@@ -141,6 +141,7 @@ async function pinned(
   }
   if (!secrets.has("token")) throw new PbError("usage", "no token was given", { hint: "--stdin token" });
   const addresses = [address];
+  const { pin } = await import("./enrol.ts");
   const ca = await pin({ name, fingerprint, addresses, signal });
   const remote = { name, addresses, fingerprint, clientId: "", readOnly: false, path: "/", byToken: true };
   return { remote, ca };

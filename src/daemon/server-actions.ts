@@ -8,20 +8,20 @@ import type { ClientInfo, InviteInfo, InviteOptions, ServerActions } from "../mo
 import { inviteAddresses } from "./addresses.ts";
 import { readBound } from "./bound.ts";
 import { cleanPath } from "./paths.ts";
-import { type ServeParts, serve } from "./serve.ts";
+import type { ServeRequest } from "./serve.ts";
 
 export interface ServerActionsOptions {
   readonly home: string;
   readonly env?: NodeJS.ProcessEnv;
-  readonly parts: ServeParts;
+  readonly serve: (request: Omit<ServeRequest, "parts">) => Promise<void>;
 }
 
 /** What a server's owner does, on the server's own machine. */
-export function createServerActions({ home, env = process.env, parts }: ServerActionsOptions): ServerActions {
+export function createServerActions({ home, env = process.env, serve }: ServerActionsOptions): ServerActions {
   const stateOf = (given: string | undefined) => resolve(given ?? (env.PB_STATE || defaultState(home)));
 
   return {
-    serve: (options) => serve({ options, env, defaultState: defaultState(home), parts }),
+    serve: (options) => serve({ options, env, defaultState: defaultState(home) }),
     invite: (options) => invite(stateOf(options.state), options),
 
     defaultState: () => stateOf(undefined),

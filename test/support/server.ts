@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { SessionPeer } from "../../src/backend/backend.ts";
 import { createLocalBackend } from "../../src/backend/local/backend.ts";
 import { createRemoteActions } from "../../src/daemon/remotes.ts";
-import type { ServeParts } from "../../src/daemon/serve.ts";
+import { type ServeParts, serve } from "../../src/daemon/serve.ts";
 import { createServerActions } from "../../src/daemon/server-actions.ts";
 import { JobService } from "../../src/gen/packetboat/v1/job_pb.ts";
 import { SessionService } from "../../src/gen/packetboat/v1/session_pb.ts";
@@ -124,7 +124,11 @@ export async function startServer(given: StartOptions = {}): Promise<TestServer>
   const root = join(folder, "root");
   const state = join(folder, "state");
   await mkdir(root, { recursive: true });
-  const actions = createServerActions({ home: join(folder, "server-home"), env: {}, parts: testParts() });
+  const actions = createServerActions({
+    home: join(folder, "server-home"),
+    env: {},
+    serve: (request) => serve({ ...request, parts: testParts() }),
+  });
   const stopper = new AbortController();
   let done: Promise<void> = Promise.resolve();
   const ready = await new Promise<ServerReady>((resolve, reject) => {

@@ -5,14 +5,12 @@
 
 import { closeSync, constants, openSync } from "node:fs";
 import { unlink } from "node:fs/promises";
-import { createServer, type ServerHttp2Session } from "node:http2";
-import { connect } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConnectRouter, Transport } from "@connectrpc/connect";
-import { connectNodeAdapter, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { PbError } from "../../model/error.ts";
-import { errorInterceptor } from "../errors.ts";
+import type { JobCalls } from "./socket-calls.ts";
 
 const NAME = "socket";
 /** Stands for the job in URLs; the socket decides where calls go. */
@@ -27,11 +25,19 @@ export async function serveJob(
   routes: (router: ConnectRouter) => void,
 ): Promise<AsyncDisposable> {
   const directory = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  const sessions = new Set<ServerHttp2Session>();
-  const server = createServer(connectNodeAdapter({ routes, interceptors: [errorInterceptor()] }));
-  server.on("session", (session) => {
-    sessions.add(session);
-    session.once("close", () => sessions.delete(session));
+  const waiting = new Set<Socket>();
+  let calls: Promise<JobCalls> | undefined;
+  const server = createServer((socket) => {
+    waiting.add(socket);
+    socket.on("error", () => undefined);
+    // HTTP/2 is loaded when somebody comes; to most jobs nobody does.
+    calls ??= import("./socket-calls.ts").then(({ jobCalls }) => jobCalls(routes));
+    calls
+      .then(({ take }) => {
+        if (waiting.delete(socket) && !socket.destroyed) take(socket);
+      })
+      // Another version of the program has taken the place of this one's files: nobody can look on, the job goes on.
+      .catch(() => socket.destroy());
   });
   try {
     // Of a run before, which is over: this process has claimed the job.
@@ -49,19 +55,15 @@ export async function serveJob(
   return {
     async [Symbol.asyncDispose]() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      // Watchers have had their last event; their streams end by themselves, or with this.
-      for (const session of sessions) session.close();
-      const late = setTimeout(() => {
-        for (const session of sessions) session.destroy();
-      }, LAST_BYTES_MS);
+      for (const socket of waiting) socket.destroy();
+      waiting.clear();
+      const taken = await calls?.catch(() => undefined);
+      await taken?.close();
       await closed;
-      clearTimeout(late);
       closeSync(directory);
     },
   };
 }
-
-const LAST_BYTES_MS = 500;
 
 /** Calls to the process that runs the job of a folder. */
 export interface JobConnection extends Disposable {
@@ -82,6 +84,7 @@ export async function connectJob(folder: string, signal: AbortSignal): Promise<J
     closeSync(directory);
     throw PbError.from(cause, "unreachable", { path: join(folder, NAME) });
   }
+  const { createGrpcTransport, Http2SessionManager } = await import("@connectrpc/connect-node");
   const sessionManager = new Http2SessionManager(
     AUTHORITY,
     {},
