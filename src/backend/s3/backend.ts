@@ -43,7 +43,7 @@ export const openS3: OpenEndpoint = async (
   const closing = new AbortController();
   const storageClass = textSetting(config, "storage_class", name);
   const context: Context = {
-    client: await openClient(config, name),
+    ...(await openClient(config, name)),
     name,
     bucket: textSetting(config, "bucket", name) ?? "",
     exactTimes: config.settings.listed_times !== true,
@@ -67,6 +67,7 @@ function backend(context: Context, { below, closing }: Opened): Backend {
   async function close(): Promise<void> {
     closing.abort();
     context.client.destroy();
+    context.direct.close();
   }
   return {
     scheme: "s3",

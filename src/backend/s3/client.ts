@@ -3,7 +3,9 @@ import { readFile } from "node:fs/promises";
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import type { EndpointConfig } from "../../model/endpoint.ts";
 import { PbError } from "../../model/error.ts";
+import { createDirect, type Direct } from "./direct.ts";
 import { guardReplies } from "./replies.ts";
+import type { Keys } from "./sign.ts";
 
 /** The most calls at once; the SDK's default of 50 would make its own queue. */
 export const MAX_CALLS = 64;
@@ -13,7 +15,10 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 300_000;
 
 /** @throws PbError `invalid_argument` naming the setting, or the file that cannot be read */
-export async function openClient(config: EndpointConfig, peer: string): Promise<S3Client> {
+export async function openClient(
+  config: EndpointConfig,
+  peer: string,
+): Promise<{ readonly client: S3Client; readonly direct: Direct }> {
   const text = (name: string) => textSetting(config, name, peer);
   const flag = (name: string) => config.settings[name] === true;
   const endpoint = text("endpoint");
@@ -22,6 +27,7 @@ export async function openClient(config: EndpointConfig, peer: string): Promise<
   const sockets = { keepAlive: true, maxSockets: MAX_CALLS };
   const ca = await authorities(text("ca_file"), peer);
   const profile = text("profile");
+  const own = flag("anonymous") ? undefined : await keys(config);
   // The SDK's switch for its word on which versions of Node it will want: for us who ship it, not for who copies a file.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
   const client = new S3Client({
@@ -38,14 +44,28 @@ export async function openClient(config: EndpointConfig, peer: string): Promise<
     },
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(profile === undefined ? {} : { profile }),
-    ...(flag("anonymous") ? UNSIGNED : await keys(config)),
+    ...(flag("anonymous") ? UNSIGNED : own ? { credentials: own } : {}),
     // Where else to ask is the user's to say: a redirect would be followed with the keys.
     followRegionRedirects: false,
   });
   // Nobody hears its log, and it renders each request and each reply for it.
   client.middlewareStack.remove("loggerMiddleware");
   guardReplies(client);
-  return client;
+  const direct = createDirect({
+    client,
+    peer,
+    keys: flag("anonymous") ? async () => undefined : (own ?? (() => client.config.credentials())),
+    ca: ca.ca,
+    maxConnections: MAX_CALLS,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    idleTimeoutMs: IDLE_TIMEOUT_MS,
+  });
+  return { client, direct };
+}
+
+/** As the SDK takes them. */
+interface OwnKeys extends Keys {
+  readonly expiration: Date;
 }
 
 /** Public buckets: what is sent is signed by nobody. */
@@ -58,23 +78,21 @@ const UNSIGNED: Pick<S3ClientConfig, "credentials" | "signer"> = {
  * Keys of the store, asked for at each request so that a rotation takes effect at once; without any the SDK's own chain (environment, profile,
  * web identity, the machine's role).
  */
-async function keys(config: EndpointConfig): Promise<Pick<S3ClientConfig, "credentials">> {
-  if ((await config.secret("access_key_id")) === undefined) return {};
-  return {
-    credentials: async () => {
-      const [id, secret, token] = await Promise.all([
-        config.secret("access_key_id"),
-        config.secret("secret_access_key"),
-        config.secret("session_token"),
-      ]);
-      return {
-        accessKeyId: id?.reveal() ?? "",
-        secretAccessKey: secret?.reveal() ?? "",
-        ...(token === undefined ? {} : { sessionToken: token.reveal() }),
-        // Over as soon as used: the SDK keeps what has no end.
-        expiration: new Date(),
-      };
-    },
+async function keys(config: EndpointConfig): Promise<(() => Promise<OwnKeys>) | undefined> {
+  if ((await config.secret("access_key_id")) === undefined) return undefined;
+  return async () => {
+    const [id, secret, token] = await Promise.all([
+      config.secret("access_key_id"),
+      config.secret("secret_access_key"),
+      config.secret("session_token"),
+    ]);
+    return {
+      accessKeyId: id?.reveal() ?? "",
+      secretAccessKey: secret?.reveal() ?? "",
+      ...(token === undefined ? {} : { sessionToken: token.reveal() }),
+      // Over as soon as used: the SDK keeps what has no end.
+      expiration: new Date(),
+    };
   };
 }
 

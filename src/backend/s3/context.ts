@@ -1,10 +1,13 @@
 import type { S3Client, StorageClass } from "@aws-sdk/client-s3";
 import { either, refuseAborted } from "../signals.ts";
+import type { Direct } from "./direct.ts";
 import { s3Error } from "./errors.ts";
 
 /** What every part of this backend works with. */
 export interface Context {
   readonly client: S3Client;
+  /** For what is asked of each object. */
+  readonly direct: Direct;
   /** The remote's name, in errors. */
   readonly name: string;
   /** The bucket that the remote is bound to, or "". */

@@ -4,8 +4,9 @@ import type { Entry } from "../../model/entry.ts";
 import { PbError } from "../../model/error.ts";
 import { type Context, request } from "./context.ts";
 import { isNotFound } from "./errors.ts";
+import type { Reply } from "./exchange.ts";
 import { type Place, parentOf, prefixOf } from "./place.ts";
-import { mtimeOf } from "./times.ts";
+import { METADATA, mtimeIn, mtimeOf } from "./times.ts";
 
 export interface ObjectHead {
   readonly size: number;
@@ -19,24 +20,46 @@ export interface ObjectHead {
 /** An object's, or undefined when there is none under just this key. */
 export async function headObject(
   context: Context,
-  { bucket, key, path }: Place,
+  place: Place,
   signal: AbortSignal,
 ): Promise<ObjectHead | undefined> {
   try {
-    const head = await request(context, { path, signal }, (options) =>
-      context.client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }), options),
-    );
-    return {
-      size: head.ContentLength ?? 0,
-      mtimeNs: mtimeOf(head.Metadata, head.LastModified),
-      etag: head.ETag ?? "",
-      metadata: head.Metadata ?? {},
-      contentType: head.ContentType,
-    };
+    return await request(context, { path: place.path, signal }, async ({ abortSignal }) => {
+      const reply = await context.direct.send(place, { method: "HEAD", headers: {}, signal: abortSignal });
+      return reply ? headOf(reply) : headBySdk(context, place, abortSignal);
+    });
   } catch (error) {
     if (isNotFound(error)) return undefined;
     throw error;
   }
+}
+
+function headOf({ headers, header }: Reply): ObjectHead {
+  const metadata = Object.keys(headers).flatMap((name): [string, string][] =>
+    name.startsWith(METADATA) ? [[name.slice(METADATA.length), header(name) ?? ""]] : [],
+  );
+  return {
+    size: Number(header("content-length") ?? 0),
+    mtimeNs: mtimeIn(header),
+    etag: header("etag") ?? "",
+    metadata: Object.fromEntries(metadata),
+    contentType: header("content-type"),
+  };
+}
+
+async function headBySdk(
+  { client }: Context,
+  { bucket, key }: Place,
+  abortSignal: AbortSignal,
+): Promise<ObjectHead> {
+  const head = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }), { abortSignal });
+  return {
+    size: head.ContentLength ?? 0,
+    mtimeNs: mtimeOf(head.Metadata, head.LastModified),
+    etag: head.ETag ?? "",
+    metadata: head.Metadata ?? {},
+    contentType: head.ContentType,
+  };
 }
 
 /** Does any key begin as this folder's do? The bucket itself is one when it is there. */

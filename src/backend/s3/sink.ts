@@ -16,7 +16,7 @@ import { isNotFound } from "./errors.ts";
 import { headObject } from "./look.ts";
 import { watchPages } from "./pages.ts";
 import type { Place } from "./place.ts";
-import { MTIME_KEY, mtimeMetadata } from "./times.ts";
+import { METADATA, MTIME_KEY, mtimeMetadata } from "./times.ts";
 
 const MIB = 1024 * 1024;
 /** The least is 5 MiB but for the last part, the most parts are 10,000 (S3 user guide, "Multipart upload limits"). */
@@ -54,26 +54,59 @@ export async function writeWholeObject(
   { bytes, meta, signal }: WriteWholeOptions & { readonly bytes: Uint8Array },
 ): Promise<Confirmed> {
   const sum = crc32Of(bytes);
-  const answer = await request(context, { path: place.path, signal }, (options) =>
-    context.client.send(
-      new PutObjectCommand({
-        Bucket: place.bucket,
-        Key: place.key,
-        // The library may go on with it after an abort.
-        Body: Buffer.from(bytes),
-        ChecksumCRC32: sum,
-        Metadata: { [MTIME_KEY]: mtimeMetadata(meta.mtimeNs) },
-        ...storage(context),
-      }),
-      options,
-    ),
+  // A copy: whoever sends it may go on with it after an abort.
+  const whole: Whole = { body: Buffer.from(bytes), sum, mtime: mtimeMetadata(meta.mtimeNs) };
+  const answer = await request(context, { path: place.path, signal }, ({ abortSignal }) =>
+    putWhole(context, place, { ...whole, signal: abortSignal }),
   );
-  if (answer.ChecksumCRC32 !== undefined) {
-    mustEqual(context, place, { sent: sum, has: answer.ChecksumCRC32 });
+  if (answer.sum !== undefined) {
+    mustEqual(context, place, { sent: sum, has: answer.sum });
     return { how: "hash", algorithm: "crc32" };
   }
-  if (isMd5Of(bytes, answer.ETag)) return { how: "hash", algorithm: "md5" };
+  if (isMd5Of(bytes, answer.etag)) return { how: "hash", algorithm: "md5" };
   return sizeConfirmed(context, { place, size: bytes.length }, signal);
+}
+
+interface Whole {
+  readonly body: Buffer;
+  /** CRC-32, base64. */
+  readonly sum: string;
+  readonly mtime: string;
+}
+
+interface Put {
+  /** What the server says it has; CRC-32, base64. */
+  readonly sum: string | undefined;
+  readonly etag: string | undefined;
+}
+
+async function putWhole(
+  context: Context,
+  place: Place,
+  { body, sum, mtime, signal }: Whole & { readonly signal: AbortSignal },
+): Promise<Put> {
+  const { storageClass } = context;
+  const headers = {
+    "content-type": "application/octet-stream",
+    "x-amz-sdk-checksum-algorithm": "CRC32",
+    "x-amz-checksum-crc32": sum,
+    [`${METADATA}${MTIME_KEY}`]: mtime,
+    ...(storageClass === undefined ? {} : { "x-amz-storage-class": storageClass }),
+  };
+  const reply = await context.direct.send(place, { method: "PUT", headers, body, signal });
+  if (reply) return { sum: reply.header("x-amz-checksum-crc32"), etag: reply.header("etag") };
+  const { ChecksumCRC32, ETag } = await context.client.send(
+    new PutObjectCommand({
+      Bucket: place.bucket,
+      Key: place.key,
+      Body: body,
+      ChecksumCRC32: sum,
+      Metadata: { [MTIME_KEY]: mtime },
+      ...storage(context),
+    }),
+    { abortSignal: signal },
+  );
+  return { sum: ChecksumCRC32, etag: ETag };
 }
 
 /** @throws PbError `corrupt_checkpoint` when what `resume` names is not there any more */
@@ -312,13 +345,13 @@ async function complete(context: Context, upload: Upload, signal: AbortSignal): 
   return sizeConfirmed(context, upload, signal);
 }
 
-interface Whole {
+interface Together {
   readonly Parts: readonly CompletedPart[];
   readonly has: string | undefined;
 }
 
 /** Where the server tells a checksum of the parts' checksums. */
-function compareWhole(context: Context, place: Place, { Parts, has }: Whole): void {
+function compareWhole(context: Context, place: Place, { Parts, has }: Together): void {
   const sums = Parts.flatMap(({ ChecksumCRC32 }) => ChecksumCRC32 ?? []);
   if (sums.length !== Parts.length || !has?.includes("-")) return;
   mustEqual(context, place, { sent: compositeOf(sums), has, final: true });

@@ -2,10 +2,11 @@ import { GetObjectCommand, type GetObjectCommandOutput } from "@aws-sdk/client-s
 import { PbError } from "../../model/error.ts";
 import type { ChunkSource, Confirmed, KnownVersion, OpenChunksOptions, WholeRead } from "../chunks.ts";
 import { refuseAborted } from "../signals.ts";
+import { confirmContent } from "./checksums.ts";
 import { type About, type Context, request } from "./context.ts";
 import { headObject, notFound } from "./look.ts";
 import type { Place } from "./place.ts";
-import { mtimeOf } from "./times.ts";
+import { mtimeIn, mtimeOf } from "./times.ts";
 
 /** Of one request: the SDK takes some 2 ms of processor time for each. */
 const RANGE_BYTES = 4 * 1024 * 1024;
@@ -76,34 +77,66 @@ async function readRange(context: Context, { place, now, offset, into, signal }:
   });
 }
 
-/** One GET without a range: the SDK compares with the checksum that the object was uploaded with, where it has one. */
-export async function readWholeObject(
-  context: Context,
-  { place, into, known, signal }: Omit<Range, "now" | "offset"> & { readonly known: KnownVersion },
-): Promise<WholeRead> {
-  const about = { path: place.path, signal };
-  return request(context, about, async (options) => {
-    const answer = await context.client.send(
-      new GetObjectCommand({
-        Bucket: place.bucket,
-        Key: place.key,
-        ChecksumMode: "ENABLED",
-        ...(known.version === undefined ? {} : { IfMatch: known.version }),
-      }),
-      options,
-    );
-    if (answer.ContentLength !== into.length || !sameVersion(known.version, answer.ETag)) {
-      await discardBody(answer);
-      throw changed(context, place);
-    }
-    await fill(context, { answer, into, about });
+interface Whole extends Omit<Range, "now" | "offset"> {
+  readonly known: KnownVersion;
+}
+
+/** One GET without a range, compared with the checksum that the object was uploaded with, where it has one. */
+export async function readWholeObject(context: Context, whole: Whole): Promise<WholeRead> {
+  const { place, into, known, signal } = whole;
+  return request(context, { path: place.path, signal }, async ({ abortSignal }) => {
+    const reply = await context.direct.send(place, {
+      method: "GET",
+      headers: {
+        "x-amz-checksum-mode": "ENABLED",
+        ...(known.version === undefined ? {} : { "if-match": known.version }),
+      },
+      place({ header }) {
+        const isSame =
+          header("content-length") === `${into.length}` && sameVersion(known.version, header("etag"));
+        if (!isSame) throw changed(context, place);
+        return into;
+      },
+      signal: abortSignal,
+    });
+    if (reply === undefined) return wholeBySdk(context, whole, abortSignal);
+    const { header } = reply;
+    const etag = header("etag");
     return {
       size: into.length,
-      mtimeNs: mtimeOf(answer.Metadata, answer.LastModified),
-      ...(answer.ETag === undefined ? {} : { version: answer.ETag }),
-      confirmed: confirmedBy(answer),
+      mtimeNs: mtimeIn(header),
+      ...(etag === undefined ? {} : { version: etag }),
+      confirmed: await confirmContent({ name: context.name, header }, place, into),
     };
   });
+}
+
+/** The SDK compares with the checksum. */
+async function wholeBySdk(
+  context: Context,
+  { place, into, known, signal }: Whole,
+  abortSignal: AbortSignal,
+): Promise<WholeRead> {
+  const answer = await context.client.send(
+    new GetObjectCommand({
+      Bucket: place.bucket,
+      Key: place.key,
+      ChecksumMode: "ENABLED",
+      ...(known.version === undefined ? {} : { IfMatch: known.version }),
+    }),
+    { abortSignal },
+  );
+  if (answer.ContentLength !== into.length || !sameVersion(known.version, answer.ETag)) {
+    await discardBody(answer);
+    throw changed(context, place);
+  }
+  await fill(context, { answer, into, about: { path: place.path, signal } });
+  return {
+    size: into.length,
+    mtimeNs: mtimeOf(answer.Metadata, answer.LastModified),
+    ...(answer.ETag === undefined ? {} : { version: answer.ETag }),
+    confirmed: confirmedBy(answer),
+  };
 }
 
 /** A server may pass over If-Match; some list ETags without their quotes. */

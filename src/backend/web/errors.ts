@@ -1,6 +1,8 @@
-import { codeOfConnection } from "../../model/errno.ts";
 import { type ErrorCode, PbError } from "../../model/error.ts";
 import { retryAfterMs } from "../retry-after.ts";
+import type { At } from "../transport-error.ts";
+
+export { transportError } from "../transport-error.ts";
 
 /** RFC 9110 section 15, RFC 4918 section 11, RFC 6585. */
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
@@ -31,19 +33,6 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   507: "no_space",
 };
 
-/** undici's own names. */
-const OF_UNDICI: Readonly<Record<string, ErrorCode>> = {
-  UND_ERR_CONNECT_TIMEOUT: "timeout",
-  UND_ERR_HEADERS_TIMEOUT: "timeout",
-  UND_ERR_BODY_TIMEOUT: "timeout",
-};
-
-export interface At {
-  readonly path: string;
-  /** The remote's name. */
-  readonly peer: string;
-}
-
 /** The server refused. @param retryAfter the header of this name */
 export function statusError(status: number, at: At, retryAfter?: string): PbError {
   const code = BY_STATUS[status] ?? "io_error";
@@ -55,35 +44,4 @@ export function statusError(status: number, at: At, retryAfter?: string): PbErro
     // A server's own failure may pass; what it says about the request does not.
     ...(status === 500 || status === 502 ? { retryable: true } : {}),
   });
-}
-
-/** No answer, or not all of it. */
-export function transportError(caught: unknown, at: At): PbError {
-  if (caught instanceof PbError) return caught;
-  const { code, message, certificate } = failureOf(caught);
-  if (certificate) {
-    return new PbError("unauthenticated", `${at.peer}: the server's certificate is not trusted (${code})`, {
-      ...at,
-      hint: "set the remote's ca_file to the authority that signed it",
-      cause: caught,
-    });
-  }
-  const known = codeOfConnection(code) ?? OF_UNDICI[code] ?? "connection_lost";
-  return new PbError(known, `${at.peer}: ${message}`, { ...at, cause: caught });
-}
-
-function failureOf(caught: unknown): {
-  readonly code: string;
-  readonly message: string;
-  readonly certificate: boolean;
-} {
-  const seen = caught as {
-    readonly code?: unknown;
-    readonly message?: unknown;
-    readonly cause?: unknown;
-  } | null;
-  const code = typeof seen?.code === "string" ? seen.code : "";
-  if (code === "" && seen?.cause !== undefined) return failureOf(seen.cause);
-  const message = typeof seen?.message === "string" && seen.message !== "" ? seen.message : code;
-  return { code, message, certificate: /CERT|SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/.test(code) };
 }

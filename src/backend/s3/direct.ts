@@ -1,0 +1,144 @@
+/**
+ * Requests about one object without the SDK, which takes about 1 ms of processor time for each (docs/design/0012). Where to ask and how to sign is the SDK's
+ * word, asked for once for each bucket; what it signs in other ways (S3 Express, regions of an access point) stays with it.
+ */
+import { HeadObjectCommand, type S3Client } from "@aws-sdk/client-s3";
+import { Agent } from "undici";
+import { PbError } from "../../model/error.ts";
+import { transportError } from "../transport-error.ts";
+import { type Exchange, exchange, type Reply } from "./exchange.ts";
+import type { Place } from "./place.ts";
+import { createSigner, EMPTY_HASH, encodeKey, type Keys, sha256Hex } from "./sign.ts";
+
+export interface DirectOptions {
+  readonly client: S3Client;
+  /** The remote's name, in errors. */
+  readonly peer: string;
+  /** Asked for at each request; undefined: nothing is signed. */
+  readonly keys: () => Promise<Keys | undefined>;
+  /** PEM, instead of the system's authorities. */
+  readonly ca?: string | undefined;
+  readonly maxConnections: number;
+  readonly connectTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+}
+
+export type ObjectRequest = Pick<Exchange, "method" | "headers" | "body" | "place" | "signal">;
+
+export interface Direct {
+  /**
+   * A reply below 300. Undefined: ask the SDK, this bucket is none for a plain signature.
+   *
+   * @throws as the SDK does for a server that refuses (errors.ts maps it); PbError for a connection's failure
+   */
+  send(place: Place, request: ObjectRequest): Promise<Reply | undefined>;
+  close(): void;
+}
+
+interface Where {
+  readonly origin: string;
+  readonly host: string;
+  /** Before the key; ends with a slash. */
+  readonly path: string;
+  readonly region: string;
+  readonly service: string;
+}
+
+export function createDirect(options: DirectOptions): Direct {
+  const { client, keys, ca, idleTimeoutMs } = options;
+  const agent = new Agent({
+    connections: options.maxConnections,
+    pipelining: 1,
+    headersTimeout: idleTimeoutMs,
+    bodyTimeout: idleTimeoutMs,
+    connect: { ...(ca === undefined ? {} : { ca }), timeout: options.connectTimeoutMs },
+  });
+  const known = new Map<string, Promise<Where | undefined>>();
+  const sign = createSigner();
+  const whereIs = (bucket: string) => {
+    const last = known.get(bucket);
+    if (last) return last;
+    const where = findWhere(client, bucket);
+    known.set(bucket, where);
+    // Who the user is may be found out by the next request.
+    where.catch(() => known.delete(bucket));
+    return where;
+  };
+  return {
+    async send({ bucket, key, path: about }, { body, headers, ...request }) {
+      const where = await whereIs(bucket);
+      if (where === undefined) return undefined;
+      const { origin, host, region, service } = where;
+      const path = `${where.path}${encodeKey(key)}`;
+      const identity = await keys();
+      // As far as the server's clock is known to be off.
+      const now = new Date(Date.now() + client.config.systemClockOffset);
+      const payloadHash = body === undefined ? EMPTY_HASH : sha256Hex(body);
+      const signable = { method: request.method, host, path, headers, payloadHash };
+      const all = identity ? sign(signable, { keys: identity, region, service, now }) : headers;
+      const sent = { origin, path, headers: { ...all, "user-agent": "packetboat" }, ...request };
+      const reply = await exchange(agent, body === undefined ? sent : { ...sent, body }).catch((cause) => {
+        throw transportError(cause, { path: about, peer: options.peer });
+      });
+      if (reply.status >= 300) throw refusal(reply);
+      return reply;
+    },
+    close: () => void agent.destroy(),
+  };
+}
+
+/** Where requests about a bucket's objects go, by the SDK's rules. No request is made. */
+async function findWhere(client: S3Client, bucket: string): Promise<Where | undefined> {
+  const command = new HeadObjectCommand({ Bucket: bucket, Key: "x" });
+  let where: Where | undefined;
+  command.middlewareStack.add(
+    (_next, context) => async () => {
+      where = context.endpointV2 && plainWhere(context.endpointV2);
+      return { output: { $metadata: {} }, response: {} };
+    },
+    // The endpoint is found before that.
+    { step: "build", priority: "high", name: "findWhere" },
+  );
+  await client.send(command);
+  return where;
+}
+
+interface Endpoint {
+  readonly url: URL;
+  readonly properties?: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, unknown>>;
+}
+
+function plainWhere({ url, properties, headers = {} }: Endpoint): Where | undefined {
+  const [scheme] = (properties?.authSchemes ?? []) as readonly (
+    | Readonly<Record<string, unknown>>
+    | undefined
+  )[];
+  const { name, signingRegion: region, signingName: service = "s3" } = scheme ?? {};
+  if (name !== "sigv4" || typeof region !== "string" || typeof service !== "string") return undefined;
+  if (Object.keys(headers).length > 0 || url.search !== "") return undefined;
+  const path = url.pathname.endsWith("/") ? url.pathname : `${url.pathname}/`;
+  return { origin: url.origin, host: url.host, path, region, service };
+}
+
+/** A server that refuses, in the SDK's words. @throws PbError for a reply that is none of S3 */
+function refusal({ status, header, text }: Reply): Error {
+  const xml = text.toString("utf8");
+  // S3 has none; in text "<" is always escaped.
+  if (/<!(DOCTYPE|ENTITY)/i.test(xml))
+    return new PbError("protocol_violation", "a reply brings definitions of its own (DTD)");
+  const name = within(xml, "Code") ?? (status === 404 ? "NotFound" : "the server refused");
+  const retryAfter = header("retry-after");
+  return Object.assign(new Error(within(xml, "Message") ?? ""), {
+    name,
+    $metadata: { httpStatusCode: status },
+    $response: { headers: retryAfter === undefined ? {} : { "retry-after": retryAfter } },
+  });
+}
+
+const ESCAPED: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+
+function within(xml: string, element: string): string | undefined {
+  const [, text] = new RegExp(`<${element}>([^<]*)</${element}>`).exec(xml) ?? [];
+  return text?.replace(/&(lt|gt|quot|apos|amp);/g, (_all, name: string) => ESCAPED[name] ?? "");
+}
