@@ -74,6 +74,9 @@ export function openVault(options: VaultOptions): Vault {
   let identity: Kept<string> | undefined;
   let content: Kept<Credentials> | undefined;
   let warned = false;
+  const { stampOf, forget } = createLooks();
+  const replace = (file: string, text: string) => replaceFile(file, text).finally(forget);
+  const removeFile = (file: string) => remove(file).finally(forget);
 
   function form(): VaultState["form"] {
     if (stampOf(files.sealed) !== undefined) return "sealed";
@@ -123,24 +126,27 @@ export function openVault(options: VaultOptions): Vault {
 
   async function write(all: Credentials, as: "sealed" | "plain"): Promise<void> {
     const text = renderCredentials(all);
-    if (as === "plain") return replaceFile(files.plain, text);
+    if (as === "plain") return replace(files.plain, text);
     if (stampOf(files.identity) === undefined) {
-      await replaceFile(files.identity, identityFile(await newIdentity()));
+      await replace(files.identity, identityFile(await newIdentity()));
     }
-    await replaceFile(files.sealed, await seal(text, await open()));
+    await replace(files.sealed, await seal(text, await open()));
   }
 
   /** The passphrase is asked for before others have to wait. */
   async function exclusively<T>(work: () => Promise<T>): Promise<T> {
     await ensurePrivateFolder(folder);
     if (form() === "sealed") await open();
-    return withLock(join(folder, "credentials.lock"), work);
+    return withLock(join(folder, "credentials.lock"), () => {
+      forget();
+      return work();
+    });
   }
 
   async function sealWhatIsPlain(): Promise<void> {
     if (form() !== "plain") return;
     await write(await read(), "sealed");
-    await remove(files.plain);
+    await removeFile(files.plain);
   }
 
   return {
@@ -170,7 +176,7 @@ export function openVault(options: VaultOptions): Vault {
         await sealWhatIsPlain();
         if (stampOf(files.identity) === undefined) await write(await read(), "sealed");
         const text = identityFile(await open());
-        await replaceFile(files.identity, await sealByPassphrase(text, given, scryptLogN));
+        await replace(files.identity, await sealByPassphrase(text, given, scryptLogN));
         identity = undefined;
       }),
 
@@ -180,9 +186,9 @@ export function openVault(options: VaultOptions): Vault {
         if (form() === "sealed") {
           if (plain) {
             await write(await read(), "plain");
-            await remove(files.sealed);
+            await removeFile(files.sealed);
           }
-          await replaceFile(files.identity, identityFile(await open()));
+          await replace(files.identity, identityFile(await open()));
         }
       }),
 
@@ -198,9 +204,9 @@ export function openVault(options: VaultOptions): Vault {
         const text = renderCredentials(await read());
         const key = await newIdentity();
         // For both, until the new one is in its place: whatever comes between, what is there can be opened.
-        await replaceFile(files.sealed, await seal(text, await open(), key));
-        await replaceFile(files.identity, identityFile(key));
-        await replaceFile(files.sealed, await seal(text, key));
+        await replace(files.sealed, await seal(text, await open(), key));
+        await replace(files.identity, identityFile(key));
+        await replace(files.sealed, await seal(text, key));
       }),
   };
 }
@@ -218,11 +224,33 @@ function secretKeyIn(text: string, file: string): string {
   });
 }
 
+interface Looks {
+  /** Replaced files have a new inode; undefined when there is none. */
+  stampOf(file: string): string | undefined;
+  /** After a change of one's own. */
+  forget(): void;
+}
+
 /**
- * Replaced files have a new inode; undefined when there is none. Not by the thread pool: every request to an endpoint asks for each of its
- * secrets, and thousands of small files waited longer for that than for their server (docs/design/0012).
+ * Every request to an endpoint asks for each of its secrets: one look for all that is asked in a turn of the event loop, and not by the thread
+ * pool. Thousands of small files waited longer for that than for their server (docs/design/0012).
  */
-function stampOf(file: string): string | undefined {
+function createLooks(): Looks {
+  const seen = new Map<string, string | undefined>();
+  const forget = () => seen.clear();
+  return {
+    stampOf(file) {
+      if (seen.has(file)) return seen.get(file);
+      const stamp = lookAt(file);
+      if (seen.size === 0) setImmediate(forget);
+      seen.set(file, stamp);
+      return stamp;
+    },
+    forget,
+  };
+}
+
+function lookAt(file: string): string | undefined {
   try {
     const found = statSync(file, { bigint: true, throwIfNoEntry: false });
     if (found === undefined) return undefined;
