@@ -6,7 +6,7 @@ use pb_proto::message::DecodeError;
 use pb_proto::message::item::{Item, Items, Meta as ItemMeta, UNKNOWN_SIZE};
 use pb_proto::message::note::{Note, Outcome};
 
-use super::{MAX_WANTED, Meta, RecvJob, Wanted, policy};
+use super::{MAX_WANTED, Meta, RecvJob, Wanted, policy, result};
 use crate::error::Code;
 use crate::fs::{FsError, Kind};
 use crate::hash::Hash;
@@ -39,6 +39,8 @@ impl RecvJob {
         if let Some(session) = self.session.upgrade().filter(|_| !answers.is_empty()) {
             session.send_notes(self.options.job, &answers);
         }
+        let results = answers.iter().filter(|n| matches!(n, Note::Result { .. }));
+        self.resolved(results.count() as u64);
         Ok(())
     }
 
@@ -144,7 +146,9 @@ impl RecvJob {
         self.withdraw_offer(offer.meta.id);
         self.announced(offer.size);
         let key = self.key(&offer.meta, &offer.token);
-        if key.is_some_and(|key| self.resumed_whole(&offer, &key)) {
+        if let Some(key) = key
+            && self.resumed_whole(&offer, &key, answers)
+        {
             return;
         }
         match self.wants(&offer.meta, offer.size) {
@@ -152,7 +156,7 @@ impl RecvJob {
             Ok(false) if self.decide_unopened(offer.meta.id).is_some() => {
                 add(&self.status.counters.skipped_files, 1);
                 add(&self.status.counters.skipped_bytes, offer.known_bytes());
-                self.resolve(&[(offer.meta.id, Outcome::Skipped)]);
+                answers.push(result(offer.meta.id, Outcome::Skipped));
             }
             Ok(false) => {}
             Ok(true) => {
@@ -173,7 +177,7 @@ impl RecvJob {
         if self.stream.is_some() || (self.discards() && self.fresh) {
             return Ok(true);
         }
-        match self.base.stat(self.place(&meta.path), false) {
+        match self.stat(self.place(&meta.path)) {
             Err(e) if e.code == Code::NotFound || e.code == Code::NotADirectory => Ok(true),
             Err(e) => Err((e.code, e.to_string())),
             Ok(there) if there.kind == Kind::Directory => {

@@ -39,7 +39,7 @@ use pb_proto::message::note::{Note, Outcome};
 use pb_proto::range_set::RangeSet;
 
 use crate::error::Code;
-use crate::fs::{Root, join, split};
+use crate::fs::{Root, join, split, stat_at};
 use crate::job::{JobError, State, Status, add};
 use crate::session::{Accepts, AnyJob, Chunk, Job, Session};
 use crate::transport::TransportError;
@@ -315,14 +315,18 @@ impl RecvJob {
         };
         let notes: Vec<Note<'_>> = results
             .iter()
-            .map(|(id, outcome)| Note::Result {
-                id: *id,
-                outcome: outcome.clone(),
-            })
+            .map(|(id, outcome)| result(*id, outcome.clone()))
             .collect();
         session.send_notes(self.options.job, &notes);
-        self.state.lock().resolved += results.len() as u64;
-        self.check_finished();
+        self.resolved(results.len() as u64);
+    }
+
+    /// So many more entries have a result, and their sender was told.
+    fn resolved(&self, entries: u64) {
+        if entries > 0 {
+            self.state.lock().resolved += entries;
+            self.check_finished();
+        }
     }
 
     /// Sends the committer to the folders when every entry has its result.
@@ -423,6 +427,13 @@ impl RecvJob {
         let (parent, name) = split(path).unwrap_or((b"", path));
         Ok((self.parents.get(parent)?, name))
     }
+
+    /// What stands at a path below the base, never followed; nothing is made. One call where its folder is open.
+    fn stat(&self, path: &[u8]) -> Result<crate::fs::Meta, crate::fs::FsError> {
+        let (parent, name) = split(path).unwrap_or((b"", path));
+        let folder = self.parents.find(parent)?;
+        stat_at(folder.as_fd(), name).map_err(|e| crate::fs::FsError::os("stat", path, e))
+    }
 }
 
 impl Job for RecvJob {
@@ -464,6 +475,10 @@ impl Job for RecvJob {
             State::Failed
         });
     }
+}
+
+fn result(id: u32, outcome: Outcome<'_>) -> Note<'_> {
+    Note::Result { id, outcome }
 }
 
 pub(crate) fn job_error(code: Code, message: &str) -> JobError {

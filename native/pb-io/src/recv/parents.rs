@@ -18,7 +18,7 @@ const KEPT: usize = 256;
 pub(super) struct Parents {
     base: Root,
     open: Mutex<HashMap<Vec<u8>, Arc<OwnedFd>>>,
-    kept: usize,
+    most: usize,
     /// A folder was made whose own name is not on disk yet.
     made: AtomicBool,
 }
@@ -29,26 +29,39 @@ impl Parents {
         Parents {
             base,
             open: Mutex::default(),
-            kept: share_of_descriptors(KEPT),
+            most: share_of_descriptors(KEPT),
             made: AtomicBool::new(made),
         }
     }
 
     /// The folder at a path below the base, made with its parents when it is not there.
     pub fn get(&self, path: &[u8]) -> Result<Arc<OwnedFd>, FsError> {
+        self.kept(path, || self.open(path))
+    }
+
+    /// The same, and an error where it is not there.
+    pub fn find(&self, path: &[u8]) -> Result<Arc<OwnedFd>, FsError> {
+        self.kept(path, || self.base.open_dir(path))
+    }
+
+    fn kept(
+        &self,
+        path: &[u8],
+        open: impl Fn() -> Result<OwnedFd, FsError>,
+    ) -> Result<Arc<OwnedFd>, FsError> {
         if let Some(fd) = self.open.lock().get(path) {
             return Ok(Arc::clone(fd));
         }
-        let fd = match self.open(path) {
+        let fd = match open() {
             Err(e) if e.code == Code::TooManyOpenFiles => {
                 self.clear();
-                self.open(path)
+                open()
             }
             other => other,
         };
         let fd = Arc::new(fd?);
         let mut open = self.open.lock();
-        if open.len() >= self.kept {
+        if open.len() >= self.most {
             open.clear();
         }
         open.insert(path.to_vec(), Arc::clone(&fd));

@@ -9,7 +9,7 @@ use pb_proto::message::note::{MAX_HAVE, Note, Outcome};
 use super::checkpoint::{Durable, PartRecord, adopt, identity_of, remove};
 use super::durable::Checkpoint;
 use super::file::{Known, LargeFile};
-use super::{MAX_LARGE, RecvJob, Wanted, policy};
+use super::{MAX_LARGE, RecvJob, Wanted, policy, result};
 use crate::error::Code;
 use crate::fs::{FsError, Kind, Root, join, split};
 use crate::job::{Redone, add};
@@ -20,7 +20,12 @@ const MAX_ADOPTED: usize = MAX_LARGE / 2;
 
 impl RecvJob {
     /// Answers the offer of a file that was finished before and still stands as it was left; it is never opened.
-    pub(super) fn resumed_whole(&self, offer: &Wanted, key: &FileKey) -> bool {
+    pub(super) fn resumed_whole(
+        &self,
+        offer: &Wanted,
+        key: &FileKey,
+        answers: &mut Vec<Note<'_>>,
+    ) -> bool {
         let Some(checkpoint) = &self.checkpoint else {
             return false;
         };
@@ -29,7 +34,7 @@ impl RecvJob {
         if !(done.is_some() || part.is_some()) || self.check_path(&offer.meta, false).is_err() {
             return false;
         }
-        let there = self.base.stat(self.place(&offer.meta.path), false);
+        let there = self.stat(self.place(&offer.meta.path));
         // What was recorded as a part stands under the file's own name: it was whole and synced when it got that, and the
         // process ended before it could record so. The name is made durable, as that may be what was not done any more.
         let stands = there.is_ok_and(|there| {
@@ -44,7 +49,7 @@ impl RecvJob {
             let place = self.place(&offer.meta.path);
             self.status.resumed(place, offer.size, done);
             self.count(offer.size);
-            self.resolve(&[(offer.meta.id, Outcome::Resumed { hash: done })]);
+            answers.push(result(offer.meta.id, Outcome::Resumed { hash: done }));
         }
         stands
     }

@@ -12,9 +12,11 @@ use pb_io::job::{State, Status, get};
 use pb_io::recv::checkpoint::{Batch, CheckpointOptions};
 use pb_io::recv::{RecvJob, RecvOptions};
 use pb_io::session::{Session, SessionOptions};
-use pb_io::transport::{LaneHost, Next, Place};
+use pb_io::source::FileKey;
+use pb_io::transport::{LaneHost, Next, OutBody, Place};
 use pb_proto::message::item::{Item, Meta};
-use pb_proto::message::{ChunkTrailer, bundle_trailer};
+use pb_proto::message::note::{Note, Notes};
+use pb_proto::message::{ChunkTrailer, Parsed, bundle_trailer, parse};
 
 use crate::common::{recv_options, root, status};
 
@@ -33,6 +35,8 @@ pub struct Peer {
     next_id: u32,
     /// Of a job with a checkpoint.
     batches: Option<Receiver<Batch>>,
+    /// Of each message that had some: how many entries got their result.
+    pub results: Mutex<Vec<usize>>,
 }
 
 pub fn meta(id: u32, path: &[u8]) -> Meta<'_> {
@@ -86,11 +90,20 @@ impl Peer {
         set: impl FnOnce(RecvOptions) -> RecvOptions,
         plant: impl FnOnce(&Path),
     ) -> Peer {
+        Peer::knowing(vec![([7; 16], [7; 32])], set, plant)
+    }
+
+    /// The same where an earlier run finished files.
+    pub fn knowing(
+        done: Vec<(FileKey, [u8; 32])>,
+        set: impl FnOnce(RecvOptions) -> RecvOptions,
+        plant: impl FnOnce(&Path),
+    ) -> Peer {
         let (tell, batches) = channel();
         let tell = Mutex::new(tell);
         let checkpoint = CheckpointOptions {
             parts: Vec::new(),
-            done: vec![([7; 16], [7; 32])],
+            done,
             flush_bytes: CHUNK as u64,
             flush: Duration::ZERO,
             name_tag: None,
@@ -128,6 +141,7 @@ impl Peer {
             placed: 0,
             next_id: 0,
             batches,
+            results: Mutex::default(),
         }
     }
 
@@ -169,7 +183,15 @@ impl Peer {
 
     /// Takes what the job answers.
     fn drain(&self) {
-        while let Next::Unit(_) = self.session.next_unit(0) {}
+        while let Next::Unit(unit) = self.session.next_unit(0) {
+            if let OutBody::Memory(buffer) = &unit.body
+                && let Ok(Parsed::Message { notes, .. }) = parse(buffer.as_slice())
+            {
+                let results = Notes::new(notes).filter(|n| matches!(n, Ok(Note::Result { .. })));
+                let results = Some(results.count()).filter(|n| *n > 0);
+                self.results.lock().expect("not poisoned").extend(results);
+            }
+        }
         for batch in self.batches.iter().flat_map(Receiver::try_iter) {
             self.job.confirm(batch.number);
         }
