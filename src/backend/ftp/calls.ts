@@ -47,15 +47,19 @@ function plainEntry(kind: "file" | "directory", size: number, mtimeNs: bigint): 
 
 /** Size and time of a file, both asked for at once; undefined where the server does not say it (a folder, nothing). */
 export function versionOf(
-  { control }: FtpConnection,
+  connection: FtpConnection,
   where: string,
 ): Promise<[size: number | undefined, mtimeNs: bigint | undefined]> {
-  const size = unlessRefused(control.send(`SIZE ${where}`)).then((reply) => {
-    const bytes = Number(/^\d+/.exec(reply?.lines[0] ?? "")?.[0] ?? Number.NaN);
-    return Number.isSafeInteger(bytes) ? bytes : undefined;
-  });
-  const time = unlessRefused(control.send(`MDTM ${where}`)).then((reply) => timeOf(reply?.lines[0] ?? ""));
-  return Promise.all([size, time]);
+  const size = sizeOf(connection, where);
+  const asked = unlessRefused(connection.control.send(`MDTM ${where}`));
+  return Promise.all([size, asked.then((reply) => timeOf(reply?.lines[0] ?? ""))]);
+}
+
+/** Undefined where the server does not say it (a folder, nothing). */
+export async function sizeOf({ control }: FtpConnection, where: string): Promise<number | undefined> {
+  const reply = await unlessRefused(control.send(`SIZE ${where}`));
+  const bytes = Number(/^\d+/.exec(reply?.lines[0] ?? "")?.[0] ?? Number.NaN);
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
 /** A folder's entries, "." and ".." too. Lines that are no entry are `errors`. */

@@ -126,13 +126,19 @@ async function transfer(control: Control, { command, before, options }: Transfer
     host: control.socket.remoteAddress ?? options.host,
     port: await passivePort(control),
   });
-  await connected(plain, "connect", options);
-  // Below TLS it fails as well as above.
-  plain.on("error", () => {});
+  const ready = connected(plain, "connect", options);
+  ready.catch(() => {});
   try {
+    // The server waits with the command for the connection: so both are on the way at once.
     const rest = before === undefined ? undefined : control.send(before);
     rest?.catch(() => {});
     const { first, final } = control.exchange(command);
+    await ready.catch(async (error: unknown) => {
+      // Who refuses the command listens no longer.
+      throw await reason(first, error);
+    });
+    // Below TLS it fails as well as above.
+    plain.on("error", () => {});
     await rest;
     await first;
     const data = encrypted(plain, control, options);
@@ -146,6 +152,18 @@ async function transfer(control: Control, { command, before, options }: Transfer
     plain.destroy();
     throw error;
   }
+}
+
+const REASON_MS = 500;
+
+/** The server's own words where it has any: "disk full" says more than "connection lost". */
+export async function reason(reply: Promise<unknown>, error: unknown): Promise<unknown> {
+  const said = reply.then(
+    () => error,
+    (refusal: unknown) => (refusal instanceof FtpRefusal ? refusal : error),
+  );
+  const late = new Promise((resolve) => setTimeout(resolve, REASON_MS, error).unref());
+  return Promise.race([said, late]);
 }
 
 /** With the control connection's session: a server can tell by it that it is the same client (vsftpd's require_ssl_reuse). */

@@ -101,6 +101,8 @@ export async function dial(options: DialOptions): Promise<Control> {
   /** Those of `waiting` that were sent, and their bytes. */
   let sent = 0;
   let sentBytes = 0;
+  /** Lines of those, for the end of this microtask. */
+  let unwritten = "";
   let ended: PbError | undefined;
   let silence: NodeJS.Timeout | undefined;
   let isResting = false;
@@ -153,14 +155,16 @@ export async function dial(options: DialOptions): Promise<Control> {
       },
     );
 
+  /** From now on; one timer for the life of the connection, as thousands come and go. */
   function watch(): void {
-    clearTimeout(silence);
-    if (waiting.length === 0 || ended || isResting) return;
-    silence = setTimeout(
-      () => fail(new PbError("timeout", `no answer for ${SILENCE_MS / 1_000} s`, { peer })),
-      SILENCE_MS,
-    );
-    silence.unref();
+    if (ended) return;
+    if (silence) silence.refresh();
+    else silence = setTimeout(silent, SILENCE_MS).unref();
+  }
+
+  function silent(): void {
+    if (waiting.length === 0 || isResting) return;
+    fail(new PbError("timeout", `no answer for ${SILENCE_MS / 1_000} s`, { peer }));
   }
 
   function listen(): void {
@@ -175,14 +179,21 @@ export async function dial(options: DialOptions): Promise<Control> {
     socket.on("close", () => fail(lost()));
   }
 
-  /** In their order, as many as may be on the way. */
+  /** In their order, as many as may be on the way. What is sent in one go is one write: each wakes the server. */
   function sendMore(): void {
     for (let next = waiting[sent]; next !== undefined && !ended; next = waiting[sent]) {
       if (sent > 0 && sentBytes + next.line.length > AHEAD_BYTES) return;
       sent += 1;
       sentBytes += next.line.length;
-      if (next.line !== "") socket.write(next.line, "latin1");
+      if (unwritten === "" && next.line !== "") queueMicrotask(flush);
+      unwritten += next.line;
     }
+  }
+
+  function flush(): void {
+    const lines = unwritten;
+    unwritten = "";
+    if (!ended) socket.write(lines, "latin1");
   }
 
   function expect(line: string): Waiting {
@@ -243,7 +254,6 @@ export async function dial(options: DialOptions): Promise<Control> {
     },
     rest() {
       isResting = true;
-      clearTimeout(silence);
     },
     secure: encrypt,
     fail,
@@ -264,6 +274,8 @@ export function named(options: ConnectionOptions, host: string): ConnectionOptio
   return { ...options, host, ...(isIP(host) === 0 ? { servername: host } : {}) };
 }
 
+class Late extends Error {}
+
 const CERTIFICATE_CODES = new Set(["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"]);
 
 /** @throws PbError */
@@ -272,14 +284,15 @@ export async function connected(
   event: "connect" | "secureConnect",
   { host, port, peer }: DialOptions,
 ): Promise<void> {
+  const late = setTimeout(() => socket.destroy(new Late()), DIAL_MS).unref();
   try {
-    await once(socket, event, { signal: AbortSignal.timeout(DIAL_MS) });
+    await once(socket, event);
     // A peer that is gone is noticed while nothing is sent, too.
     if (event === "connect") socket.setNoDelay(true).setKeepAlive(true, KEEPALIVE_MS);
   } catch (cause) {
     socket.on("error", () => {}).destroy();
-    const { name, code = "" } = cause as NodeJS.ErrnoException;
-    if (name === "AbortError")
+    const { code = "" } = cause as NodeJS.ErrnoException;
+    if (cause instanceof Late)
       throw new PbError("timeout", `${host}:${port} does not answer`, { peer, cause });
     if (event === "connect")
       throw new PbError("unreachable", `${host}:${port} cannot be reached`, { peer, cause });
@@ -293,6 +306,8 @@ export async function connected(
       cause,
       hint: "ca_file of the remote names the authority of a server with a certificate of its own",
     });
+  } finally {
+    clearTimeout(late);
   }
 }
 

@@ -4,7 +4,7 @@ import type { ChunkSink, Confirmed, CreateChunksOptions, FileMeta, WriteWholeOpt
 import { PART, partName } from "../part-name.ts";
 import { componentsBelow } from "../path.ts";
 import * as calls from "./calls.ts";
-import type { FtpConnection, Transfer } from "./connection.ts";
+import { type FtpConnection, reason, type Transfer } from "./connection.ts";
 import type { Control } from "./control.ts";
 import { makeParents, replacing } from "./files.ts";
 import { BOUNDS, type Call, type Ground, onGround, onLease, wirePath } from "./ground.ts";
@@ -52,7 +52,7 @@ export async function openSink(
 }
 
 async function goOn(connection: FtpConnection, { part, path }: Target, size: number): Promise<number> {
-  const [now] = await calls.versionOf(connection, part);
+  const now = await calls.sizeOf(connection, part);
   if (now !== undefined && now <= size) return now;
   throw new PbError("corrupt_checkpoint", "what was written of it is gone", { path });
 }
@@ -122,7 +122,7 @@ function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkP
   }
 
   async function begin({ connection }: Call, offset: number): Promise<Transfer> {
-    const [has] = await calls.versionOf(connection, part);
+    const has = await calls.sizeOf(connection, part);
     if (has === undefined || has < offset)
       throw new PbError("io_error", `the server has lost what was written: ${has ?? 0} bytes of ${offset}`, {
         path,
@@ -264,18 +264,6 @@ function push({ data, final }: Transfer, bytes: Uint8Array): Promise<void> {
   });
 }
 
-const REASON_MS = 500;
-
-/** The server's own words where it has any: "disk full" says more than "connection lost". */
-async function reason(final: Promise<unknown>, error: unknown): Promise<unknown> {
-  const said = final.then(
-    () => error,
-    (refusal: unknown) => (calls.isRefusal(refusal) ? refusal : error),
-  );
-  const late = new Promise((resolve) => setTimeout(resolve, REASON_MS, error).unref());
-  return Promise.race([said, late]);
-}
-
 async function finish({ data, final }: Transfer, control: Control): Promise<void> {
   control.alive();
   data.resume();
@@ -296,11 +284,10 @@ async function publish(
   { part, final, path }: Target,
   { meta, size, isThere }: Publish,
 ): Promise<Confirmed> {
-  const [version, isTimed] = await Promise.all([
-    calls.versionOf(connection, part),
+  const [has, isTimed] = await Promise.all([
+    calls.sizeOf(connection, part),
     calls.setTime(connection, part, meta.mtimeNs),
   ]);
-  const [has] = version;
   if (!isTimed) ground.times.refused = true;
   if (has !== undefined && has !== size)
     throw new PbError("verification_failed", `the server has ${has} bytes of ${size}`, { path });

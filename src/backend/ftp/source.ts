@@ -188,22 +188,33 @@ export function readWhole(
   { into, known, signal: caller }: OpenChunksOptions & { readonly into: Uint8Array },
 ): Promise<WholeRead> {
   return onGround(ground, { path, signal: caller }, async ({ connection }) => {
-    const where = wirePath(ground, path);
-    const now = await refuseOther(connection, { where, path, known });
-    if (into.length > 0) {
-      const opening = begin(connection, where, 0);
-      const { pull, final } = await opening;
-      try {
-        await pull.fill(into);
-        await pull.end();
-        await final;
-      } catch (error) {
-        throw error instanceof Ended ? await whyEnded(opening) : error;
-      }
-      await refuseOther(connection, { where, path, known: now });
-    }
+    const about = { where: wirePath(ground, path), path };
+    // Where its time is known, what is seen afterwards says as much: that it is, and was, what was listed.
+    const isTold = known.mtimeNs !== 0n && into.length > 0;
+    const before = isTold ? known : await refuseOther(connection, { ...about, known });
+    if (into.length > 0) await readAll(connection, about, into);
+    const now = into.length > 0 ? await refuseOther(connection, { ...about, known: before }) : before;
     return { ...now, confirmed: { how: "size" } };
   });
+}
+
+async function readAll(
+  connection: FtpConnection,
+  { where, path }: Pick<Other, "where" | "path">,
+  into: Uint8Array,
+): Promise<void> {
+  const opening = begin(connection, where, 0);
+  try {
+    const { pull, final } = await opening;
+    await pull.fill(into);
+    await pull.end();
+    await final;
+  } catch (error) {
+    if (error instanceof Ended) throw await whyEnded(opening);
+    // 550 says no more than "no".
+    const size = calls.isRefusal(error) ? await calls.sizeOf(connection, where) : 0;
+    throw size === undefined ? await whyNone(connection, { where, path }) : error;
+  }
 }
 
 interface Other {
@@ -215,15 +226,20 @@ interface Other {
 /** What is there now. @throws PbError `source_changed`, `is_a_directory`, `not_found` */
 async function refuseOther(connection: FtpConnection, { where, path, known }: Other): Promise<KnownVersion> {
   const [size, time] = await calls.versionOf(connection, where);
-  if (size === undefined) {
-    const there = await calls.statPath(connection, where);
-    if (there === undefined) throw new PbError("not_found", "it is not there", { path });
-    if (there.kind === "directory") throw new PbError("is_a_directory", "this is a folder", { path });
-    throw new PbError("permission_denied", "the server does not tell its size", { path });
-  }
+  if (size === undefined) throw await whyNone(connection, { where, path });
   const sameTime = known.mtimeNs === 0n || time === undefined || seconds(time) === seconds(known.mtimeNs);
   if (size === known.size && sameTime) return { size, mtimeNs: time ?? known.mtimeNs };
   throw new PbError("source_changed", "the file is another one by now", { path });
+}
+
+async function whyNone(
+  connection: FtpConnection,
+  { where, path }: Pick<Other, "where" | "path">,
+): Promise<PbError> {
+  const there = await calls.statPath(connection, where);
+  if (there === undefined) return new PbError("not_found", "it is not there", { path });
+  if (there.kind === "directory") return new PbError("is_a_directory", "this is a folder", { path });
+  return new PbError("permission_denied", "the server does not tell its size", { path });
 }
 
 const seconds = (ns: bigint) => ns / 1_000_000_000n;
