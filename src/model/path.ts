@@ -91,5 +91,7 @@ export function dirName(path: string): string {
 export function joinPath(base: string, name: string): string {
   if (base === "") return name;
   if (name === "") return base;
+  // Nearly all: a listing of a million entries joins three paths for each.
+  if (!base.endsWith("/") && !name.startsWith("/")) return `${base}/${name}`;
   return `${base.replace(/\/+$/, "")}/${name.replace(/^\/+/, "")}`;
 }

@@ -120,10 +120,15 @@ async function* walk(
   { follow, maxDepth }: WalkOptions,
 ): AsyncGenerator<DecodedBatch, void, void> {
   const walker = await call(() => handle.walk(relative(path), follow, maxDepth));
+  const next = () => call(() => walker.next(BATCH));
+  let ahead = next();
   try {
     for (;;) {
-      const batch = await call(() => walker.next(BATCH));
+      const batch = await ahead;
       if (batch === null) return;
+      // The engine lists while the caller does something with what is here.
+      ahead = next();
+      ahead.catch(() => undefined);
       yield decodeBatch(batch);
     }
   } finally {

@@ -9,10 +9,16 @@ use super::record::Identity;
 use crate::hash::Hash;
 use crate::source::{FileKey, TARGET_BYTES};
 
+/// Three cache lines; the table takes a byte a file.
+const PER_BUCKET: usize = 4;
+
 /// See the module.
 pub(crate) struct Past {
     /// Sorted.
     done: Vec<(FileKey, Hash)>,
+    /// Where each bucket of `done` begins, and its end. Keys are hashes, so a bucket has about [`PER_BUCKET`] entries, next to each other
+    /// in memory: a search through all of a million cost a dozen cache misses a key. Forged keys in one bucket cost no more than that.
+    starts: Vec<u32>,
     /// By target: the source may have changed more than once.
     parts: Mutex<HashMap<Vec<u8>, Vec<PartRecord>>>,
     had_parts: bool,
@@ -27,6 +33,7 @@ impl Past {
             by_target.entry(part.target.clone()).or_default().push(part);
         }
         Past {
+            starts: starts(&done),
             done,
             parts: Mutex::new(by_target),
             had_parts,
@@ -39,38 +46,29 @@ impl Past {
 
     /// The root hash of this very file, if it was finished.
     pub fn done(&self, key: &FileKey) -> Option<Hash> {
-        let near = self.around(key);
+        let first = leading(key);
+        let near = self.between(first, first);
         let at = near.binary_search_by(|d| d.0.cmp(key)).ok()?;
         near.get(at).map(|d| d.1)
     }
 
-    /// A run of `done` that has the key if anything has. Keys are hashes and so lie evenly: the place of one follows from its value
-    /// but for some sqrt(n) entries, which saves most of the cache misses of a search through all of them. Where they do not
-    /// (a checkpoint may be forged) it is looked for twice as far each time.
-    fn around(&self, key: &FileKey) -> &[(FileKey, Hash)] {
-        let (first, _) = key.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
-        let share = u128::from(u64::from_be_bytes(*first)) * self.done.len() as u128;
-        let at = (share >> 64) as usize;
-        let mut reach = self.done.len().isqrt() / 2 + 1;
-        let below = |i: usize| self.done.get(i).is_some_and(|d| d.0 < *key);
-        let (mut from, mut to) = (at.saturating_sub(reach), at + reach);
-        while from > 0 && !below(from) {
-            reach *= 2;
-            from = from.saturating_sub(reach);
-        }
-        while to < self.done.len() && below(to) {
-            reach *= 2;
-            to += reach;
-        }
+    /// The entries whose keys begin with these 64 bits or what is between them, and a few beside.
+    fn between(&self, first: u64, last: u64) -> &[(FileKey, Hash)] {
+        let bucket = |bits| bucket(bits, self.starts.len() - 1);
+        let from = self.starts.get(bucket(first)).copied().unwrap_or(0);
+        let to = self.starts.get(bucket(last) + 1).copied().unwrap_or(0);
         self.done
-            .get(from..self.done.len().min(to + 1))
+            .get(from as usize..to as usize)
             .unwrap_or_default()
     }
 
     /// Was a file of this target finished, perhaps from another source?
     pub fn was_done(&self, key: &FileKey) -> bool {
         let target = |d: &(FileKey, Hash)| d.0[..TARGET_BYTES].cmp(&key[..TARGET_BYTES]);
-        self.done.binary_search_by(target).is_ok()
+        let others = u64::MAX >> (8 * TARGET_BYTES);
+        let first = leading(key);
+        let near = self.between(first & !others, first | others);
+        near.binary_search_by(target).is_ok()
     }
 
     /// Which file the part of this very file is.
@@ -96,6 +94,29 @@ impl Past {
         let parts = std::mem::take(&mut *self.parts.lock());
         parts.into_values().flatten().collect()
     }
+}
+
+fn leading(key: &FileKey) -> u64 {
+    let (first, _) = key.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
+    u64::from_be_bytes(*first)
+}
+
+/// Buckets are equal shares of all keys.
+fn bucket(bits: u64, buckets: usize) -> usize {
+    ((u128::from(bits) * buckets as u128) >> 64) as usize
+}
+
+/// A checkpoint has fewer than 2^32 files: their entries here alone would take 200 GB.
+fn starts(done: &[(FileKey, Hash)]) -> Vec<u32> {
+    let buckets = done.len() / PER_BUCKET + 1;
+    let mut starts = vec![0; buckets + 1];
+    for (key, _) in done {
+        starts[bucket(leading(key), buckets) + 1] += 1;
+    }
+    for at in 1..starts.len() {
+        starts[at] += starts[at - 1];
+    }
+    starts
 }
 
 #[cfg(test)]
@@ -130,6 +151,7 @@ mod tests {
             let past = Past::new(Vec::new(), done);
             for n in 0..files {
                 assert_eq!(past.done(&key(2 * n)), Some(hash(n)));
+                assert!(past.was_done(&key(2 * n)));
             }
             assert!((0..=files).all(|n| past.done(&key(2 * n + 1)).is_none()));
             assert_eq!(past.done(&[0xff; 16]), None);
