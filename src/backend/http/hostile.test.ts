@@ -191,3 +191,30 @@ test("nobody there", async () => {
   const error = await refused("unreachable", backend.stat("f", { follow: true, signal: never }));
   expect(error.retryable).toBe(true);
 });
+
+test("a refusal that does not end", async () => {
+  await using server = await webServer((_request, response) => {
+    response.writeHead(404);
+    const more = () =>
+      response.write(Buffer.alloc(64 * 1024), () => response.destroyed || setImmediate(more));
+    more();
+  });
+  await using backend = await open(server.url);
+  const read = backend.chunks.readWhole("f", new Uint8Array(10), { known: KNOWN, signal: never });
+  await refused("not_found", read);
+});
+
+test("a small file that is longer, or shorter, than it was", async () => {
+  await using server = await webServer((_request, response) => {
+    // Without a length.
+    response.writeHead(200).end(CONTENT);
+  });
+  await using backend = await open(server.url);
+  for (const size of [CONTENT.length - 1, CONTENT.length + 1]) {
+    const read = backend.chunks.readWhole("f", new Uint8Array(size), {
+      known: { size, mtimeNs: 0n },
+      signal: never,
+    });
+    await refused("source_changed", read);
+  }
+});

@@ -5,8 +5,8 @@
 import { HeadObjectCommand, type S3Client } from "@aws-sdk/client-s3";
 import { Agent } from "undici";
 import { PbError } from "../../model/error.ts";
+import { type Exchange, exchange, type Reply } from "../exchange.ts";
 import { transportError } from "../transport-error.ts";
-import { type Exchange, exchange, type Reply } from "./exchange.ts";
 import type { Place } from "./place.ts";
 import { createSigner, EMPTY_HASH, encodeKey, type Keys, sha256Hex } from "./sign.ts";
 

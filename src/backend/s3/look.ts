@@ -2,9 +2,9 @@
 import { HeadBucketCommand, HeadObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import type { Entry } from "../../model/entry.ts";
 import { PbError } from "../../model/error.ts";
+import type { Reply } from "../exchange.ts";
 import { type Context, request } from "./context.ts";
 import { isNotFound } from "./errors.ts";
-import type { Reply } from "./exchange.ts";
 import { type Place, parentOf, prefixOf } from "./place.ts";
 import { METADATA, mtimeIn, mtimeOf } from "./times.ts";
 

@@ -8,6 +8,7 @@ import { Agent, type Dispatcher, EnvHttpProxyAgent } from "undici";
 import type { EndpointConfig } from "../../model/endpoint.ts";
 import { PbError } from "../../model/error.ts";
 import { joinPath, pathText } from "../../model/path.ts";
+import { type Exchange, exchange, type ReplyHead } from "../exchange.ts";
 import type { EndpointTools } from "../registry.ts";
 import { either, refuseAborted } from "../signals.ts";
 import { statusError, transportError } from "./errors.ts";
@@ -50,10 +51,23 @@ export interface WebAnswer {
   drop(): void;
 }
 
+/** Without a stream, which costs more than a small answer does. */
+export interface SmallRequest
+  extends Pick<WebRequest, "path" | "folder" | "allow" | "signal">,
+    Pick<Exchange, "otherLength"> {
+  readonly method: "GET" | "HEAD";
+  /** Where a success's content goes, exactly; what it throws ends the request. */
+  readonly place?: (answer: SmallAnswer) => Uint8Array;
+}
+
+export type SmallAnswer = Pick<WebAnswer, "status" | "header" | "url">;
+
 export interface WebClient {
   readonly peer: string;
   /** @throws PbError as errors.ts maps statuses and failures; `aborted` */
   send(request: WebRequest): Promise<WebAnswer>;
+  /** As `send`, to the end of the answer. */
+  sendSmall(request: SmallRequest): Promise<SmallAnswer>;
   /** What of a path of the contract is a URL here. @throws PbError `path_escapes`, `invalid_path` */
   urlOf(path: string, folder?: boolean): URL;
   /** Aborted by `close`. */
@@ -79,12 +93,13 @@ export async function openWebClient(
     return url;
   };
   const authorization = () => authorizationOf(config, base, name);
+  const sending: Sending = { dispatcher, peer: name, base, authorization, closing: closing.signal };
   return {
     peer: name,
     closing: closing.signal,
     urlOf,
-    send: (request) =>
-      send({ dispatcher, peer: name, base, authorization, closing: closing.signal }, request, urlOf),
+    send: (request) => send(sending, request, urlOf),
+    sendSmall: (request) => sendSmall(sending, request, urlOf),
     async close() {
       closing.abort();
       await dispatcher.destroy();
@@ -195,14 +210,17 @@ async function send(
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         method: method as Dispatcher.HttpMethod,
-        // What is compressed on the way has another length and other ranges than the file.
-        headers: { "accept-encoding": "identity", "user-agent": "packetboat", ...headers, ...own },
+        headers: { ...COMMON, ...headers, ...own },
         body: body ?? null,
         // undici ends the connection after each HEAD for the sake of servers that send a body: here what follows is no reply, and the call is repeated.
         reset: false,
         signal: signals.signal,
       });
       const next = redirectOf(answer, { url, hops, at, replayable: !isStream(body) });
+      if (next instanceof PbError) {
+        answer.body.on("error", () => {}).destroy();
+        throw next;
+      }
       if (next === undefined)
         return checked(answer, { url, method, allow, at, release: () => signals[Symbol.dispose]() });
       discard(answer.body, method);
@@ -216,6 +234,60 @@ async function send(
   }
 }
 
+async function sendSmall(
+  { dispatcher, peer, base, authorization, closing }: Sending,
+  { method, path, folder, allow = [], place, otherLength, signal }: SmallRequest,
+  urlOf: WebClient["urlOf"],
+): Promise<SmallAnswer> {
+  const at = { path, peer };
+  try {
+    refuseAborted(closing);
+    let url = urlOf(path, folder);
+    for (let hops = 0; ; hops += 1) {
+      const own = url.origin === base.origin ? await authorization() : {};
+      const seen = url;
+      const answerOf = ({ status, headers }: Pick<ReplyHead, "status" | "headers">): SmallAnswer => ({
+        status,
+        header: (name) => firstOf(headers[name]),
+        url: seen,
+      });
+      const reply = await exchange(dispatcher, {
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method,
+        headers: { ...COMMON, ...own },
+        ...(place && { place: (head: ReplyHead) => place(answerOf(head)) }),
+        ...(otherLength && { otherLength }),
+        signal,
+      });
+      const { status: statusCode, headers } = reply;
+      const next = redirectOf({ statusCode, headers }, { url, hops, at, replayable: true });
+      if (next instanceof PbError) throw next;
+      if (next === undefined) return accepted(answerOf(reply), { allow, at });
+      url = next;
+    }
+  } catch (error) {
+    if (signal.aborted || closing.aborted)
+      throw new PbError("aborted", "interrupted", { path, cause: error });
+    throw transportError(error, at);
+  }
+}
+
+/** @throws PbError of the status */
+function accepted<T extends Pick<WebAnswer, "status" | "header">>(
+  answer: T,
+  { allow, at }: Pick<Checking, "allow" | "at">,
+): T {
+  const { status } = answer;
+  if ((status >= 200 && status < 300) || allow.includes(status)) return answer;
+  throw statusError(status, at, answer.header("retry-after"));
+}
+
+/** What is compressed on the way has another length and other ranges than the file. */
+const COMMON = { "accept-encoding": "identity", "user-agent": "packetboat" };
+
+const firstOf = (value: string | string[] | undefined) => (Array.isArray(value) ? value[0] : value);
+
 const isStream = (body: WebRequest["body"]) => typeof body === "object" && !(body instanceof Uint8Array);
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -227,22 +299,22 @@ interface Hop {
   readonly replayable: boolean;
 }
 
-/** Where to ask instead, or undefined for an answer. @throws PbError `permission_denied` when the way there is not safe */
-function redirectOf(answer: Dispatcher.ResponseData, { url, hops, at, replayable }: Hop): URL | undefined {
-  const location = answer.headers.location;
-  if (!REDIRECTS.has(answer.statusCode) || typeof location !== "string") return undefined;
+/** Where to ask instead; undefined for an answer; `permission_denied` when the way there is not safe. */
+function redirectOf(
+  { statusCode, headers }: Pick<Dispatcher.ResponseData, "statusCode" | "headers">,
+  { url, hops, at, replayable }: Hop,
+): URL | PbError | undefined {
+  const { location } = headers;
+  if (!REDIRECTS.has(statusCode) || typeof location !== "string") return undefined;
   const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
-  const refuse = (why: string) => {
-    answer.body.on("error", () => {}).destroy();
-    return new PbError("permission_denied", `${at.peer}: refused to be sent on, ${why}`, at);
-  };
+  const refuse = (why: string) =>
+    new PbError("permission_denied", `${at.peer}: refused to be sent on, ${why}`, at);
   if (next === undefined || (next.protocol !== "http:" && next.protocol !== "https:"))
-    throw refuse("not to another web address");
+    return refuse("not to another web address");
   if (url.protocol === "https:" && next.protocol === "http:")
-    throw refuse(`from https to http (${next.host})`);
-  if (hops >= MAX_REDIRECTS) throw refuse(`${MAX_REDIRECTS} times in a row`);
-  if (!replayable) throw refuse(`to ${next.host} in the middle of an upload`);
-  return next;
+    return refuse(`from https to http (${next.host})`);
+  if (hops >= MAX_REDIRECTS) return refuse(`${MAX_REDIRECTS} times in a row`);
+  return replayable ? next : refuse(`to ${next.host} in the middle of an upload`);
 }
 
 /** An answer that nobody wants is read to its end up to this length, so that its connection is used again; a longer one ends it. */
@@ -266,15 +338,14 @@ interface Checking {
 
 function checked(answer: Dispatcher.ResponseData, { url, method, allow, at, release }: Checking): WebAnswer {
   const { statusCode: status, headers, body } = answer;
-  const header = (name: string) => {
-    const value = headers[name];
-    return Array.isArray(value) ? value[0] : value;
-  };
+  const header = (name: string) => firstOf(headers[name]);
   body.once("close", release);
   const drop = () => discard(body, method);
-  if (!(status >= 200 && status < 300) && !allow.includes(status)) {
+  try {
+    accepted({ status, header }, { allow, at });
+  } catch (error) {
     drop();
-    throw statusError(status, at, header("retry-after"));
+    throw error;
   }
   return { status, header, url, body, drop, text: (limit) => textOfBody(body, { limit, at }) };
 }

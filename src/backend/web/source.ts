@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { PbError } from "../../model/error.ts";
 import type { ChunkSource, Confirmed, KnownVersion, OpenChunksOptions, WholeRead } from "../chunks.ts";
-import type { WebAnswer, WebClient } from "./client.ts";
+import type { SmallAnswer, WebAnswer, WebClient } from "./client.ts";
 import { transportError } from "./errors.ts";
 import { changed, type Head, headOf, sameVersion, type Version, versionOf } from "./version.ts";
 
@@ -206,29 +206,29 @@ export async function readWhole(
   client: WebClient,
   { path, into, signal, known: was }: Omit<Range, "now" | "offset"> & { readonly known: KnownVersion },
 ): Promise<WholeRead> {
-  const answer = await client.send({ method: "GET", path, signal });
-  const seen = versionOf(answer);
-  const now = { ...seen, size: into.length };
-  if (!sameVersion({ ...was, size: into.length }, seen)) throw dropped(answer, changed(client, path));
-  let at = 0;
-  try {
-    for await (const piece of answer.body as AsyncIterable<Uint8Array>) {
-      if (at + piece.length > into.length) throw changed(client, path);
-      into.set(piece, at);
-      at += piece.length;
-    }
-  } catch (error) {
-    throw transportError(error, { path, peer: client.peer });
-  }
-  // Without a Content-Length the end is all there is.
-  if (at < into.length) throw changed(client, path);
+  const answer = await client.sendSmall({
+    method: "GET",
+    path,
+    place(head) {
+      if (sameVersion({ ...was, size: into.length }, versionOf(head))) return into;
+      throw changed(client, path);
+    },
+    // Without a Content-Length the end is all there is.
+    otherLength: () => changed(client, path),
+    signal,
+  });
+  const now = { ...versionOf(answer), size: into.length };
   return { ...toldOf(was, now), confirmed: confirm(client, { path, answer, bytes: into }) };
 }
 
 /** A digest that the server sent: Repr-Digest (RFC 9530), Digest (RFC 3230), Content-MD5. @throws PbError `verification_failed` */
 function confirm(
   client: WebClient,
-  { path, answer, bytes }: { readonly path: string; readonly answer: WebAnswer; readonly bytes: Uint8Array },
+  {
+    path,
+    answer,
+    bytes,
+  }: { readonly path: string; readonly answer: SmallAnswer; readonly bytes: Uint8Array },
 ): Confirmed {
   const said = digestOf(answer);
   if (said === undefined) return { how: "size" };
@@ -244,7 +244,7 @@ function confirm(
   );
 }
 
-function digestOf(answer: WebAnswer): { readonly algorithm: string; readonly base64: string } | undefined {
+function digestOf(answer: SmallAnswer): { readonly algorithm: string; readonly base64: string } | undefined {
   const repr = /(?:^|[,\s])(sha-256|sha-512)=:([A-Za-z0-9+/=]+):/i.exec(answer.header("repr-digest") ?? "");
   const old = repr ?? /(?:^|[,\s])(sha-256|sha-512)=([A-Za-z0-9+/]+=*)/i.exec(answer.header("digest") ?? "");
   if (old) return { algorithm: (old[1] ?? "").toLowerCase().replace("-", ""), base64: old[2] ?? "" };

@@ -1,7 +1,7 @@
 /** What a server says of one version of a file. */
 import { PbError } from "../../model/error.ts";
 import type { KnownVersion } from "../chunks.ts";
-import type { WebAnswer, WebClient } from "./client.ts";
+import type { SmallAnswer, WebAnswer, WebClient } from "./client.ts";
 
 export interface Version extends KnownVersion {
   /** Last-Modified as it was sent. */
@@ -51,8 +51,7 @@ export async function headOf(
     signal,
   }: { readonly path: string; readonly folder?: boolean; readonly signal: AbortSignal },
 ): Promise<Head> {
-  const head = await client.send({ method: "HEAD", path, folder, allow: [405, 501], signal });
-  head.drop();
+  const head = await client.sendSmall({ method: "HEAD", path, folder, allow: [405, 501], signal });
   if (head.status < 300) return describe(client, { path, folder, answer: head });
   // No HEAD here: the first byte says the same.
   const answer = await client.send({
@@ -72,7 +71,7 @@ export async function headOf(
 
 function describe(
   client: WebClient,
-  { path, folder, answer }: { readonly path: string; readonly folder: boolean; readonly answer: WebAnswer },
+  { path, folder, answer }: { readonly path: string; readonly folder: boolean; readonly answer: SmallAnswer },
 ): Head {
   const accepts = answer.header("accept-ranges")?.toLowerCase();
   const asked = client.urlOf(path, folder);

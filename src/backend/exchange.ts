@@ -1,7 +1,7 @@
 /** One small request and its reply over a pool of connections, without a stream between: what a reply brings goes straight to where it is wanted. */
 import type { Dispatcher } from "undici";
-import { PbError } from "../../model/error.ts";
-import { aborted } from "../signals.ts";
+import { PbError } from "../model/error.ts";
+import { aborted } from "./signals.ts";
 
 /** Of what nobody has a place for: an error's XML, or a proxy's page. */
 const MAX_TEXT_BYTES = 1024 * 1024;
@@ -15,6 +15,8 @@ export interface Exchange {
   readonly body?: Buffer;
   /** Where a success's content goes, exactly; what it throws ends the exchange. Absent: it is text. */
   readonly place?: (head: ReplyHead) => Uint8Array;
+  /** What it is when another length comes than has a place; absent: as said below. */
+  readonly otherLength?: () => PbError;
   readonly signal: AbortSignal;
 }
 
@@ -108,7 +110,7 @@ class Receiver implements Dispatcher.DispatchHandler {
     if (this.#isOver) return;
     const most = this.#into?.length ?? MAX_TEXT_BYTES;
     if (this.#length + piece.length > most) {
-      this.fail(new PbError("protocol_violation", `a reply is longer than ${most} bytes`));
+      this.#tooLong(most);
       return;
     }
     if (this.#into) this.#into.set(piece, this.#length);
@@ -116,10 +118,22 @@ class Receiver implements Dispatcher.DispatchHandler {
     this.#length += piece.length;
   }
 
+  #tooLong(most: number): void {
+    if ((this.#head?.status ?? 0) < 300) {
+      const other = this.#into && this.#wanted.otherLength?.();
+      this.fail(other ?? new PbError("protocol_violation", `a reply is longer than ${most} bytes`));
+      return;
+    }
+    // Of why a server refuses, this is enough.
+    this.onResponseEnd();
+    this.#controller?.abort(new PbError("aborted", "the rest is not wanted"));
+  }
+
   onResponseEnd(): void {
     if (this.#isOver) return;
     if (this.#into && this.#length < this.#into.length) {
-      this.fail(new PbError("connection_lost", "the server sent less than it said"));
+      const other = this.#wanted.otherLength?.();
+      this.fail(other ?? new PbError("connection_lost", "the server sent less than it said"));
       return;
     }
     this.#end();
