@@ -1,7 +1,9 @@
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { PbError } from "../../model/error.ts";
-import { classify } from "./tls.ts";
+import { classify, startTls } from "./tls.ts";
 
 const withCode = (code: string) => Object.assign(new Error("said so"), { code });
 const address = { host: "::1", port: 7 };
@@ -30,5 +32,26 @@ describe("what goes wrong on the way to a server", () => {
   it("keeps what is already told", () => {
     const told = new PbError("fingerprint_mismatch", "no");
     expect(classify(new Error("x", { cause: told }), "box")).toBe(told);
+  });
+});
+
+describe("a handshake", () => {
+  it("has the name that tells nothing of where it goes", async () => {
+    const server = createServer();
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as { port: number };
+    const socket = startTls({
+      address: { host: "127.0.0.1", port },
+      trust: { peer: "box", fingerprint: "", ca: "" },
+    });
+    socket.on("error", () => undefined);
+    const [far] = (await once(server, "connection")) as [Socket];
+    const [hello] = (await once(far, "data")) as [Buffer];
+    expect(hello.includes("packetboat")).toBe(true);
+    expect(hello.includes("127.0.0.1")).toBe(false);
+    socket.destroy();
+    far.destroy();
+    server.close();
   });
 });
