@@ -21,6 +21,12 @@ const PACKS = {
   "main.js": ["src/cli/main.ts", "src/cli/commands/transfer.ts", "src/daemon/daemon.ts"],
   // And that with a server at one end.
   "remote.js": ["src/backend/pb/connection.ts"],
+  // And each kind of endpoint; webdav has the client of http.
+  "http.js": ["src/backend/http/backend.ts"],
+  "webdav.js": ["src/backend/webdav/backend.ts"],
+  "s3.js": ["src/backend/s3/backend.ts"],
+  "sftp.js": ["src/backend/sftp/backend.ts"],
+  "ftp.js": ["src/backend/ftp/backend.ts"],
 };
 const sources = filesBelow("src", "scripts", "package.json", "package-lock.json").filter(
   (file) => !file.endsWith(".test.ts"),
@@ -70,7 +76,7 @@ async function build() {
   await pack({ folder: staging, metafile: result.metafile, packs: PACKS, target: TARGET });
   swap(staging);
   // Without the addon, which may come later, this gives less, and no more than time is lost.
-  for (const end of ["local", "remote"]) {
+  for (const end of ["local", "remote", "http", "s3-get", "s3-put"]) {
     run(process.execPath, ["scripts/lib/compile-ahead.mjs", join(ROOT, "bin/pb"), end], {
       stdio: "ignore",
       timeout: COMPILE_MS,
