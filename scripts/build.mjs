@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { callHeaders } from "./lib/call-headers.mjs";
 import { cjsNames } from "./lib/cjs-names.mjs";
 import { fileDescs } from "./lib/file-desc.mjs";
+import { lazyUndici } from "./lib/lazy-undici.mjs";
 import { lazyWidth } from "./lib/lazy-width.mjs";
 import { writeLicences } from "./lib/licences.mjs";
 import { pack } from "./lib/pack.mjs";
@@ -63,7 +64,7 @@ async function build() {
     legalComments: "none",
     metafile: true,
     mainFields: ["module", "main"],
-    plugins: [cjsNames, lazyWidth, callHeaders, fileDescs],
+    plugins: [cjsNames, lazyWidth, lazyUndici, callHeaders, fileDescs],
     // ssh2's addons are optional: without them it uses Node's own ciphers, which is what a user who installs the tarball has.
     external: ["*.node"],
     define: { __PB_VERSION__: JSON.stringify(version) },
