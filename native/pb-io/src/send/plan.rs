@@ -17,8 +17,10 @@ const BUNDLE_CONTENT: u64 = 512 << 10;
 const BUNDLE_ENTRIES: usize = 1024;
 /// Offers in one bundle.
 const OFFERS: usize = 2048;
-/// Offers without an answer; bounds both sides' memory.
-const MAX_OFFERED: usize = 65_536;
+/// Entries that were offered or sent and have no result; bounds both sides' memory, as files of a few bytes do not fill the
+/// session's. With those that wait in the queue half of what fits [`Plan::sent`] at 131,072 buckets, so that it never grows
+/// beyond that; a receiver whose results take 0.3 s gets 100,000 files a second.
+const MAX_UNANSWERED: u64 = 32_768;
 /// Chunks that wait to be sent again; a receiver has no memory for so many at once.
 const MAX_AGAIN: usize = 65_536;
 /// Gaps and subtrees of what receivers have of files that they still tell of: some 100 MiB. A receiver that wrote what it
@@ -293,8 +295,14 @@ impl Plan {
             .or_else(|| self.finish())
     }
 
+    /// Entries on their way: taken from the queue, and without a result.
+    fn unanswered(&self) -> u64 {
+        u64::from(self.next_id).saturating_sub(self.settled + self.queue.len() as u64)
+    }
+
     fn look_at_queue(&mut self) -> Option<Task> {
         match self.push? {
+            _ if self.unanswered() >= MAX_UNANSWERED => None,
             true => {
                 let n = self.queue.len().min(BUNDLE_ENTRIES);
                 for entry in self.queue.drain(..n).collect::<Vec<_>>() {
@@ -302,7 +310,7 @@ impl Plan {
                 }
                 None
             }
-            false if self.queue.is_empty() || self.offered.len() >= MAX_OFFERED => None,
+            false if self.queue.is_empty() => None,
             false => {
                 let n = self.queue.len().min(OFFERS);
                 Some(Task::Offer(self.queue.drain(..n).collect()))
@@ -439,6 +447,68 @@ impl Sent {
             listed_inode: e.inode != 0,
             listed: e.inode,
             hash: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILES: u64 = 4 * MAX_UNANSWERED;
+
+    fn small() -> Entry {
+        Entry {
+            root: 0,
+            source: Vec::new(),
+            target: Vec::new(),
+            kind: Kind::File,
+            size: 1,
+            mtime_ns: 0,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            inode: 1,
+            link_target: Vec::new(),
+            pipe: None,
+        }
+    }
+
+    /// Takes all tasks that there are; the numbers of the entries in them.
+    fn take(plan: &mut Plan) -> Vec<u32> {
+        let mut ids = Vec::new();
+        while let Some(task) = plan.next_task() {
+            match task {
+                Task::Offer(entries) | Task::Small { entries, .. } => {
+                    ids.extend(entries.iter().map(|n| n.id));
+                }
+                _ => panic!("there are small files alone"),
+            }
+        }
+        ids
+    }
+
+    #[test]
+    fn what_has_no_result_is_bounded_however_small_the_files_are() {
+        for push in [true, false] {
+            let mut plan = Plan::new(1);
+            plan.accept(push, false);
+            (0..FILES).for_each(|_| plan.push(small()));
+            let room =
+                MAX_UNANSWERED as usize..MAX_UNANSWERED as usize + BUNDLE_ENTRIES.max(OFFERS);
+            let mut sent = take(&mut plan);
+            assert!(room.contains(&sent.len()), "{} at once", sent.len());
+            let mut total = 0;
+            while !sent.is_empty() {
+                total += sent.len() as u64;
+                for id in sent {
+                    assert!(plan.settle(id).is_some());
+                    assert!(!plan.result_done());
+                }
+                sent = take(&mut plan);
+                assert!(sent.len() < room.end);
+            }
+            assert_eq!(total, FILES);
         }
     }
 }
