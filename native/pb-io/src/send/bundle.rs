@@ -58,7 +58,7 @@ impl<'a> Bundle<'a> {
             trailer.copy_from_slice(&bundle_trailer(self.job.options.job));
             self.session
                 .outbox
-                .push_data(len as u32, OutBody::Memory(buffer), &stop);
+                .push_data(len as u32, (OutBody::Memory(buffer), None), &stop);
         }
         self.items.clear();
     }

@@ -22,7 +22,7 @@ use crate::fs::{Meta, sparse, stat_fd};
 use crate::hash::{self, ChunkHash, Tree, chunk_count};
 use crate::job::add;
 use crate::pipe::read_full;
-use crate::session::Session;
+use crate::session::{Session, Span};
 use crate::transport::OutBody;
 
 /// A large file that is being sent.
@@ -422,7 +422,12 @@ impl SendJob {
             OutBody::Memory(buffer)
         };
         let len = (n + CHUNK_TRAILER) as u32;
-        session.outbox.push_data(len, body, &stop);
+        let span = Span {
+            job: self.options.job,
+            file: file.id,
+            offset,
+        };
+        session.outbox.push_data(len, (body, Some(span)), &stop);
         Ok(Some(hash))
     }
 

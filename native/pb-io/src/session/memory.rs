@@ -186,7 +186,7 @@ mod tests {
             unit.as_mut_slice()[len - LIST_TRAILER..].copy_from_slice(&bundle_trailer(1));
             OutBody::Memory(unit)
         };
-        (0..2).for_each(|_| a.outbox.push_data(len as u32, body(), &|| false));
+        (0..2).for_each(|_| a.outbox.push_data(len as u32, (body(), None), &|| false));
         blames(&a, LimitedBy::Pacing);
         b.end(None);
     }

@@ -33,6 +33,7 @@ pub use inbox::MIN_WINDOW;
 pub use job::{AnyJob, Chunk, Job};
 pub use memory::join;
 use outbox::Outbox;
+pub(crate) use outbox::Span;
 pub use reserve::LONG_PATH;
 use reserve::Reserve;
 use trace::Trace;

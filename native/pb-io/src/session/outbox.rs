@@ -12,6 +12,25 @@ use crate::transport::{LaneId, Next, OutBody, OutUnit, Waker};
 /// Data units queued ahead of the lanes; more would only hold memory and spoil the cache.
 const QUEUED_UNITS: usize = 24;
 
+/// Which bytes a unit of data holds.
+#[derive(Clone, Copy)]
+pub struct Span {
+    pub job: u32,
+    pub file: u32,
+    pub offset: u64,
+}
+
+impl Span {
+    fn is_before(&self, other: &Span) -> bool {
+        (self.job, self.file) == (other.job, other.file) && self.offset < other.offset
+    }
+}
+
+struct Data {
+    span: Option<Span>,
+    unit: Arc<OutUnit>,
+}
+
 /// See the module.
 pub struct Outbox {
     state: Mutex<State>,
@@ -22,7 +41,7 @@ struct State {
     /// Taken back from a lane that died; their credit is paid.
     again: VecDeque<Arc<OutUnit>>,
     messages: VecDeque<Arc<OutUnit>>,
-    data: VecDeque<Arc<OutUnit>>,
+    data: VecDeque<Data>,
     next_id: u32,
     /// Units that lanes hold: pulled, not acknowledged, not given back.
     pulled: usize,
@@ -70,8 +89,15 @@ impl Outbox {
         s.wake_idle();
     }
 
-    /// Queues data; waits while the queue is full, until there is room, or the session or (`stop`) the job ends.
-    pub fn push_data(&self, len: u32, body: OutBody, stop: &dyn Fn() -> bool) {
+    /// Queues data; waits while the queue is full, until there is room, or the session or (`stop`) the job ends. What waits of
+    /// one file leaves in the order of its offsets, whichever reader was first: receivers that write in order, or in large
+    /// blocks, have something whole sooner, and so does who is cut off.
+    pub fn push_data(
+        &self,
+        len: u32,
+        (body, span): (OutBody, Option<Span>),
+        stop: &dyn Fn() -> bool,
+    ) {
         let mut s = self.state.lock();
         while s.data.len() >= QUEUED_UNITS && !s.closed {
             self.room.wait_for(&mut s, Duration::from_millis(100));
@@ -83,7 +109,12 @@ impl Outbox {
             return;
         }
         let unit = s.unit(len, body, false);
-        s.data.push_back(unit);
+        let behind = |span: &Span| {
+            let later = |d: &Data| d.span.is_some_and(|there| span.is_before(&there));
+            s.data.iter().position(later)
+        };
+        let at = span.as_ref().and_then(behind).unwrap_or(s.data.len());
+        s.data.insert(at, Data { span, unit });
         s.wake_idle();
     }
 
@@ -173,12 +204,12 @@ impl State {
         if let Some(unit) = self.again.pop_front() {
             return Next::Unit(unit);
         }
-        let (queue, limited) = match (self.messages.is_empty(), self.data.is_empty()) {
-            (false, _) => (&mut self.messages, false),
-            (true, false) => (&mut self.data, true),
-            (true, true) => return Next::Idle,
+        let (unit, limited) = match (self.messages.front(), self.data.front()) {
+            (Some(unit), _) => (unit, false),
+            (None, Some(Data { unit, .. })) => (unit, true),
+            (None, None) => return Next::Idle,
         };
-        let len = u64::from(queue.front().map_or(0, |u| u.len));
+        let len = u64::from(unit.len);
         if self.started + len > self.grant {
             return Next::NoCredit;
         }
@@ -188,7 +219,11 @@ impl State {
             return Next::Limited { retry_ns };
         }
         self.started += len;
-        queue.pop_front().map_or(Next::Idle, Next::Unit)
+        let unit = match limited {
+            false => self.messages.pop_front(),
+            true => self.data.pop_front().map(|data| data.unit),
+        };
+        unit.map_or(Next::Idle, Next::Unit)
     }
 
     fn wake_idle(&mut self) {
@@ -213,7 +248,7 @@ mod tests {
     #[test]
     fn credit_bounds_what_starts() {
         let o = Outbox::new(0);
-        o.push_data(100, body(100), &|| false);
+        o.push_data(100, (body(100), None), &|| false);
         assert!(matches!(o.next(0), Next::NoCredit));
         o.raise_grant(99);
         assert!(matches!(o.next(0), Next::NoCredit));
@@ -226,11 +261,11 @@ mod tests {
     fn messages_go_first_and_requeued_units_before_them_without_credit() {
         let o = Outbox::new(0);
         o.raise_grant(200);
-        o.push_data(100, body(100), &|| false);
+        o.push_data(100, (body(100), None), &|| false);
         let Next::Unit(first) = o.next(1) else {
             panic!("a unit")
         };
-        o.push_data(50, body(50), &|| false);
+        o.push_data(50, (body(50), None), &|| false);
         o.push_message(50, body(50));
         o.remove_lane(1, vec![first]);
         let order: Vec<u32> = std::iter::from_fn(|| match o.next(0) {
@@ -239,6 +274,32 @@ mod tests {
         })
         .collect();
         assert_eq!(order, [0, 2, 1]);
+    }
+
+    #[test]
+    fn what_waits_of_one_file_leaves_in_its_order() {
+        let o = Outbox::new(0);
+        o.raise_grant(1000);
+        let push = |file, offset| {
+            let span = Span {
+                job: 1,
+                file,
+                offset,
+            };
+            o.push_data(1, (body(1), Some(span)), &|| false);
+        };
+        push(7, 30);
+        push(8, 10);
+        o.push_data(1, (body(1), None), &|| false);
+        push(7, 10);
+        push(8, 20);
+        push(7, 20);
+        let order: Vec<u32> = std::iter::from_fn(|| match o.next(0) {
+            Next::Unit(u) => Some(u.id),
+            _ => None,
+        })
+        .collect();
+        assert_eq!(order, [3, 5, 0, 1, 2, 4]);
     }
 
     #[test]
