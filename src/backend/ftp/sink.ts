@@ -287,6 +287,7 @@ async function publish(
   const [has, isTimed] = await Promise.all([
     calls.sizeOf(connection, part),
     calls.setTime(connection, part, meta.mtimeNs),
+    connection.prepare(),
   ]);
   if (!isTimed) ground.times.refused = true;
   if (has !== undefined && has !== size)

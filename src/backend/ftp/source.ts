@@ -192,9 +192,14 @@ export function readWhole(
     // Where its time is known, what is seen afterwards says as much: that it is, and was, what was listed.
     const isTold = known.mtimeNs !== 0n && into.length > 0;
     const before = isTold ? known : await refuseOther(connection, { ...about, known });
-    if (into.length > 0) await readAll(connection, about, into);
-    const now = into.length > 0 ? await refuseOther(connection, { ...about, known: before }) : before;
-    return { ...now, confirmed: { how: "size" } };
+    if (into.length === 0) return { ...before, confirmed: { how: "size" } };
+    await readAll(connection, about, into);
+    const [now] = await Promise.allSettled([
+      refuseOther(connection, { ...about, known: before }),
+      connection.prepare(),
+    ]);
+    if (now.status === "rejected") throw now.reason;
+    return { ...now.value, confirmed: { how: "size" } };
   });
 }
 
