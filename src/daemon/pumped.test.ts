@@ -136,6 +136,25 @@ describe("with an endpoint without an engine", () => {
     expect((await readFile(loop.at("here", "renamed"))).equals(LARGE)).toBe(true);
   });
 
+  it.each(["cloud", "parts"] as const)("%s's own words of a failure reach the receipt", async (name) => {
+    const source = loop.at("here", `words-${name}`);
+    await mkdir(loop.at("here"), { recursive: true });
+    await writeFile(source, LARGE);
+    before = (call) => {
+      if (call !== "write") return;
+      throw new PbError("no_space", `${name}: the quota is used up`, { peer: name, hint: "pay for more" });
+    };
+    const { receipt } = await transfer(loop, { from: source, to: `${name}:/words` });
+    expect(receipt?.errors[0]).toMatchObject({
+      code: "no_space",
+      message: `${name}: the quota is used up`,
+      peer: name,
+      hint: "pay for more",
+    });
+    const texts = new Set(receipt?.errors.map(({ message }) => message));
+    expect(texts).toEqual(new Set([`${name}: the quota is used up`]));
+  });
+
   it("a move takes the sources away, folders too, but none that changed meanwhile", async () => {
     const source = await tree("cloud");
     const target = at("box", `t${count}-moved`);

@@ -76,7 +76,8 @@ function counters(u: Addon.NativeUpdate): JobCounters {
   return { ...seen, ...resumed, skippedFiles, skippedBytes, failedFiles, chunksRefetched, removedSources };
 }
 
+/** Its `cause` is the engine's text. */
 function jobError(e: Addon.NativeJobError): PbError {
   const path = e.path.length > 0 ? { path: e.path } : {};
-  return nativeFailure({ code: e.code, message: e.message, ...path });
+  return nativeFailure({ code: e.code, message: e.message, cause: e.message, ...path });
 }

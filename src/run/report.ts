@@ -85,6 +85,7 @@ export class Reporter {
   #transport = "";
   #peer = "";
   #place = (path: string) => path;
+  #explain = (error: PbError) => error;
   #removedFar = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
   #sentBefore = 0;
@@ -160,8 +161,14 @@ export class Reporter {
     this.#place = place;
   }
 
-  #placed(error: PbError): PbError {
+  #placed(given: PbError): PbError {
+    const error = this.#explain(given);
     return error.path === undefined ? error : error.about({ path: this.#place(error.path) });
+  }
+
+  /** Who knows more of a job's errors than the engine. */
+  explainWith(explain: (error: PbError) => PbError): void {
+    this.#explain = explain;
   }
 
   /** Sources that were removed, where the far side counts them. */

@@ -75,6 +75,18 @@ const HINTS: Readonly<Record<string, string>> = {
   CredentialsProviderError: "give the remote keys, or log in with the tool that your profile names",
 };
 
+const FULL =
+  "make room at the server or raise its quota: the parts of a file and the whole may both need room for a while";
+const FAILING =
+  "it failed so each time it was asked: the server's log says why; when that is mended, transfer again";
+
+/** Where the server's own word for it has no hint. */
+function hintOf(code: ErrorCode, status: number): string | undefined {
+  if (status > 300 && status < 400) return ELSEWHERE;
+  if (code === "no_space") return FULL;
+  return code === "io_error" && status >= 500 ? FAILING : undefined;
+}
+
 /** What the client of S3 threw, as a `PbError` that names the remote and the path. */
 export function s3Error(caught: unknown, at: { readonly path: string; readonly peer: string }): PbError {
   if (caught instanceof PbError) return caught;
@@ -87,7 +99,7 @@ export function s3Error(caught: unknown, at: { readonly path: string; readonly p
     codeOfConnection(errno) ??
     (status === undefined ? undefined : (BY_STATUS[status] ?? unreadable(status))) ??
     "io_error";
-  const hint = HINTS[name] ?? (status !== undefined && status > 300 && status < 400 ? ELSEWHERE : undefined);
+  const hint = HINTS[name] ?? hintOf(code, status ?? 0);
   const wait = retryAfterMs(headerOf(caught, "retry-after"), Date.now());
   return new PbError(code, `${at.peer === "" ? "s3" : at.peer}: ${wordsOf(caught, name, status)}`, {
     ...at,

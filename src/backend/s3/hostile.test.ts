@@ -424,6 +424,34 @@ test("a part, and the whole, that is not what was sent", async () => {
   await refused("verification_failed", upload(retryingChunks(second.chunks, { baseMs: 1 })));
 });
 
+test("a part that the server fails at is sent again, and only that; one that stays so says what to do", async () => {
+  const sent: string[] = [];
+  let bad = 2;
+  const server = (): Answer => {
+    const good = multipart({ complete: [done()] });
+    return (request, response) => {
+      const part = queryOf(request).get("partNumber");
+      if (request.method === "PUT" && part !== null) sent.push(part);
+      if (part !== "2" || bad === 0) return good(request, response);
+      bad -= 1;
+      request.resume().on("end", () => failed("InternalError", { status: 500 })(request, response));
+    };
+  };
+  const two = async (chunks: ChunkAccess) => {
+    const sink = await chunks.create("f", { ...WRITING, size: 8 * MIB + CONTENT.length });
+    await sink.write(0, [Buffer.alloc(8 * MIB)], never);
+    await sink.write(8 * MIB, [CONTENT], never);
+  };
+  await using healing = await webServer(server());
+  await using backend = await open(healing.url);
+  await two(retryingChunks(backend.chunks, { baseMs: 1 }));
+  expect(sent).toEqual(["1", "2", "2", "2"]);
+  bad = Number.POSITIVE_INFINITY;
+  const error = await refused("io_error", two(retryingChunks(backend.chunks, { baseMs: 1 })));
+  expect(error).toMatchObject({ peer: "box", message: "box: no (500)" });
+  expect(error.hint).toContain("the server's log says why");
+});
+
 test("a list of an upload's parts that goes round", async () => {
   await using server = await webServer((_request, response) => {
     const part = "<Part><PartNumber>1</PartNumber><Size>1</Size></Part>";

@@ -117,6 +117,7 @@ export async function startPumpedReceive(
       reporter.notice("skipped-links", `links were left out: ${reason} (--follow copies what they point to)`);
     },
   });
+  reporter.explainWith((error) => sink.explain(error));
   const receive = {
     job: options.job,
     exactName,

@@ -15,6 +15,7 @@ import { Existing } from "./existing.ts";
 import { placeLink } from "./links.ts";
 import { removePart } from "./remove-part.ts";
 import { Reread } from "./reread.ts";
+import { Said } from "./said.ts";
 import { type Held, SinkFile } from "./sink-file.ts";
 import { StreamFile } from "./stream-file.ts";
 
@@ -54,6 +55,7 @@ export class SinkPump implements AsyncDisposable {
   readonly #files = new Map<number, SinkFile | StreamFile>();
   readonly #existing: Existing;
   readonly #held: Held;
+  readonly #said = new Said();
   /** Folders whose times are set at the end: what is put into them changes those. */
   readonly #folders: PumpSubject[] = [];
   /** Where folders are there by what is in them: those with nothing in them by now. */
@@ -71,7 +73,17 @@ export class SinkPump implements AsyncDisposable {
     this.#existing = new Existing(backend, this.#stop.signal);
   }
 
-  readonly pump: Pump = (ask, calls) => {
+  /** An error that the engine reports of this job's files, in the words of the endpoint that made it. */
+  explain(error: PbError): PbError {
+    return this.#said.explain(error);
+  }
+
+  readonly pump: Pump = (ask, given) => {
+    const fail: PumpCalls["fail"] = (number, error) => {
+      this.#said.note(error);
+      given.fail(number, error);
+    };
+    const calls = { ...given, fail };
     if (ask.kind === "discard") {
       const file = this.#files.get(ask.id);
       this.#files.delete(ask.id);
