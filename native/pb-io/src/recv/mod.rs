@@ -164,7 +164,7 @@ struct Decided {
     _early: Vec<early::Early>,
 }
 
-/// Files wanted at once; an honest sender has at most 65,536 offers out and as many queued.
+/// Files wanted at once; an honest sender has at most 32,768 entries without a result (65,536 offers in older versions).
 const MAX_WANTED: usize = 1 << 18;
 /// Large files open at once; an honest sender has a few.
 const MAX_LARGE: usize = 1024;
