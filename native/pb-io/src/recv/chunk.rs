@@ -26,8 +26,7 @@ impl RecvJob {
 
     /// A chunk of a file that is announced (or over: then nothing happens).
     pub(super) fn chunk_known(&self, id: u32, chunk: Chunk) {
-        let file = self.state.lock().large.get(&id).cloned();
-        if let Some(file) = file {
+        if let Some(file) = self.entries.large(id) {
             self.chunk_of(&file, chunk);
         }
     }

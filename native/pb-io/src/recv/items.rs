@@ -6,7 +6,8 @@ use pb_proto::message::DecodeError;
 use pb_proto::message::item::{Item, Items, Meta as ItemMeta, UNKNOWN_SIZE};
 use pb_proto::message::note::{Note, Outcome};
 
-use super::{MAX_WANTED, Meta, RecvJob, Wanted, policy, result};
+use super::entries::{Want, Wanted};
+use super::{Meta, RecvJob, policy, result};
 use crate::error::Code;
 use crate::fs::{FsError, Kind};
 use crate::hash::Hash;
@@ -40,7 +41,7 @@ impl RecvJob {
             session.send_notes(self.options.job, &answers);
         }
         let results = answers.iter().filter(|n| matches!(n, Note::Result { .. }));
-        self.resolved(results.count() as u64);
+        self.resolved(results.count());
         Ok(())
     }
 
@@ -90,11 +91,7 @@ impl RecvJob {
             Item::End { id, size, hash } => self.end(id, size, hash),
             Item::Withdraw { id, code, text } => self.withdrawn(id, code, text),
             Item::Finish { entries } => {
-                let mut s = self.state.lock();
-                let first = s.total.is_none();
-                s.total.get_or_insert(entries);
-                drop(s);
-                if first {
+                if self.entries.expect(entries) {
                     self.status.ending();
                 }
                 self.check_finished();
@@ -105,7 +102,7 @@ impl RecvJob {
     /// An entry of which nothing more comes.
     fn at_once(&self, meta: &ItemMeta<'_>, folder: bool, place: impl FnOnce(&Meta)) {
         let meta = Meta::from(meta);
-        if self.decide_unopened(meta.id).is_none() {
+        if self.entries.decide_unopened(meta.id).is_none() {
             return;
         }
         match self.check_path(&meta, folder) {
@@ -123,12 +120,7 @@ impl RecvJob {
     }
 
     fn content(&self, id: u32, hash: &Hash, content: &[u8]) {
-        let wanted = self.state.lock().wanted.contains_key(&id);
-        if let Some(w) = wanted
-            .then(|| self.decide_unopened(id))
-            .flatten()
-            .and_then(|d| d.wanted)
-        {
+        if let Some(w) = self.entries.decide_wanted(id) {
             let total = &self.status.counters.total_bytes;
             // It may have another size by now.
             total.fetch_sub(w.known_bytes(), Ordering::Relaxed);
@@ -153,7 +145,7 @@ impl RecvJob {
         }
         match self.wants(&offer.meta, offer.size) {
             Err((code, text)) => self.fail_undecided(&offer.meta, code, &text),
-            Ok(false) if self.decide_unopened(offer.meta.id).is_some() => {
+            Ok(false) if self.entries.decide_unopened(offer.meta.id).is_some() => {
                 add(&self.status.counters.skipped_files, 1);
                 add(&self.status.counters.skipped_bytes, offer.known_bytes());
                 answers.push(result(offer.meta.id, Outcome::Skipped));
@@ -194,22 +186,17 @@ impl RecvJob {
     }
 
     fn want(&self, wanted: Wanted) -> bool {
-        let mut s = self.state.lock();
         let id = wanted.meta.id;
-        if s.stopped || s.decided.contains(id.into()) || s.large.contains_key(&id) {
-            return false;
+        match self.entries.want(wanted) {
+            Want::Settled => return false,
+            Want::TooMany => {
+                self.breach("more offers than a sender may have out");
+                return false;
+            }
+            Want::Noted { begun: true } => self.begin(id),
+            Want::Noted { begun: false } => {}
         }
-        s.wanted.insert(id, wanted);
-        let too_many = s.wanted.len() > MAX_WANTED;
-        let early = s.early.has(id);
-        drop(s);
-        if too_many {
-            self.breach("more offers than a sender may have out");
-        }
-        if early {
-            self.begin(id);
-        }
-        !too_many
+        true
     }
 
     pub(super) fn refuse(&self, meta: &Meta, e: &FsError) {
@@ -217,24 +204,14 @@ impl RecvJob {
     }
 
     fn withdrawn(&self, id: u32, code: &[u8], text: &[u8]) {
-        let Some(decided) = self.decide(id) else {
+        let Some(decided) = self.entries.decide(id) else {
             return;
-        };
-        let path = match (&decided.large, &decided.wanted) {
-            (Some(file), _) => file.meta.path.clone(),
-            (None, Some(w)) => w.meta.path.clone(),
-            (None, None) => Vec::new(),
         };
         if let Some(file) = &decided.large {
             self.discard_large(file);
         }
-        drop(decided);
-        self.fail_entry(
-            id,
-            &path,
-            Code::from_wire(code),
-            &String::from_utf8_lossy(text),
-        );
+        let text = String::from_utf8_lossy(text);
+        self.fail_entry(id, decided.path(), Code::from_wire(code), &text);
     }
 }
 

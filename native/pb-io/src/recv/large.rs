@@ -7,9 +7,10 @@ use pb_proto::message::item::{ChunkRun, SourceToken, UNKNOWN_SIZE};
 
 use super::commit::{Commit, Ready};
 use super::early::Early;
+use super::entries::TooEarly;
 use super::file::{HoleError, LargeFile};
 use super::temp::{Temp, apply};
-use super::{MAX_LARGE, Meta, RecvJob, shown};
+use super::{Meta, RecvJob, shown};
 use crate::error::Code;
 use crate::hash::Hash;
 
@@ -19,7 +20,7 @@ type NoPlace = (Code, String);
 impl RecvJob {
     /// Makes the place of a large file and takes what came before its announcement.
     pub(super) fn open(&self, meta: &Meta, size: u64, chunk_log2: u8, token: &SourceToken) {
-        if self.state.lock().large.len() >= MAX_LARGE {
+        if self.entries.is_full() {
             return self.breach("more open files than a sender may have");
         }
         self.pace();
@@ -34,14 +35,8 @@ impl RecvJob {
         let Some(place) = place else { return };
         let known = self.known(meta, size, token);
         let file = Arc::new(LargeFile::new(meta.clone(), 1 << chunk_log2, place, known));
-        let early = {
-            let mut s = self.state.lock();
-            if s.stopped || s.decided.contains(meta.id.into()) || s.large.contains_key(&meta.id) {
-                drop(s);
-                return self.discard_large(&file);
-            }
-            s.large.insert(meta.id, Arc::clone(&file));
-            s.early.take(meta.id)
+        let Some(early) = self.entries.open(&file) else {
+            return self.discard_large(&file);
         };
         if !early.is_empty() {
             // Its holes may be told behind its announcement: until then zeros that came before it stay holes too.
@@ -76,8 +71,7 @@ impl RecvJob {
 
     /// The first that comes of an offered file makes its place: files that only wait cost no descriptor.
     pub(super) fn begin(&self, id: u32) {
-        let wanted = self.state.lock().wanted.remove(&id);
-        if let Some(w) = wanted {
+        if let Some(w) = self.entries.take_wanted(id) {
             self.open(&w.meta, w.size, w.chunk_log2, &w.token);
         }
     }
@@ -85,16 +79,12 @@ impl RecvJob {
     /// The file, or the thing is kept until it is announced. `None` also when its fate is decided.
     pub(super) fn large_or_early(&self, id: u32, early: Early) -> Option<(Arc<LargeFile>, Early)> {
         self.begin(id);
-        let mut s = self.state.lock();
-        if let Some(file) = s.large.get(&id) {
-            return Some((Arc::clone(file), early));
-        }
-        if s.stopped || s.decided.contains(id.into()) || s.early.keep(id, early) {
-            return None;
-        }
-        drop(s);
-        self.breach("too much for files that were never announced");
-        None
+        self.entries
+            .large_or_early(id, early)
+            .unwrap_or_else(|TooEarly| {
+                self.breach("too much for files that were never announced");
+                None
+            })
     }
 
     pub(super) fn holes(&self, id: u32, runs: Vec<ChunkRun>) {
@@ -129,7 +119,7 @@ impl RecvJob {
 
     /// Ends a large file as failed.
     pub(super) fn drop_large(&self, file: &LargeFile, code: Code, text: &str) {
-        if self.decide(file.meta.id).is_some() {
+        if self.entries.decide(file.meta.id).is_some() {
             self.discard_large(file);
             self.fail_entry(file.meta.id, &file.meta.path, code, text);
         }
@@ -145,7 +135,7 @@ impl RecvJob {
             return self.drop_large(file, Code::VerificationFailed, text);
         };
         // Whatever of it still arrives is a repetition.
-        if self.decide(file.meta.id).is_none() {
+        if self.entries.decide(file.meta.id).is_none() {
             return;
         }
         if self.stream.is_some() {

@@ -9,6 +9,7 @@ mod commit;
 mod discard;
 mod durable;
 mod early;
+mod entries;
 mod file;
 mod folders;
 mod gate;
@@ -25,18 +26,15 @@ mod sync;
 mod temp;
 mod twin;
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use crossbeam_channel::{Sender, unbounded};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use pb_proto::message::DecodeError;
-use pb_proto::message::item::{SourceToken, UNKNOWN_SIZE};
 use pb_proto::message::note::{Note, Outcome};
-use pb_proto::range_set::RangeSet;
 
 use crate::error::Code;
 use crate::fs::{Root, join, split, stat_at};
@@ -45,8 +43,7 @@ use crate::session::{Accepts, AnyJob, Chunk, Job, Session};
 use crate::transport::TransportError;
 use checkpoint::CheckpointOptions;
 use commit::Commit;
-use early::EarlyThings;
-use file::LargeFile;
+use entries::{Entries, TooManyResults};
 use folders::Folders;
 use parents::Parents;
 pub use policy::Overwrite;
@@ -104,7 +101,7 @@ pub struct RecvJob {
     pub(crate) fresh: bool,
     pub(crate) session: Weak<Session>,
     pub(crate) status: Arc<Status>,
-    pub(crate) state: Mutex<Entries>,
+    entries: Entries,
     parents: Parents,
     folders: Mutex<Folders>,
     commits: Mutex<Option<Sender<Commit>>>,
@@ -120,54 +117,6 @@ pub struct RecvJob {
     depth: usize,
 }
 
-/// Entries on their way.
-#[derive(Default)]
-pub(crate) struct Entries {
-    /// Files that were offered and wanted, and of which nothing came yet.
-    wanted: HashMap<u32, Wanted>,
-    large: HashMap<u32, Arc<LargeFile>>,
-    /// Arrived before their file was announced.
-    early: EarlyThings,
-    /// Entries whose result is settled, if perhaps not said yet: what still arrives of them is dropped.
-    decided: RangeSet,
-    /// Entries with a result.
-    resolved: u64,
-    /// How many there are, once said.
-    total: Option<u64>,
-    finishing: bool,
-    stopped: bool,
-}
-
-/// A file that was offered and wanted.
-struct Wanted {
-    meta: Meta,
-    token: SourceToken,
-    size: u64,
-    chunk_log2: u8,
-}
-
-impl Wanted {
-    /// Its size as far as it is one.
-    fn known_bytes(&self) -> u64 {
-        if self.size == UNKNOWN_SIZE {
-            0
-        } else {
-            self.size
-        }
-    }
-}
-
-/// What there was of an entry when its fate was decided; what came early is only to be dropped outside the lock.
-struct Decided {
-    wanted: Option<Wanted>,
-    large: Option<Arc<LargeFile>>,
-    _early: Vec<early::Early>,
-}
-
-/// Files wanted at once; an honest sender has at most 32,768 entries without a result (65,536 offers in older versions).
-const MAX_WANTED: usize = 1 << 18;
-/// Large files open at once; an honest sender has a few.
-const MAX_LARGE: usize = 1024;
 /// Descriptors of finished files that wait for the committer; further ones are closed and opened again for their fsync.
 const MAX_HELD_OPEN: usize = 16;
 
@@ -210,7 +159,7 @@ impl RecvJob {
             fresh,
             session: Arc::downgrade(session),
             status,
-            state: Mutex::default(),
+            entries: Entries::default(),
             folders: Mutex::default(),
             commits: Mutex::new(Some(commits)),
             stream,
@@ -262,18 +211,10 @@ impl RecvJob {
 
     /// Ends the job; what has no final name yet is removed.
     pub(crate) fn stop(&self, state: State) {
-        let unfinished = {
-            let mut s = self.state.lock();
-            if std::mem::replace(&mut s.stopped, true) {
-                return;
-            }
-            let stopped = Entries {
-                stopped: true,
-                ..Entries::default()
-            };
-            std::mem::replace(&mut *s, stopped)
+        let Some(unfinished) = self.entries.stop() else {
+            return;
         };
-        self.leave_or_discard(unfinished.large.into_values());
+        self.leave_or_discard(unfinished);
         self.end_committer(state);
         if let Some(session) = self.session.upgrade() {
             session.remove_job(self.options.job);
@@ -289,7 +230,7 @@ impl RecvJob {
     }
 
     pub(crate) fn stopped(&self) -> bool {
-        self.state.lock().stopped
+        self.entries.stopped()
     }
 
     /// For a writer that is about to make something: waits while the committer is far behind.
@@ -318,27 +259,23 @@ impl RecvJob {
             .map(|(id, outcome)| result(*id, outcome.clone()))
             .collect();
         session.send_notes(self.options.job, &notes);
-        self.resolved(results.len() as u64);
+        self.resolved(results.len());
     }
 
     /// So many more entries have a result, and their sender was told.
-    fn resolved(&self, entries: u64) {
+    fn resolved(&self, entries: usize) {
         if entries > 0 {
-            self.state.lock().resolved += entries;
+            self.entries.resolved(entries);
             self.check_finished();
         }
     }
 
     /// Sends the committer to the folders when every entry has its result.
     fn check_finished(&self) {
-        let mut s = self.state.lock();
-        let Some(total) = s.total else { return };
-        if total < s.resolved {
-            drop(s);
-            return self.breach("more entries than the sender said there are");
-        }
-        if total == s.resolved && !std::mem::replace(&mut s.finishing, true) {
-            self.commit(Commit::Finish);
+        match self.entries.all_resolved() {
+            Ok(true) => self.commit(Commit::Finish),
+            Ok(false) => {}
+            Err(TooManyResults) => self.breach("more entries than the sender said there are"),
         }
     }
 
@@ -350,35 +287,9 @@ impl RecvJob {
         self.abort_as(Code::ProtocolViolation, text, State::Failed);
     }
 
-    /// Settles the fate of an entry: the caller, and nobody else, is to give its result. Forgets what came of it.
-    fn decide(&self, id: u32) -> Option<Decided> {
-        Self::decide_in(self.state.lock(), id)
-    }
-
-    fn decide_in(mut s: MutexGuard<'_, Entries>, id: u32) -> Option<Decided> {
-        if s.stopped || s.decided.contains(id.into()) {
-            return None;
-        }
-        s.decided.insert(id.into());
-        Some(Decided {
-            wanted: s.wanted.remove(&id),
-            large: s.large.remove(&id),
-            _early: s.early.take(id),
-        })
-    }
-
-    /// The same for an entry of which no chunks can have come; `None` also when a file of that number is open.
-    fn decide_unopened(&self, id: u32) -> Option<Decided> {
-        let s = self.state.lock();
-        if s.large.contains_key(&id) {
-            return None;
-        }
-        Self::decide_in(s, id)
-    }
-
     /// An entry fails unless its fate is decided.
     fn fail_undecided(&self, meta: &Meta, code: Code, text: &str) {
-        if self.decide_unopened(meta.id).is_some() {
+        if self.entries.decide_unopened(meta.id).is_some() {
             self.fail_entry(meta.id, &meta.path, code, text);
         }
     }

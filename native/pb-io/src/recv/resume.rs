@@ -8,15 +8,13 @@ use pb_proto::message::note::{MAX_HAVE, Note, Outcome};
 
 use super::checkpoint::{Durable, PartRecord, adopt, identity_of, remove};
 use super::durable::Checkpoint;
+use super::entries::Wanted;
 use super::file::{Known, LargeFile};
-use super::{MAX_LARGE, RecvJob, Wanted, policy, result};
+use super::{RecvJob, policy, result};
 use crate::error::Code;
 use crate::fs::{FsError, Kind, Root, join, split};
 use crate::job::{Redone, add};
 use crate::source::FileKey;
-
-/// Parts that may wait open for their senders; of further ones nothing is used.
-const MAX_ADOPTED: usize = MAX_LARGE / 2;
 
 impl RecvJob {
     /// Answers the offer of a file that was finished before and still stands as it was left; it is never opened.
@@ -45,7 +43,7 @@ impl RecvJob {
                     || part == Some(identity_of(&there))
                         && self.name_is_durable(self.place(&offer.meta.path)))
         });
-        if stands && self.decide_unopened(offer.meta.id).is_some() {
+        if stands && self.entries.decide_unopened(offer.meta.id).is_some() {
             let place = self.place(&offer.meta.path);
             self.status.resumed(place, offer.size, done);
             self.count(offer.size);
@@ -99,7 +97,7 @@ impl RecvJob {
         let durable = part.durable().filter(|d| !d.runs.is_empty());
         let durable = durable.ok_or(Redone::PartUnusable)?;
         let id = offer.meta.id;
-        if self.state.lock().large.len() >= MAX_ADOPTED {
+        if !self.entries.may_resume() {
             return Err(Redone::PartUnusable);
         }
         let place = self.parent(self.place(&offer.meta.path));
@@ -125,7 +123,7 @@ impl RecvJob {
         let counters = &self.status.counters;
         counters.bytes.fetch_add(bytes, Ordering::Relaxed);
         let file = Arc::new(file);
-        if !self.take_resumed(id, &file) {
+        if !self.entries.open_resumed(&file) {
             // Its fate was decided meanwhile.
             self.discard_large(&file);
             return Ok(());
@@ -144,19 +142,6 @@ impl RecvJob {
         }
     }
 
-    fn take_resumed(&self, id: u32, file: &Arc<LargeFile>) -> bool {
-        let mut s = self.state.lock();
-        let free = !s.stopped && !s.decided.contains(id.into()) && !s.large.contains_key(&id);
-        // No honest sender sends anything of a file that was not answered.
-        let early = s.early.take(id);
-        if free {
-            s.large.insert(id, Arc::clone(file));
-        }
-        drop(s);
-        drop(early);
-        free
-    }
-
     /// Tells the sender what need not be sent.
     fn tell(&self, id: u32, chunk_bytes: u64, durable: &Durable<'_>) {
         if let Some(session) = self.session.upgrade() {
@@ -166,23 +151,7 @@ impl RecvJob {
 
     /// An offer said again begins the file anew: as if the one before had not been.
     pub(super) fn withdraw_offer(&self, id: u32) {
-        let counters = &self.status.counters;
-        let (size, resumed) = {
-            let mut s = self.state.lock();
-            let untouched = s.large.get(&id).is_some_and(|f| f.is_untouched());
-            let resumed = untouched.then(|| s.large.remove(&id)).flatten();
-            match (s.wanted.remove(&id), &resumed) {
-                (Some(wanted), _) => (wanted.known_bytes(), resumed),
-                (None, Some(file)) => (file.known.map_or(0, |k| k.size), resumed),
-                (None, None) => return,
-            }
-        };
-        counters.total_files.fetch_sub(1, Ordering::Relaxed);
-        counters.total_bytes.fetch_sub(size, Ordering::Relaxed);
-        if let Some(file) = resumed {
-            counters.resumed_files.fetch_sub(1, Ordering::Relaxed);
-            let bytes = file.written();
-            counters.resumed_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(file) = self.entries.withdraw(id, &self.status.counters) {
             let path = self.place(&file.meta.path);
             self.status.redone(path, Redone::SourceChanged);
             self.discard_large(&file);

@@ -7,8 +7,8 @@ use pb_proto::message::item::UNKNOWN_SIZE;
 use pb_proto::message::note::Note;
 
 use super::super::early::Early;
+use super::super::entries::{TooEarly, Wanted};
 use super::super::file::LargeFile;
-use super::super::{MAX_LARGE, Wanted};
 use super::{PumpedRecv, subject};
 use crate::copies::Step;
 use crate::error::Code;
@@ -21,29 +21,22 @@ use crate::session::Chunk;
 impl PumpedRecv {
     /// Begins a large file and takes what came before its announcement.
     pub(super) fn open(&self, wanted: Wanted) {
+        if self.entries.is_full() {
+            return self.breach("more open files than a sender may have");
+        }
         let Wanted {
             meta,
             token,
             size,
             chunk_log2,
         } = wanted;
-        let id = meta.id;
         // What was read of a stream is gone: no later run goes on with it.
         let known = (size != UNKNOWN_SIZE)
             .then(|| self.known(&meta, size, &token))
             .flatten();
         let file = Arc::new(LargeFile::new(meta, 1 << chunk_log2, None, known));
-        let early = {
-            let mut s = self.state.lock();
-            if s.stopped || s.decided.contains(id.into()) || s.large.contains_key(&id) {
-                return;
-            }
-            if s.large.len() >= MAX_LARGE {
-                drop(s);
-                return self.breach("more open files than a sender may have");
-            }
-            s.large.insert(id, Arc::clone(&file));
-            s.early.take(id)
+        let Some(early) = self.entries.open(&file) else {
+            return;
         };
         let ask = Ask::Create(subject(&file.meta, Kind::File, size));
         let begun = Arc::clone(&file);
@@ -67,8 +60,7 @@ impl PumpedRecv {
 
     /// The first that comes of an offered file begins it.
     fn begin(&self, id: u32) {
-        let wanted = self.state.lock().wanted.remove(&id);
-        if let Some(w) = wanted {
+        if let Some(w) = self.entries.take_wanted(id) {
             self.open(w);
         }
     }
@@ -76,16 +68,12 @@ impl PumpedRecv {
     /// The file, or the thing is kept until it is announced. `None` also when its fate is decided.
     pub(super) fn large_or_early(&self, id: u32, early: Early) -> Option<(Arc<LargeFile>, Early)> {
         self.begin(id);
-        let mut s = self.state.lock();
-        if let Some(file) = s.large.get(&id) {
-            return Some((Arc::clone(file), early));
-        }
-        if s.stopped || s.decided.contains(id.into()) || s.early.keep(id, early) {
-            return None;
-        }
-        drop(s);
-        self.breach("too much for files that were never announced");
-        None
+        self.entries
+            .large_or_early(id, early)
+            .unwrap_or_else(|TooEarly| {
+                self.breach("too much for files that were never announced");
+                None
+            })
     }
 
     pub(super) fn chunk_arrived(&self, chunk: Chunk) {
@@ -166,7 +154,7 @@ impl PumpedRecv {
             return;
         };
         let id = file.meta.id;
-        if !self.decide(id) {
+        if self.entries.decide(id).is_none() {
             return;
         }
         let Some(hash) = root else {
@@ -190,7 +178,7 @@ impl PumpedRecv {
 
     /// Ends a large file as failed.
     pub(super) fn drop_large(&self, file: &LargeFile, code: Code, text: &str) {
-        if self.decide(file.meta.id) {
+        if self.entries.decide(file.meta.id).is_some() {
             self.give_up(file);
             self.fail_entry(file.meta.id, &file.meta.path, code, text);
         }

@@ -6,9 +6,10 @@ use pb_proto::message::DecodeError;
 use pb_proto::message::item::{Item, Items};
 use pb_proto::message::note::{Note, Outcome};
 
+use super::super::Meta;
 use super::super::early::Early;
+use super::super::entries::{Want, Wanted};
 use super::super::items::{known, may_come};
-use super::super::{MAX_WANTED, Meta, Wanted};
 use super::{PumpedRecv, subject};
 use crate::error::Code;
 use crate::fs::Kind;
@@ -73,7 +74,7 @@ impl PumpedRecv {
                 };
                 match self.check_path(&file.meta, false) {
                     Ok(()) => self.open(file),
-                    Err((code, text)) if self.decide(file.meta.id) => {
+                    Err((code, text)) if self.entries.decide(file.meta.id).is_some() => {
                         self.fail_entry(file.meta.id, &file.meta.path, code, &text);
                     }
                     Err(_) => {}
@@ -85,8 +86,9 @@ impl PumpedRecv {
             Item::End { id, size, hash } => self.end(id, size, hash),
             Item::Withdraw { id, code, text } => self.withdrawn(id, code, text),
             Item::Finish { entries } => {
-                self.state.lock().total.get_or_insert(entries);
-                self.status.ending();
+                if self.entries.expect(entries) {
+                    self.status.ending();
+                }
                 self.check_finished();
             }
         }
@@ -94,7 +96,7 @@ impl PumpedRecv {
 
     /// An entry of which nothing more comes.
     fn at_once(&self, meta: Meta, folder: bool, place: impl FnOnce(Meta)) {
-        if self.state.lock().large.contains_key(&meta.id) || !self.decide(meta.id) {
+        if self.entries.decide_unopened(meta.id).is_none() {
             return;
         }
         match self.check_path(&meta, folder) {
@@ -161,8 +163,7 @@ impl PumpedRecv {
     }
 
     fn content(&self, id: u32, hash: &Hash, content: &[u8]) {
-        let wanted = self.state.lock().wanted.remove(&id);
-        let Some(wanted) = wanted.filter(|_| self.decide(id)) else {
+        let Some(wanted) = self.entries.decide_wanted(id) else {
             return;
         };
         let total = &self.status.counters.total_bytes;
@@ -178,7 +179,7 @@ impl PumpedRecv {
         self.withdraw_offer(id);
         self.announced(offer.size);
         if let Err((code, text)) = self.check_path(&offer.meta, false) {
-            if self.decide(id) {
+            if self.entries.decide(id).is_some() {
                 self.fail_entry(id, &offer.meta.path, code, &text);
             }
             return;
@@ -193,14 +194,14 @@ impl PumpedRecv {
         let id = offer.meta.id;
         let ask = Ask::Offer(subject(&offer.meta, Kind::File, offer.known_bytes()));
         self.ask(ask, Memory::None, move |job, _, answer| match answer {
-            Ok(Reply::Wanted(false)) if job.decide(id) => {
+            Ok(Reply::Wanted(false)) if job.entries.decide(id).is_some() => {
                 add(&job.status.counters.skipped_files, 1);
                 add(&job.status.counters.skipped_bytes, offer.known_bytes());
                 job.resolve(id, Outcome::Skipped);
             }
             Ok(Reply::Wanted(false)) => {}
             Ok(_) => job.resume_or_want(offer),
-            Err(e) if job.decide(id) => {
+            Err(e) if job.entries.decide(id).is_some() => {
                 job.fail_entry(id, &offer.meta.path, e.code, &e.message);
             }
             Err(_) => {}
@@ -209,15 +210,10 @@ impl PumpedRecv {
 
     pub(super) fn want(&self, wanted: Wanted) {
         let id = wanted.meta.id;
-        let mut s = self.state.lock();
-        if s.stopped || s.decided.contains(id.into()) || s.large.contains_key(&id) {
-            return;
-        }
-        s.wanted.insert(id, wanted);
-        let too_many = s.wanted.len() > MAX_WANTED;
-        drop(s);
-        if too_many {
-            return self.breach("more offers than a sender may have out");
+        match self.entries.want(wanted) {
+            Want::Settled => return,
+            Want::TooMany => return self.breach("more offers than a sender may have out"),
+            Want::Noted { .. } => {}
         }
         if let Some(session) = self.session.upgrade() {
             session.send_notes(self.options.job, &[Note::Want { id }]);
@@ -232,20 +228,13 @@ impl PumpedRecv {
     }
 
     fn withdrawn(&self, id: u32, code: &[u8], text: &[u8]) {
-        let (path, large) = {
-            let s = self.state.lock();
-            let large = s.large.get(&id).cloned();
-            let wanted = s.wanted.get(&id).map(|w| w.meta.path.clone());
-            let path = large.as_ref().map(|f| f.meta.path.clone()).or(wanted);
-            (path.unwrap_or_default(), large)
-        };
-        if !self.decide(id) {
+        let Some(decided) = self.entries.decide(id) else {
             return;
-        }
-        if let Some(file) = large {
-            self.give_up(&file);
+        };
+        if let Some(file) = &decided.large {
+            self.give_up(file);
         }
         let text = String::from_utf8_lossy(text);
-        self.fail_entry(id, &path, Code::from_wire(code), &text);
+        self.fail_entry(id, decided.path(), Code::from_wire(code), &text);
     }
 }

@@ -6,21 +6,17 @@ mod files;
 mod items;
 mod resume;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
 use pb_proto::message::DecodeError;
 use pb_proto::message::note::{Note, Outcome};
-use pb_proto::range_set::RangeSet;
 
 use self::durable::Keeping;
 use super::checkpoint::CheckpointOptions;
-use super::early::EarlyThings;
-use super::file::LargeFile;
+use super::entries::{Entries, TooManyResults};
 use super::gate::Gate;
-use super::{Meta, Unfinished, Wanted, job_error};
+use super::{Meta, Unfinished, job_error};
 use crate::error::Code;
 use crate::fs::Kind;
 use crate::job::{JobError, State, Status, add, get};
@@ -43,26 +39,13 @@ pub struct PumpedRecv {
     session: Weak<Session>,
     status: Arc<Status>,
     pump: Arc<Pump>,
-    state: Mutex<Entries>,
+    entries: Entries,
     me: Weak<PumpedRecv>,
     gate: Gate,
     /// Bytes of small files that the carrier has: no credit stands for them.
     handed: AtomicUsize,
     /// What a later run is to know.
     keeping: Option<Keeping>,
-}
-
-#[derive(Default)]
-struct Entries {
-    wanted: HashMap<u32, Wanted>,
-    large: HashMap<u32, Arc<LargeFile>>,
-    early: EarlyThings,
-    /// Entries whose result is settled, or will be by the carrier's answer alone.
-    decided: RangeSet,
-    resolved: u64,
-    total: Option<u64>,
-    finishing: bool,
-    stopped: bool,
 }
 
 /// What the carrier may have of small files before further ones wait in the session, where credit bounds them.
@@ -86,7 +69,7 @@ impl PumpedRecv {
             session: Arc::downgrade(session),
             status,
             pump,
-            state: Mutex::default(),
+            entries: Entries::default(),
             me: me.clone(),
             gate: Gate::default(),
             handed: AtomicUsize::new(0),
@@ -122,23 +105,15 @@ impl PumpedRecv {
     }
 
     fn stop(&self, state: State) {
-        let left = {
-            let mut s = self.state.lock();
-            if s.stopped {
-                return;
-            }
-            let stopped = Entries {
-                stopped: true,
-                ..Entries::default()
-            };
-            std::mem::replace(&mut *s, stopped)
+        let Some(left) = self.entries.stop() else {
+            return;
         };
         if let Some(session) = self.session.upgrade() {
             session.remove_job(self.options.job);
         }
         self.gate.room();
         match &self.keeping {
-            Some(keeping) => keeping.end(state, left.large.into_values().collect()),
+            Some(keeping) => keeping.end(state, left.collect()),
             None => self.ended(state),
         }
     }
@@ -150,7 +125,7 @@ impl PumpedRecv {
     }
 
     fn stopped(&self) -> bool {
-        self.state.lock().stopped
+        self.entries.stopped()
     }
 
     fn breach(&self, text: &str) {
@@ -160,41 +135,24 @@ impl PumpedRecv {
         self.abort_as(Code::ProtocolViolation, text, State::Failed);
     }
 
-    /// Settles who gives the result of an entry: the caller. False when that is settled.
-    fn decide(&self, id: u32) -> bool {
-        let mut s = self.state.lock();
-        if s.stopped || s.decided.contains(id.into()) {
-            return false;
-        }
-        s.decided.insert(id.into());
-        s.wanted.remove(&id);
-        s.large.remove(&id);
-        let early = s.early.take(id);
-        drop(s);
-        drop(early);
-        true
-    }
-
     fn resolve(&self, id: u32, outcome: Outcome<'_>) {
         let Some(session) = self.session.upgrade() else {
             return;
         };
         session.send_notes(self.options.job, &[Note::Result { id, outcome }]);
-        self.state.lock().resolved += 1;
+        self.entries.resolved(1);
         self.check_finished();
     }
 
     fn check_finished(&self) {
-        let mut s = self.state.lock();
-        let Some(total) = s.total else { return };
-        if total < s.resolved {
-            drop(s);
-            return self.breach("more entries than the sender said there are");
+        match self.entries.all_resolved() {
+            Ok(true) => self.finish(),
+            Ok(false) => {}
+            Err(TooManyResults) => self.breach("more entries than the sender said there are"),
         }
-        if total > s.resolved || std::mem::replace(&mut s.finishing, true) {
-            return;
-        }
-        drop(s);
+    }
+
+    fn finish(&self) {
         self.drop_unclaimed_parts();
         self.ask(Ask::End, Memory::None, |job, _, answer| {
             if let Err(e) = answer {

@@ -1,23 +1,20 @@
 //! Offered files that an earlier run had at the carrier's end, whole or in part.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use pb_proto::message::note::Outcome;
 
+use super::super::Meta;
 use super::super::checkpoint::{Durable, PartRecord};
+use super::super::entries::Wanted;
 use super::super::file::{Known, LargeFile};
 use super::super::resume::have_notes;
-use super::super::{MAX_LARGE, Meta, Wanted};
 use super::durable::Keeping;
 use super::{PumpedRecv, subject};
 use crate::fs::Kind;
 use crate::hash::Hash;
 use crate::job::{Redone, add};
 use crate::pump::{Ask, Memory, Reply};
-
-/// Parts that may wait open for their senders; of further ones nothing is used.
-const MAX_RESUMED: usize = MAX_LARGE / 2;
 
 impl PumpedRecv {
     /// The root hash of an offered file that an earlier run finished.
@@ -31,7 +28,7 @@ impl PumpedRecv {
         let id = offer.meta.id;
         let ask = Ask::Known(subject(&offer.meta, Kind::File, offer.known_bytes()));
         self.ask(ask, Memory::None, move |job, _, answer| match answer {
-            Ok(Reply::Wanted(false)) if job.decide(id) => {
+            Ok(Reply::Wanted(false)) if job.entries.decide(id).is_some() => {
                 let size = offer.known_bytes();
                 job.status.resumed(&offer.meta.path, size, Some(hash));
                 job.count(size);
@@ -65,7 +62,7 @@ impl PumpedRecv {
         let Some(part) = same else {
             return self.begin_anew(offer, why);
         };
-        let room = self.state.lock().large.len() < MAX_RESUMED;
+        let room = self.entries.may_resume();
         match part.durable().filter(|d| room && !d.runs.is_empty()) {
             Some(durable) => {
                 let reach = durable.have.max().map_or(0, |last| last + 1) * part.chunk_bytes;
@@ -131,7 +128,7 @@ impl PumpedRecv {
         let bytes = file.written();
         let counters = &self.status.counters;
         add(&counters.bytes, bytes);
-        if !self.take_resumed(&file) {
+        if !self.entries.open_resumed(&file) {
             // Its fate was decided meanwhile.
             self.give_up(&file);
             return true;
@@ -147,39 +144,9 @@ impl PumpedRecv {
         true
     }
 
-    fn take_resumed(&self, file: &Arc<LargeFile>) -> bool {
-        let id = file.meta.id;
-        let mut s = self.state.lock();
-        let free = !s.stopped && !s.decided.contains(id.into()) && !s.large.contains_key(&id);
-        // No honest sender sends anything of a file that was not answered.
-        let early = s.early.take(id);
-        if free {
-            s.large.insert(id, Arc::clone(file));
-        }
-        drop(s);
-        drop(early);
-        free
-    }
-
     /// An offer said again begins the file anew: as if the one before had not been.
     pub(super) fn withdraw_offer(&self, id: u32) {
-        let counters = &self.status.counters;
-        let (size, resumed) = {
-            let mut s = self.state.lock();
-            let untouched = s.large.get(&id).is_some_and(|f| f.is_untouched());
-            let resumed = untouched.then(|| s.large.remove(&id)).flatten();
-            match (s.wanted.remove(&id), &resumed) {
-                (Some(wanted), _) => (wanted.known_bytes(), resumed),
-                (None, Some(file)) => (file.known.map_or(0, |k| k.size), resumed),
-                (None, None) => return,
-            }
-        };
-        counters.total_files.fetch_sub(1, Ordering::Relaxed);
-        counters.total_bytes.fetch_sub(size, Ordering::Relaxed);
-        if let Some(file) = resumed {
-            counters.resumed_files.fetch_sub(1, Ordering::Relaxed);
-            let bytes = file.written();
-            counters.resumed_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(file) = self.entries.withdraw(id, &self.status.counters) {
             self.status.redone(&file.meta.path, Redone::SourceChanged);
             self.give_up(&file);
         }
