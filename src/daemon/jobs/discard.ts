@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Backend } from "../../backend/backend.ts";
 import type { PartRecord } from "../../model/checkpoint.ts";
 import { PbError } from "../../model/error.ts";
+import { formatLocation } from "../../model/location.ts";
 import { joinPath } from "../../model/path.ts";
 import { removePart } from "../../run/pump/remove-part.ts";
 import { rootOf } from "../../run/request.ts";
@@ -42,6 +43,13 @@ export function checkpointFolder({ store }: Pick<Deps, "store">, id: string): st
   return join(store.at(id), "checkpoint");
 }
 
+/** Is there anything of it at an endpoint, which does not forget by itself? */
+export async function hasPartsFar(deps: Deps, { record, state }: StoredJob): Promise<boolean> {
+  const remote = record.request.destination?.remote ?? "";
+  if (!record.resumable || state.begun === undefined || remote === "") return false;
+  return (await partsOf(deps, record.id)).length > 0;
+}
+
 async function partsOf(deps: Deps, id: string): Promise<readonly PartRecord[]> {
   const kept = await keptIn(deps.checkpoints, checkpointFolder(deps, id));
   return kept?.parts ?? [];
@@ -68,9 +76,9 @@ async function discardFar(
   { job, remote, signal }: { job: StoredJob; remote: string; signal: AbortSignal },
 ): Promise<void> {
   const { record } = job;
-  const { backends } = deps;
+  let backend: Backend | undefined;
   try {
-    const backend = await backends.open(remote, signal);
+    backend = await deps.backends.open(remote, signal);
     const { native } = backend;
     if (native.kind === "session") await native.peer.cancelJob(record.id, signal);
     else await discardAt(deps, { job, backend, signal });
@@ -78,15 +86,30 @@ async function discardFar(
     const error = PbError.from(cause);
     // The server has let it go already, or has never been told of it.
     if (error.code === "not_found") return;
-    throw new PbError(
-      error.code,
-      `what ${remote} keeps of job ${record.id} can't be removed: ${error.message}`,
-      {
-        peer: remote,
-        retryable: error.retryable,
-        hint: "try again when it can be reached; without that the server removes it after a while",
-        cause: error,
-      },
-    );
+    const what = `what ${remote} keeps of job ${record.id} can't be removed: ${error.message}`;
+    const hint = await hintOf(deps, { job, remote, backend });
+    throw new PbError(error.code, what, { peer: remote, retryable: error.retryable, hint, cause: error });
   }
+}
+
+/** Of more a message is no help. */
+const MAX_NAMED = 3;
+
+/** What to do: an engine's server removes what it keeps by itself after a while, and nobody does so at an endpoint. */
+async function hintOf(
+  deps: Deps,
+  { job, remote, backend }: { job: StoredJob; remote: string; backend: Backend | undefined },
+): Promise<string> {
+  const parts = await partsOf(deps, job.record.id);
+  const far = backend === undefined ? parts.length === 0 : backend.native.kind === "session";
+  if (far) return "try again when it can be reached; without that the server removes it after a while";
+  const base = job.state.begun?.target.path ?? "";
+  const files = parts.map(({ target }) =>
+    formatLocation({ kind: "remote", remote, path: joinPath(base, target) }),
+  );
+  const more = files.length > MAX_NAMED ? ` and ${files.length - MAX_NAMED} more` : "";
+  const named = files.slice(0, MAX_NAMED).join(", ");
+  const left =
+    files.length > 0 ? `the unfinished ${named}${more}` : `what begins with .pb- below ${remote}:${base}`;
+  return `nobody else removes it: \`pb jobs forget ${job.record.id}\` when ${remote} can be reached again, or remove there ${left} (an upload of that name, or a .pb-….part beside it)`;
 }

@@ -4,8 +4,9 @@ import { PbError } from "../../model/error.ts";
 import { formatLocation } from "../../model/location.ts";
 import { pathText } from "../../model/path.ts";
 import { throwIfAborted } from "../../run/abort.ts";
+import { errorToWire } from "../../wire/error.ts";
 import type { JobDeps } from "./deps.ts";
-import { discardKept } from "./discard.ts";
+import { discardKept, hasPartsFar } from "./discard.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { type StoredJob, UNFINISHED } from "./store.ts";
 
@@ -80,10 +81,21 @@ export async function forgetJob(deps: JobDeps, job: StoredJob, signal: AbortSign
   await deps.store.remove(job.record.id);
 }
 
-/** The same without a word to a server: it forgets by itself, and need not be there now. */
+/**
+ * The same without a word to a server: it forgets by itself, and need not be there now. An endpoint does not: a job that has left
+ * something there stays, and its record says what and where, until that is removed, which is tried again when its time is over again.
+ */
 export async function forgetExpired(deps: JobDeps, job: StoredJob, signal: AbortSignal): Promise<void> {
-  if (job.record.request.destination?.remote) await deps.store.remove(job.record.id);
-  else await forgetJob(deps, job, signal);
+  const { record, state, status } = job;
+  const atEndpoint = UNFINISHED.has(status) && (await hasPartsFar(deps, job));
+  if (record.request.destination?.remote && !atEndpoint) return deps.store.remove(record.id);
+  try {
+    await forgetJob(deps, job, signal);
+  } catch (cause) {
+    if (atEndpoint)
+      await deps.store.setState(record.id, { ...state, error: errorToWire(PbError.from(cause)) });
+    throw cause;
+  }
 }
 
 /** A standard stream can't be read, or written, again from the middle, and of what is discarded nothing is left. */
