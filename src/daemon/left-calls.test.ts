@@ -1,10 +1,8 @@
-import { mkdirSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { folderEndpoint } from "../backend/testing/folder-endpoint.ts";
-import { openRoot } from "../native/root.ts";
 import { openJobs } from "./jobs/store.ts";
+import { endpoint } from "./testing/endpoint.ts";
 import { type Loopback, startLoopback, transfer } from "./testing/loopback.ts";
 
 const BYTES = Buffer.alloc(24_000_000, "some bytes ");
@@ -13,16 +11,7 @@ let loop: Loopback;
 let before: (call: string) => Promise<void> | void = () => {};
 
 beforeAll(async () => {
-  loop = await startLoopback({
-    remotes: {
-      cloud: async (folder) => {
-        const root = join(folder, "cloud");
-        mkdirSync(root, { recursive: true });
-        const fileRoot = await openRoot({ directory: root, resolve: "beneath", writable: true });
-        return folderEndpoint({ before: (call) => before(call), root, fileRoot, name: "cloud" });
-      },
-    },
-  });
+  loop = await startLoopback({ remotes: endpoint("cloud", { before: (call) => before(call) }) });
   await mkdir(loop.at("cloud"), { recursive: true });
   for (const place of ["cloud", "box"]) await writeFile(loop.at(place, "big"), BYTES);
 });

@@ -1,11 +1,9 @@
 /** Symbolic links from and to endpoints without an engine: kept where they can be, else counted. */
-import { mkdirSync } from "node:fs";
 import { lstat, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RealEndpoint, SERVERS } from "../../test/servers/endpoints.ts";
-import { folderEndpoint } from "../backend/testing/folder-endpoint.ts";
-import { openRoot } from "../native/root.ts";
+import { endpoint } from "./testing/endpoint.ts";
 import { type Loopback, startLoopback, transfer } from "./testing/loopback.ts";
 
 const server = SERVERS.find(({ name }) => name === "sftp");
@@ -26,13 +24,7 @@ describe.skipIf(why !== undefined)(`links${why ? ` (SKIPPED: ${why})` : ""}`, ()
   beforeAll(async () => {
     if (server === undefined) throw new TypeError("no sftp in SERVERS");
     sftp = await server.start();
-    const cloud = async (folder: string) => {
-      const root = join(folder, "cloud");
-      mkdirSync(root, { recursive: true });
-      const fileRoot = await openRoot({ directory: root, resolve: "beneath", writable: true });
-      return folderEndpoint({ root, fileRoot, name: "cloud" });
-    };
-    loop = await startLoopback({ remotes: { sftp: sftp.open, cloud } });
+    loop = await startLoopback({ remotes: { sftp: sftp.open, ...endpoint("cloud") } });
     await mkdir(loop.at("here"));
   });
   afterAll(async () => {

@@ -1,15 +1,12 @@
 /** Uploads to endpoints without an engine that stop half-way, and what the next run makes of what is there. */
 
-import { mkdirSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { FolderChunksOptions } from "../backend/testing/folder-chunks.ts";
-import { folderEndpoint } from "../backend/testing/folder-endpoint.ts";
 import { Resume } from "../gen/packetboat/v1/transfer_pb.ts";
 import { PbError } from "../model/error.ts";
-import { openRoot } from "../native/root.ts";
+import { endpoint } from "./testing/endpoint.ts";
 import { type Ended, type Loopback, startLoopback, transfer } from "./testing/loopback.ts";
 
 let loop: Loopback;
@@ -17,29 +14,21 @@ let loop: Loopback;
 let writes = Number.POSITIVE_INFINITY;
 const calls: string[] = [];
 
-const endpoint = (name: string, options: Omit<FolderChunksOptions, "root" | "before"> = {}) => ({
-  [name]: async (folder: string) => {
-    const root = join(folder, name);
-    mkdirSync(root, { recursive: true });
-    const fileRoot = await openRoot({ directory: root, resolve: "beneath", writable: true });
-    const before = async (call: string, path: string) => {
-      calls.push(`${call} ${path}`);
-      if (call !== "write" || !path.endsWith("large")) return;
-      writes -= 1;
-      if (writes >= 0) return;
-      await sleep(SILENT_MS);
-      throw new PbError("timeout", "nothing is heard of it");
-    };
-    return folderEndpoint({ ...options, before, root, fileRoot, name });
-  },
-});
+const before = async (call: string, path: string) => {
+  calls.push(`${call} ${path}`);
+  if (call !== "write" || !path.endsWith("large")) return;
+  writes -= 1;
+  if (writes >= 0) return;
+  await sleep(SILENT_MS);
+  throw new PbError("timeout", "nothing is heard of it");
+};
 
 beforeAll(async () => {
   loop = await startLoopback({
     remotes: {
-      ...endpoint("cloud"),
-      ...endpoint("tape", { parallel: false, order: "ascending", maxCalls: 3 }),
-      ...endpoint("parts", { blockBytes: 5 << 20 }),
+      ...endpoint("cloud", { before }),
+      ...endpoint("tape", { before, parallel: false, order: "ascending", maxCalls: 3 }),
+      ...endpoint("parts", { before, blockBytes: 5 << 20 }),
     },
   });
 });

@@ -1,37 +1,28 @@
-import { mkdirSync } from "node:fs";
 import { lstat, mkdir, readdir, readFile, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Backend, ChunkAccess, ChunkSource, KnownVersion } from "../backend/backend.ts";
 import type { FolderChunksOptions } from "../backend/testing/folder-chunks.ts";
-import { folderEndpoint } from "../backend/testing/folder-endpoint.ts";
 import { PbError } from "../model/error.ts";
 import type { PumpCalls, PumpVersion } from "../native/pump.ts";
-import { openRoot } from "../native/root.ts";
 import type { SendEntry } from "../native/types.ts";
 import { SourcePump } from "../run/pump/source.ts";
 import { versionNumber } from "../run/pump/version.ts";
+import { endpoint } from "./testing/endpoint.ts";
 import { type Ended, type Loopback, startLoopback, transfer } from "./testing/loopback.ts";
 
 let loop: Loopback;
 /** What the endpoints do before each call; each test has its own. */
 let before: NonNullable<FolderChunksOptions["before"]> = () => {};
 
-const endpoint = (name: string, options: Omit<FolderChunksOptions, "root" | "before"> = {}) => ({
-  [name]: async (folder: string) => {
-    const root = join(folder, name);
-    mkdirSync(root, { recursive: true });
-    const fileRoot = await openRoot({ directory: root, resolve: "beneath", writable: true });
-    return folderEndpoint({ ...options, before: (call, path) => before(call, path), root, fileRoot, name });
-  },
-});
+const hooked: Pick<FolderChunksOptions, "before"> = { before: (call, path) => before(call, path) };
 
 beforeAll(async () => {
   loop = await startLoopback({
     remotes: {
-      ...endpoint("cloud"),
-      ...endpoint("tape", { parallel: false, order: "ascending", maxCalls: 3 }),
-      ...endpoint("parts", { blockBytes: 5 << 20 }),
+      ...endpoint("cloud", hooked),
+      ...endpoint("tape", { ...hooked, parallel: false, order: "ascending", maxCalls: 3 }),
+      ...endpoint("parts", { ...hooked, blockBytes: 5 << 20 }),
     },
   });
 });

@@ -1,33 +1,27 @@
 /** `--verify full`: what was written is read again at the destination. */
 
-import { mkdirSync } from "node:fs";
 import { mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import type { FolderChunksOptions } from "../backend/testing/folder-chunks.ts";
-import { folderEndpoint } from "../backend/testing/folder-endpoint.ts";
-import { openRoot } from "../native/root.ts";
+import { endpoint } from "./testing/endpoint.ts";
 import { type Loopback, startLoopback, transfer } from "./testing/loopback.ts";
 
 let loop: Loopback;
 /** What an endpoint does before each call. */
 let before: NonNullable<FolderChunksOptions["before"]> = () => {};
 
-const endpoint = (name: string, options: Omit<FolderChunksOptions, "root" | "before"> = {}) => ({
-  [name]: async (folder: string) => {
-    const root = join(folder, name);
-    mkdirSync(root, { recursive: true });
-    const fileRoot = await openRoot({ directory: root, resolve: "beneath", writable: true });
-    return folderEndpoint({ ...options, before: (call, path) => before(call, path), root, fileRoot, name });
-  },
-});
+const hooked: Pick<FolderChunksOptions, "before"> = { before: (call, path) => before(call, path) };
 
 const LARGE = Buffer.alloc(5_000_000, "what is there is what was sent\n");
 const options = { reread: true };
 
 beforeAll(async () => {
   loop = await startLoopback({
-    remotes: { ...endpoint("cloud"), ...endpoint("tape", { parallel: false, order: "ascending" }) },
+    remotes: {
+      ...endpoint("cloud", hooked),
+      ...endpoint("tape", { ...hooked, parallel: false, order: "ascending" }),
+    },
   });
   await mkdir(loop.at("here"));
   await writeFile(loop.at("here", "small"), "small");
