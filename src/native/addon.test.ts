@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { buildSync } from "esbuild";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { addon } from "./addon.ts";
+import { addon, whole } from "./addon.ts";
 
 let folder = "";
 
@@ -49,4 +49,18 @@ test("a broken addon names its file's trouble and what to run", () => {
   const error = loadElsewhere();
   expect(error.message).toContain("does not load");
   expect(error.hint).toContain("scripts/setup.mjs");
+});
+
+test("an addon of an older build says what it lacks and what to run", async () => {
+  const older = whole({ version: () => "0.0.1" } as unknown as ReturnType<typeof addon>, "old.node");
+  expect(older.version()).toBe("0.0.1");
+  await expect(Promise.resolve(older)).resolves.toBe(older);
+  expect(() => older.refuseDumps()).toThrow(
+    expect.objectContaining({
+      code: "internal",
+      path: "old.node",
+      message: expect.stringContaining("refuseDumps"),
+      hint: expect.stringContaining("scripts/setup.mjs"),
+    }),
+  );
 });

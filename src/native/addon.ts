@@ -19,7 +19,7 @@ let loaded: typeof Addon | undefined;
 /**
  * The addon, loaded at the first call.
  *
- * @throws PbError `internal` when it is missing or does not load here
+ * @throws PbError `internal` when it is missing or does not load here; and at the use of what one of an older build has not
  */
 export function addon(): typeof Addon {
   loaded ??= load();
@@ -29,7 +29,7 @@ export function addon(): typeof Addon {
 function load(): typeof Addon {
   const file = find();
   try {
-    return createRequire(import.meta.url)(file) as typeof Addon;
+    return whole(createRequire(import.meta.url)(file) as typeof Addon, file);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new PbError("internal", `the engine does not load: ${why}`, {
@@ -38,6 +38,23 @@ function load(): typeof Addon {
       cause: error,
     });
   }
+}
+
+/** Promises ask a value whether it is one, too. */
+const ASKED_OF_ANY: readonly PropertyKey[] = ["then", "toJSON"];
+
+/** An addon of an older build than the code that uses it: what it lacks is told, where the call of `undefined` would be a TypeError. */
+export function whole(found: typeof Addon, file: string): typeof Addon {
+  return new Proxy(found, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (value !== undefined || typeof name === "symbol" || ASKED_OF_ANY.includes(name)) return value;
+      throw new PbError("internal", `the engine is of another build than this pb: it has no ${name}`, {
+        path: file,
+        hint: "Run `node scripts/setup.mjs` in the checkout, which builds both; a package is to be installed again.",
+      });
+    },
+  });
 }
 
 function find(): string {

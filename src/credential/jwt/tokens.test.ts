@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exportJWK, type JWTPayload, SignJWT } from "jose";
-import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { openIssuer } from "./issuer.ts";
 import { parseKeys } from "./keys.ts";
 import { accessOf, checkScopes, scopesIn } from "./scopes.ts";
@@ -280,6 +280,41 @@ describe("keys", () => {
         await expect(all.admit(token)).rejects.toThrow(error("token_invalid"));
       }
     } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  it("of a URL are asked for again at an unknown kid, but not at each, and one that is gone ends what it signed", async () => {
+    const jwk = (key: KeyObject, kid: string) => ({ ...key.export({ format: "jwk" }), kid });
+    let keys = [jwk(ed.publicKey, "old")];
+    let asked = 0;
+    const server = createServer((_request, response) => {
+      asked += 1;
+      response.end(JSON.stringify({ keys }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    let nowMs = 1_000_000;
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => nowMs);
+    try {
+      const issuers = [`http://127.0.0.1:${port}/jwks`];
+      const all = openTokens({ state: folder, server: SERVER, issuers, audiences: [AUDIENCE] });
+      const old = await all.admit(await sign(ed.privateKey, { alg: "EdDSA", kid: "old" }));
+      expect([all.stands(old.grant ?? ""), asked]).toEqual([true, 1]);
+      keys = [jwk(ec.publicKey, "new")];
+      const next = await sign(ec.privateKey, { alg: "ES256", kid: "new" });
+      await expect(all.admit(next)).rejects.toThrow(error("token_invalid"));
+      expect(asked).toBe(1);
+      nowMs += 30_001;
+      await all.admit(next);
+      expect([all.stands(old.grant ?? ""), asked]).toEqual([false, 2]);
+      const stranger = await sign(ed.privateKey, { alg: "EdDSA", kid: "stranger" });
+      for (let n = 0; n < 3; n += 1)
+        await expect(all.admit(stranger)).rejects.toThrow(error("token_invalid"));
+      expect(asked).toBe(2);
+    } finally {
+      clock.mockRestore();
       server.closeAllConnections();
       server.close();
     }
