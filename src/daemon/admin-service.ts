@@ -1,4 +1,5 @@
 import type { ServiceImpl } from "@connectrpc/connect";
+import { PROTOCOL_VERSION } from "../backend/pb/session.ts";
 import { clientUri } from "../credential/certificate.ts";
 import type { ClientStore } from "../credential/clients.ts";
 import type { InviteStore } from "../credential/invites.ts";
@@ -31,8 +32,6 @@ export interface EnrolledClient {
   readonly token: string;
 }
 
-/** Of docs/PROTOCOL.md. */
-const PROTOCOL_VERSION = 3;
 /** One year; the client renews by itself in the last month. */
 const CLIENT_DAYS = 365;
 /** A token has 256 random bits, so this is about the cost of a try, not about guessing. */
