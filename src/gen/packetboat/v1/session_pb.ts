@@ -21,41 +21,57 @@ export const file_packetboat_v1_session: GenFile = /*@__PURE__*/
  */
 export type OpenRequest = Message<"packetboat.v1.OpenRequest"> & {
   /**
+   * Of the wire protocol: another one than the server's is refused as `unsupported`.
+   *
    * @generated from field: uint32 protocol_version = 1;
    */
   protocolVersion: number;
 
   /**
+   * 32 bytes.
+   *
    * @generated from field: bytes client_random = 2;
    */
   clientRandom: Uint8Array;
 
   /**
+   * Data leaves in clear, both ways; messages stay sealed.
+   *
    * @generated from field: bool seal_off = 3;
    */
   sealOff: boolean;
 
   /**
+   * The most that the client will bring up.
+   *
    * @generated from field: uint32 lanes = 4;
    */
   lanes: number;
 
   /**
+   * What may wait at the server, of this session; 0: chosen.
+   *
    * @generated from field: uint64 memory_bytes = 5;
    */
   memoryBytes: bigint;
 
   /**
+   * In which the client sends. Each OFFER and OPEN says its own: nothing depends on this.
+   *
    * @generated from field: uint32 chunk_bytes = 6;
    */
   chunkBytes: number;
 
   /**
+   * What the server may send; 0: no bound.
+   *
    * @generated from field: uint64 limit_bytes_per_second = 7;
    */
   limitBytesPerSecond: bigint;
 
   /**
+   * Of what the server sends: "bbr", "cubic", "ledbat"; "": chosen.
+   *
    * @generated from field: string controller = 8;
    */
   controller: string;
@@ -87,16 +103,22 @@ export const OpenRequestSchema: GenMessage<OpenRequest> = /*@__PURE__*/
  */
 export type OpenResponse = Message<"packetboat.v1.OpenResponse"> & {
   /**
+   * In every packet. Never 0.
+   *
    * @generated from field: fixed64 connection_id = 1;
    */
   connectionId: bigint;
 
   /**
+   * 32 bytes.
+   *
    * @generated from field: bytes server_random = 2;
    */
   serverRandom: Uint8Array;
 
   /**
+   * The first of the client's that the server has.
+   *
    * @generated from field: uint32 suite = 3;
    */
   suite: number;
@@ -213,6 +235,8 @@ export type SendRequest = Message<"packetboat.v1.SendRequest"> & {
   options?: TransferOptions | undefined;
 
   /**
+   * Each source arrives under its own name, also when there is one (it came from a pattern).
+   *
    * @generated from field: bool several = 5;
    */
   several: boolean;
