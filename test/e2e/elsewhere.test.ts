@@ -7,6 +7,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { mustPass, type Pair, pb, startPair } from "./harness.ts";
 import { expectError } from "./lib/assert.ts";
+import { sha256OfFile, writeRandomFile } from "./lib/random.ts";
+import { begin, untilPartial } from "./lib/running.ts";
+
+const MIB = 1 << 20;
 
 let box: Pair;
 /** A further server; only `box` knows it, as its remote `far`. */
@@ -49,6 +53,23 @@ test("the server carries to and from its remote; the client is not on the way", 
   expect(readFileSync(join(box.root, "sub/g"), "utf8")).toBe("of far");
   await box.ok(on("/sub/f", "/copy"));
   expect(readFileSync(join(box.root, "copy"), "utf8")).toBe("of box");
+});
+
+test("Ctrl-C pauses it there, and it goes on there by what was said", async () => {
+  const [source, folder] = [join(box.root, "big"), join(far.root, "paused")];
+  await mkdir(folder);
+  await writeRandomFile(source, 32 * MIB, "elsewhere");
+  const run = begin(box, on("--limit", "8M", "/big", "far:/paused"));
+  await untilPartial(folder, 12 * MIB);
+  run.child.kill("SIGINT");
+  const { code, stderr } = await run.end();
+  expect(code).toBe(130);
+  const id = /go on with: pb jobs resume --remote box ([0-9a-f]{8})/.exec(stderr)?.[1] ?? "";
+  const { json } = await box.ok(["jobs", "resume", "--remote", "box", "--json", id]);
+  const receipt = json<{ state: string; resumedBytes: number }>();
+  expect(receipt.state).toBe("done");
+  expect(receipt.resumedBytes).toBeGreaterThan(4 * MIB);
+  expect(await sha256OfFile(join(folder, "big"))).toBe(await sha256OfFile(source));
 });
 
 test("the server has the password, and the client does not", async () => {
