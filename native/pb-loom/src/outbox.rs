@@ -39,7 +39,7 @@ pub fn a_lane_hears_of_data_and_credit() {
     let waker = Arc::new(Waker::new().unwrap());
     outbox.add_waker(LANE, Arc::clone(&waker));
     let (pushes, grants) = (Arc::clone(&outbox), Arc::clone(&outbox));
-    let reader = thread::spawn(move || pushes.push_data(LEN, body(&budget), &|| false));
+    let reader = thread::spawn(move || pushes.push_data(LEN, (body(&budget), None), &|| false));
     let peer = thread::spawn(move || grants.raise_grant(LEN.into()));
     take(&outbox, &waker, 1);
     reader.join().unwrap();
@@ -53,10 +53,10 @@ pub fn a_reader_hears_of_room() {
     outbox.add_waker(LANE, Arc::clone(&waker));
     outbox.raise_grant(u64::MAX / 2);
     for _ in 0..QUEUED_UNITS {
-        outbox.push_data(LEN, body(&budget), &|| false);
+        outbox.push_data(LEN, (body(&budget), None), &|| false);
     }
     let pushes = Arc::clone(&outbox);
-    let reader = thread::spawn(move || pushes.push_data(LEN, body(&budget), &|| false));
+    let reader = thread::spawn(move || pushes.push_data(LEN, (body(&budget), None), &|| false));
     take(&outbox, &waker, QUEUED_UNITS + 1);
     reader.join().unwrap();
 }
@@ -65,10 +65,10 @@ pub fn a_reader_hears_of_room() {
 pub fn a_reader_hears_of_the_end() {
     let (outbox, budget) = (Arc::new(Outbox::new(0)), Budget::new(1000));
     for _ in 0..QUEUED_UNITS {
-        outbox.push_data(LEN, body(&budget), &|| false);
+        outbox.push_data(LEN, (body(&budget), None), &|| false);
     }
     let pushes = Arc::clone(&outbox);
-    let reader = thread::spawn(move || pushes.push_data(LEN, body(&budget), &|| false));
+    let reader = thread::spawn(move || pushes.push_data(LEN, (body(&budget), None), &|| false));
     outbox.close();
     reader.join().unwrap();
 }
