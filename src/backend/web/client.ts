@@ -53,7 +53,7 @@ export interface WebAnswer {
 
 /** Without a stream, which costs more than a small answer does. */
 export interface SmallRequest
-  extends Pick<WebRequest, "path" | "folder" | "allow" | "signal">,
+  extends Pick<WebRequest, "path" | "folder" | "headers" | "allow" | "signal">,
     Pick<Exchange, "otherLength"> {
   readonly method: "GET" | "HEAD";
   /** Where a success's content goes, exactly; what it throws ends the request. */
@@ -236,7 +236,7 @@ async function send(
 
 async function sendSmall(
   { dispatcher, peer, base, authorization, closing }: Sending,
-  { method, path, folder, allow = [], place, otherLength, signal }: SmallRequest,
+  { method, path, folder, headers: given, allow = [], place, otherLength, signal }: SmallRequest,
   urlOf: WebClient["urlOf"],
 ): Promise<SmallAnswer> {
   const at = { path, peer };
@@ -255,7 +255,7 @@ async function sendSmall(
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         method,
-        headers: { ...COMMON, ...own },
+        headers: { ...COMMON, ...given, ...own },
         ...(place && { place: (head: ReplyHead) => place(answerOf(head)) }),
         ...(otherLength && { otherLength }),
         signal,

@@ -82,25 +82,59 @@ function ifRange({ version, modified }: Version): Readonly<Record<string, string
   return validator === undefined ? {} : { "if-range": validator };
 }
 
-async function readRange(client: WebClient, { path, now, offset, into, signal }: Range): Promise<void> {
+const askedFor = ({ now, offset, into }: Range) => ({
+  range: `bytes=${offset}-${offset + into.length - 1}`,
+  ...ifRange(now),
+});
+
+async function readRange(client: WebClient, range: Range): Promise<void> {
+  const { path, into, signal } = range;
   if (into.length === 0) return;
-  const last = offset + into.length - 1;
-  const headers = { range: `bytes=${offset}-${last}`, ...ifRange(now) };
-  const answer = await client.send({ method: "GET", path, headers, signal });
-  // All of it: another version, or this once no range.
-  if (answer.status !== 206) {
-    if (!sameVersion(now, versionOf(answer))) throw dropped(answer, changed(client, path));
-    return fill(client, { answer, path, skip: offset, into });
+  let isRange = true;
+  try {
+    await client.sendSmall({
+      method: "GET",
+      path,
+      headers: askedFor(range),
+      place(answer) {
+        isRange = answer.status === 206;
+        if (!isRange) throw new PbError("unsupported", "no range", { path, peer: client.peer });
+        demandRange(client, range, answer);
+        return into;
+      },
+      signal,
+    });
+  } catch (error) {
+    if (isRange) throw error;
+    // All of it: another version, or this once no range. What is wanted is in it.
+    await readOfWhole(client, range);
   }
+}
+
+/** @throws PbError `source_changed`, `protocol_violation` */
+function demandRange(client: WebClient, { path, now, offset, into }: Range, answer: SmallAnswer): void {
+  const last = offset + into.length - 1;
   const [, from, to, total] =
     /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(answer.header("content-range") ?? "") ?? [];
-  if (total !== undefined && total !== "*" && Number(total) !== now.size)
-    throw dropped(answer, changed(client, path));
+  if (total !== undefined && total !== "*" && Number(total) !== now.size) throw changed(client, path);
   // Its length is the range's, which is compared below.
-  if (!sameVersion(now, { ...versionOf(answer), size: -1 })) throw dropped(answer, changed(client, path));
+  if (!sameVersion(now, { ...versionOf(answer), size: -1 })) throw changed(client, path);
   if (Number(from) !== offset || Number(to) !== last)
-    throw dropped(answer, lied(client, path, "answered another range than was asked for"));
-  await fill(client, { answer, path, skip: 0, into });
+    throw lied(client, path, "answered another range than was asked for");
+}
+
+async function readOfWhole(client: WebClient, range: Range): Promise<void> {
+  const { path, now, offset, into, signal } = range;
+  const answer = await client.send({ method: "GET", path, headers: askedFor(range), signal });
+  const isRange = answer.status === 206;
+  try {
+    if (isRange) demandRange(client, range, answer);
+    else if (!sameVersion(now, versionOf(answer))) throw changed(client, path);
+  } catch (error) {
+    answer.drop();
+    throw error;
+  }
+  await fill(client, { answer, path, skip: isRange ? 0 : offset, into });
 }
 
 function dropped(answer: WebAnswer, error: PbError): PbError {
