@@ -34,12 +34,13 @@ describe("a server's settings", () => {
       keepSeconds: 2_592_000,
       jwtIssuers: [],
       jwtAudiences: [],
+      jwtRefreshSeconds: 300,
     });
   });
 
   it("come from the flag, else the environment, else the file", async () => {
     const config = await configFile(
-      'root = "c"\nlisten = "c:1"\nadvertise = ["c:1"]\nstate = "/c"\nlog_level = "warn"\nlog_file = "/c"\ndrain_seconds = 3\nkeep_history_seconds = 33\njwt_issuers = ["c.pem", "https://c"]\njwt_audiences = ["c"]\n[roots]\nmore = "/m"\n',
+      'root = "c"\nlisten = "c:1"\nadvertise = ["c:1"]\nstate = "/c"\nlog_level = "warn"\nlog_file = "/c"\ndrain_seconds = 3\nkeep_history_seconds = 33\njwt_issuers = ["c.pem", "https://c"]\njwt_audiences = ["c"]\njwt_refresh_seconds = 333\n[roots]\nmore = "/m"\n',
     );
     const env = {
       PB_ROOTS: "/e,x=/x",
@@ -52,6 +53,7 @@ describe("a server's settings", () => {
       PB_KEEP_HISTORY: "22",
       PB_JWT_ISSUER: "https://e,/e.pem",
       PB_JWT_AUDIENCE: "e",
+      PB_JWT_REFRESH: "222",
     };
     const flags = {
       roots: ["/f"],
@@ -64,6 +66,7 @@ describe("a server's settings", () => {
       keepSeconds: 11,
       jwtIssuers: ["/f.pem"],
       jwtAudiences: ["f"],
+      jwtRefreshSeconds: 111,
     };
     const fromFlags = { ...flags, roots: ["/f"] };
     expect(await resolveServe({ options: { ...flags, config }, env, defaultState })).toEqual(fromFlags);
@@ -78,6 +81,7 @@ describe("a server's settings", () => {
       keepSeconds: 22,
       jwtIssuers: ["https://e", "/e.pem"],
       jwtAudiences: ["e"],
+      jwtRefreshSeconds: 222,
     });
     // What the file names relatively is beside it.
     expect(await resolveServe({ options: { roots: [], config }, env: {}, defaultState })).toEqual({
@@ -91,6 +95,7 @@ describe("a server's settings", () => {
       keepSeconds: 33,
       jwtIssuers: [join(config, "../c.pem"), "https://c"],
       jwtAudiences: ["c"],
+      jwtRefreshSeconds: 333,
     });
     const byEnvironment = await resolveServe({
       options: { roots: [] },
@@ -110,6 +115,13 @@ describe("a server's settings", () => {
     const config = await configFile(text);
     const resolved = resolveServe({ options: { roots: [], config }, env: {}, defaultState });
     await expect(resolved).rejects.toThrow(invalid(config, about));
+  });
+
+  it.each([0, 86_401, Number.NaN])("refuse to ask for keys after %d s", async (jwtRefreshSeconds) => {
+    const resolved = resolveServe({ options: { roots: [], jwtRefreshSeconds }, env: {}, defaultState });
+    await expect(resolved).rejects.toThrow(
+      expect.objectContaining({ code: "invalid_argument", peer: "--jwt-refresh" }),
+    );
   });
 
   it("name a file that is not there", async () => {

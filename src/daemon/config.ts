@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { parse } from "smol-toml";
 import { fileError } from "../credential/files.ts";
+import { DEFAULT_REFRESH_SECONDS } from "../credential/jwt/issuer.ts";
 import type { ServeOptions } from "../model/actions.ts";
 import { PbError } from "../model/error.ts";
 
@@ -21,6 +22,8 @@ export interface ServeSettings {
   /** Whose tokens are accepted, besides the server's own. */
   readonly jwtIssuers: readonly string[];
   readonly jwtAudiences: readonly string[];
+  /** Keys from a URL are asked for again after so long. */
+  readonly jwtRefreshSeconds: number;
 }
 
 export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
@@ -28,6 +31,8 @@ export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "
 const DEFAULT_DRAIN_SECONDS = 30;
 /** 30 days, as long as a client knows of its job. */
 const DEFAULT_KEEP_SECONDS = 30 * 86_400;
+/** Less is a burden to the issuer; after more, a key that it has withdrawn would sign for too long. */
+const REFRESH_BOUNDS_SECONDS = { least: 1, most: 86_400 };
 
 export interface ResolveOptions {
   readonly options: Omit<ServeOptions, "signal" | "onReady">;
@@ -58,7 +63,20 @@ export async function resolveServe({ options, env, defaultState }: ResolveOption
       options.keepSeconds ?? seconds("PB_KEEP_HISTORY", env) ?? config.keepSeconds ?? DEFAULT_KEEP_SECONDS,
     jwtIssuers: (options.jwtIssuers ?? list(env.PB_JWT_ISSUER) ?? config.jwtIssuers ?? []).map(issuerPath),
     jwtAudiences: options.jwtAudiences ?? list(env.PB_JWT_AUDIENCE) ?? config.jwtAudiences ?? [],
+    jwtRefreshSeconds: refreshSeconds(
+      options.jwtRefreshSeconds ?? seconds("PB_JWT_REFRESH", env) ?? config.jwtRefreshSeconds,
+    ),
   };
+}
+
+function refreshSeconds(asked = DEFAULT_REFRESH_SECONDS): number {
+  const { least, most } = REFRESH_BOUNDS_SECONDS;
+  if (asked >= least && asked <= most) return asked;
+  throw new PbError(
+    "invalid_argument",
+    `keys of tokens are asked for again after ${least} s to ${most} s, not ${asked} s`,
+    { peer: "--jwt-refresh", hint: "set --jwt-refresh (PB_JWT_REFRESH, jwt_refresh_seconds) to 1s to 1d" },
+  );
 }
 
 function issuerPath(issuer: string): string {
@@ -88,6 +106,7 @@ interface FileConfig {
   readonly keepSeconds?: number | undefined;
   readonly jwtIssuers?: readonly string[] | undefined;
   readonly jwtAudiences?: readonly string[] | undefined;
+  readonly jwtRefreshSeconds?: number | undefined;
 }
 
 async function readConfig(file: string): Promise<FileConfig> {
@@ -105,6 +124,7 @@ async function readConfig(file: string): Promise<FileConfig> {
     keep_history_seconds: z.number().min(0).max(1e9).optional(),
     jwt_issuers: z.array(z.string().min(1)).optional(),
     jwt_audiences: z.array(z.string().min(1)).optional(),
+    jwt_refresh_seconds: z.number().optional(),
   });
   const result = shape.safeParse(raw);
   if (!result.success) {
@@ -133,6 +153,7 @@ async function readConfig(file: string): Promise<FileConfig> {
     keepSeconds: rest.keep_history_seconds,
     jwtIssuers: rest.jwt_issuers?.map((issuer) => (issuer.includes("://") ? issuer : beside(issuer))),
     jwtAudiences: rest.jwt_audiences,
+    jwtRefreshSeconds: rest.jwt_refresh_seconds,
   };
 }
 

@@ -78,6 +78,7 @@ export async function serve({ options, env, defaultState, parts }: ServeRequest)
     server: serverUri(state.fingerprint),
     issuers: settings.jwtIssuers,
     audiences: settings.jwtAudiences,
+    refreshSeconds: settings.jwtRefreshSeconds,
   });
   await tokens.check();
   const subjects = openSubjects(settings.state);

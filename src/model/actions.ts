@@ -188,6 +188,8 @@ export interface ServeOptions {
   readonly jwtIssuers?: readonly string[];
   /** What a token must be made out to. */
   readonly jwtAudiences?: readonly string[];
+  /** How long the keys of an issuer that is a URL count before they are asked for again; 1 s to a day, default 5 minutes. */
+  readonly jwtRefreshSeconds?: number;
   /** Aborting drains, then stops. */
   readonly signal: AbortSignal;
   /** Called once when calls are accepted. */

@@ -15,6 +15,7 @@ interface ServeFlags {
   readonly keepHistory?: string;
   readonly jwtIssuer?: readonly string[];
   readonly jwtAudience?: readonly string[];
+  readonly jwtRefresh?: string;
 }
 
 const collect = (value: string, before?: readonly string[]) => [...(before ?? []), value];
@@ -41,6 +42,10 @@ export function serveCommand(host: CommandHost): Command {
       collect,
     )
     .option("--jwt-audience <name>", "what such tokens must be made out to; repeatable", collect)
+    .option(
+      "--jwt-refresh <time>",
+      "how long keys from a URL count before they are asked for again; default: 5m",
+    )
     .addHelpText("after", NOTES)
     .action(async (flags: ServeFlags, command: Command) => {
       const context = await host.context(command);
@@ -63,6 +68,9 @@ export function serveCommand(host: CommandHost): Command {
         }),
         ...(flags.jwtIssuer !== undefined && { jwtIssuers: flags.jwtIssuer }),
         ...(flags.jwtAudience !== undefined && { jwtAudiences: flags.jwtAudience }),
+        ...(flags.jwtRefresh !== undefined && {
+          jwtRefreshSeconds: parseDuration(flags.jwtRefresh, "--jwt-refresh"),
+        }),
         ...(globals.logLevelGiven && { logLevel: globals.logLevel }),
         ...(globals.logFile !== undefined && { logFile: resolve(cwd, globals.logFile) }),
       };

@@ -15,17 +15,21 @@ export interface Issuer {
   has(keyId: string): boolean;
 }
 
-/** Keys are asked for again after this, and when a token names an unknown one; OpenID Connect has no interval of its own. */
-const REFRESH_MS = 300_000;
-/** Not more often than this, whatever tokens name. */
+/** Seconds; keys are asked for again after this, and when a token names an unknown one. OpenID Connect has no interval of its own. */
+export const DEFAULT_REFRESH_SECONDS = 300;
+/** Not more often than this, whatever tokens name; and so soon again when the issuer was not there. */
 const COOLDOWN_MS = 30_000;
 const TIMEOUT_MS = 10_000;
 /** A JWKS has a few KiB. */
 const MAX_BYTES = 1024 * 1024;
 
-/** @throws PbError `usage` for a URL that is not https (but to this machine) */
-export function openIssuer(source: string): Issuer {
-  return /^[a-z][a-z0-9+.-]*:\/\//i.test(source) ? urlIssuer(checkUrl(source)) : fileIssuer(source);
+/**
+ * @param refreshSeconds of a URL: how long its keys count before they are asked for again
+ * @throws PbError `usage` for a URL that is not https (but to this machine)
+ */
+export function openIssuer(source: string, refreshSeconds = DEFAULT_REFRESH_SECONDS): Issuer {
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) return fileIssuer(source);
+  return urlIssuer(checkUrl(source), refreshSeconds * 1_000);
 }
 
 /** @param name what its tokens say as `iss` */
@@ -71,11 +75,13 @@ function checkUrl(text: string): URL {
 }
 
 /** A JWKS itself where the path says so; else the issuer, whose keys OpenID Connect Discovery tells. */
-function urlIssuer(url: URL): Issuer {
+function urlIssuer(url: URL, refreshMs: number): Issuer {
   const isJwks = /\.json$|jwks/i.test(url.pathname);
   const name = url.href.replace(/\/$/, "");
   let known: readonly VerifyKey[] | undefined;
-  let askedAt = Number.NEGATIVE_INFINITY;
+  let askedAtMs = Number.NEGATIVE_INFINITY;
+  let dueMs = Number.NEGATIVE_INFINITY;
+  const cooldownMs = Math.min(COOLDOWN_MS, refreshMs);
   let asking: Promise<readonly VerifyKey[]> | undefined;
 
   async function ask(): Promise<readonly VerifyKey[]> {
@@ -85,25 +91,31 @@ function urlIssuer(url: URL): Issuer {
   }
 
   function again(): Promise<readonly VerifyKey[]> {
-    askedAt = performance.now();
-    asking ??= ask().finally(() => {
-      asking = undefined;
-    });
+    askedAtMs = performance.now();
+    dueMs = askedAtMs + cooldownMs;
+    asking ??= ask()
+      .then((keys) => {
+        dueMs = performance.now() + refreshMs;
+        return keys;
+      })
+      .finally(() => {
+        asking = undefined;
+      });
     return asking;
   }
 
   return {
     name: isJwks ? undefined : name,
     async keys(unknown = false) {
-      const age = performance.now() - askedAt;
-      if (known === undefined || age > REFRESH_MS || (unknown && age > COOLDOWN_MS)) {
+      const nowMs = performance.now();
+      if (known === undefined || nowMs > dueMs || (unknown && nowMs - askedAtMs > cooldownMs)) {
         // An issuer that is away for a while does not shut everybody out.
         return again().catch((error: unknown) => known ?? Promise.reject(error));
       }
       return known;
     },
     has(id) {
-      if (performance.now() - askedAt > REFRESH_MS) again().catch(() => undefined);
+      if (performance.now() > dueMs) again().catch(() => undefined);
       return known?.some((key) => key.id === id) === true;
     },
   };

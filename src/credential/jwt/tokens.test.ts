@@ -319,6 +319,47 @@ describe("keys", () => {
       server.close();
     }
   });
+
+  it("of a URL count as long as is said, and an issuer that was away is asked sooner", async () => {
+    const keys = [{ ...ed.publicKey.export({ format: "jwk" }), kid: "1" }];
+    let asked = 0;
+    let away = false;
+    const server = createServer((_request, response) => {
+      asked += 1;
+      response.writeHead(away ? 503 : 200).end(JSON.stringify({ keys }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    let nowMs = 1_000_000;
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => nowMs);
+    try {
+      const issuers = [`http://127.0.0.1:${port}/jwks`];
+      const common = { state: folder, server: SERVER, issuers, audiences: [AUDIENCE] };
+      const token = () => sign(ed.privateKey, { alg: "EdDSA", kid: "1" });
+      const askedAfter = async (tokens: ReturnType<typeof openTokens>, ms: number) => {
+        nowMs += ms;
+        const before = asked;
+        await tokens.admit(await token());
+        return asked - before;
+      };
+      const usual = openTokens(common);
+      const seldom = openTokens({ ...common, refreshSeconds: 3_600 });
+      const often = openTokens({ ...common, refreshSeconds: 2 });
+      for (const tokens of [usual, seldom, often]) expect(await askedAfter(tokens, 0)).toBe(1);
+      expect([await askedAfter(usual, 300_000), await askedAfter(usual, 1)]).toEqual([0, 1]);
+      expect(await askedAfter(seldom, 3_000_000)).toBe(0);
+      away = true;
+      expect([await askedAfter(seldom, 300_000), await askedAfter(seldom, 30_000)]).toEqual([1, 0]);
+      expect(await askedAfter(seldom, 1)).toBe(1);
+      away = false;
+      expect([await askedAfter(often, 0), await askedAfter(often, 2_000)]).toEqual([1, 0]);
+      expect(await askedAfter(often, 1)).toBe(1);
+    } finally {
+      clock.mockRestore();
+      server.closeAllConnections();
+      server.close();
+    }
+  });
 });
 
 describe("scopes", () => {

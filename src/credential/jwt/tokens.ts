@@ -18,6 +18,8 @@ export interface TokensOptions {
   readonly issuers: readonly string[];
   /** Of the others' tokens; needed where there are others. */
   readonly audiences: readonly string[];
+  /** How long the keys of an issuer that is a URL count before they are asked for again; default DEFAULT_REFRESH_SECONDS. */
+  readonly refreshSeconds?: number;
   readonly now?: () => number;
 }
 
@@ -56,7 +58,8 @@ export function isTokenGrant(grant: string): boolean {
   return grant.startsWith(GRANT);
 }
 
-export function openTokens({ state, server, issuers, audiences, now = Date.now }: TokensOptions): Tokens {
+export function openTokens(options: TokensOptions): Tokens {
+  const { state, server, issuers, audiences, refreshSeconds, now = Date.now } = options;
   if (issuers.length > 0 && audiences.length === 0) {
     throw new PbError(
       "usage",
@@ -69,7 +72,7 @@ export function openTokens({ state, server, issuers, audiences, now = Date.now }
   const own = { issuer: fileIssuer(publicKeyFile(state), server), audiences: [server], own: true };
   const trusted: Trusted[] = [
     own,
-    ...issuers.map((source) => ({ issuer: openIssuer(source), audiences, own: false })),
+    ...issuers.map((source) => ({ issuer: openIssuer(source, refreshSeconds), audiences, own: false })),
   ];
   const accepted = new Map<string, Accepted>();
 
