@@ -136,7 +136,15 @@ test("a certificate's client was revoked", async () => {
 });
 
 test("how long an issuer's keys count has bounds, which a server names before it serves", async () => {
-  const args = ["serve", "--root", folder.at("root"), "--state", folder.at("unserved"), "--jwt-refresh", "0s"];
+  const args = [
+    "serve",
+    "--root",
+    folder.at("root"),
+    "--state",
+    folder.at("unserved"),
+    "--jwt-refresh",
+    "0s",
+  ];
   const { code, stderr } = await pb(args, { home: folder.at("owner") });
   expect(code).toBe(2);
   expect(stderr).toContain("--jwt-refresh");
