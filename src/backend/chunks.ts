@@ -40,6 +40,12 @@ export interface ChunkAccess {
   /** A small file (at most 256 KiB) whole: `create`, `write` and `commit`, in one request where there is one for it (PUT). Missing parents are made. */
   writeWhole(path: string, bytes: Uint8Array, options: WriteWholeOptions): Promise<Confirmed>;
 
+  /**
+   * Removes what a process that was killed began for this file, and did not live to record (`ChunkSink.leaves`), as far as that can be told from what
+   * others write there: nothing that holds a byte. Absent: what is begun has a name with `nameTag`, and is found by it.
+   */
+  removeBegun?(path: string, options: RemoveBegunOptions): Promise<void>;
+
   /** What is to be of a folder that is complete: times and mode, as far as they can be kept. Absent: nothing can. */
   setFolder?(path: string, options: { readonly meta: FileMeta; readonly signal: AbortSignal }): Promise<void>;
 
@@ -50,6 +56,12 @@ export interface ChunkAccess {
    * @throws PbError `is_a_directory`; `unsupported` where only the server could tell that it has no links
    */
   link?(path: string, options: LinkOptions): Promise<void>;
+}
+
+export interface RemoveBegunOptions {
+  /** When the job began, ms since 1970: what is older is not its. */
+  readonly sinceMs: number;
+  readonly signal: AbortSignal;
 }
 
 export interface LinkOptions {

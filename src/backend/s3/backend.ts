@@ -16,6 +16,7 @@ import { entryAt } from "./look.ts";
 import { objectPlace, type Place, placeOf } from "./place.ts";
 import { openSink, writeWholeObject } from "./sink.ts";
 import { openSource, readWholeObject } from "./source.ts";
+import { removeBegunUploads } from "./uploads.ts";
 
 const CAPABILITIES: Capabilities = {
   atomicRename: false,
@@ -126,5 +127,6 @@ function chunkAccess(context: Context, at: (path: string) => Place): ChunkAccess
     create: async (path, options) => openSink(context, object(path), options),
     writeWhole: async (path, bytes, options) =>
       writeWholeObject(context, object(path), { bytes, ...options }),
+    removeBegun: async (path, options) => removeBegunUploads(context, object(path), options),
   };
 }

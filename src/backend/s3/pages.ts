@@ -71,7 +71,9 @@ export async function* pagesOf(
 }
 
 /** The keys of a page as they are: servers that know no `EncodingType` send them so. */
-export function keyReader({ EncodingType }: ListObjectsV2CommandOutput): (text: string) => string {
+export function keyReader({
+  EncodingType,
+}: Pick<ListObjectsV2CommandOutput, "EncodingType">): (text: string) => string {
   return EncodingType === "url" ? decodeKey : (text) => text;
 }
 

@@ -383,7 +383,11 @@ async function sizeConfirmed(
   });
 }
 
-async function abandon(context: Context, { place, uploadId }: Upload, signal: AbortSignal): Promise<void> {
+export async function abandon(
+  context: Context,
+  { place, uploadId }: Pick<Upload, "place" | "uploadId">,
+  signal: AbortSignal,
+): Promise<void> {
   try {
     await request(context, { path: place.path, signal }, (options) =>
       context.client.send(

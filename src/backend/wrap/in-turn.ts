@@ -2,7 +2,7 @@ import type { ChunkAccess, ChunkSink } from "../chunks.ts";
 
 /** The sinks of an endpoint that writes in order get one call after the other, so that `state` may be asked for at any time. */
 export function chunksInTurn(access: ChunkAccess): ChunkAccess {
-  const { setFolder, link } = access;
+  const { setFolder, link, removeBegun } = access;
   return {
     maxCalls: access.maxCalls,
     open: (path, options) => access.open(path, options),
@@ -10,6 +10,7 @@ export function chunksInTurn(access: ChunkAccess): ChunkAccess {
     create: async (path, options) => sinkInTurn(await access.create(path, options)),
     writeWhole: (path, bytes, options) => access.writeWhole(path, bytes, options),
     ...(link && { link: (path, options) => link.call(access, path, options) }),
+    ...(removeBegun && { removeBegun: (path, options) => removeBegun.call(access, path, options) }),
     ...(setFolder && { setFolder: (path, options) => setFolder.call(access, path, options) }),
   };
 }

@@ -57,7 +57,7 @@ export async function retried<T>(
 /** Every call of the access, of its sources and sinks, repeated where that may help. */
 export function retryingChunks(access: ChunkAccess, options: RetryOptions = {}): ChunkAccess {
   const again = <T>(signal: AbortSignal, run: () => Promise<T>) => retried(run, { ...options, signal });
-  const { setFolder, link } = access;
+  const { setFolder, link, removeBegun } = access;
   return {
     maxCalls: access.maxCalls,
     open: (path, o) => again(o.signal, async () => retryingSource(await access.open(path, o), again)),
@@ -68,6 +68,9 @@ export function retryingChunks(access: ChunkAccess, options: RetryOptions = {}):
       setFolder: (path, o) => again(o.signal, () => setFolder.call(access, path, o)),
     }),
     ...(link && { link: (path, o) => again(o.signal, () => link.call(access, path, o)) }),
+    ...(removeBegun && {
+      removeBegun: (path, o) => again(o.signal, () => removeBegun.call(access, path, o)),
+    }),
   };
 }
 

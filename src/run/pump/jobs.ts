@@ -107,7 +107,7 @@ export async function startPumpedReceive(
     perms: request.options.perms && backend.capabilities.permissions,
     fixed: fixedCalls(request),
     memoryBytes: request.options.memoryBytes,
-    ...(kept && { nameTag: nameTag(kept.jobId) }),
+    ...(kept && { nameTag: nameTag(kept.jobId), begunMs: kept.checkpoint.recovered.begunMs }),
     ...(request.options.reread && { hasher: context.tools.engine.hasher }),
     onConfirmed: (confirmed) => reporter.confirmed(confirmed),
     onLeftOut: (_path, why) => {

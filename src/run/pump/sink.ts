@@ -35,6 +35,8 @@ export interface SinkPumpOptions {
   readonly memoryBytes: number;
   /** See CreateChunksOptions. Given where something is kept for a later run. */
   readonly nameTag?: number;
+  /** When the job began, ms since 1970, where an earlier run of it may have been killed. */
+  readonly begunMs?: number | undefined;
   /** Given where what was written is to be read again and compared. */
   readonly hasher?: () => Hasher;
   readonly onConfirmed: (confirmed: Confirmed) => void;
@@ -255,13 +257,24 @@ export class SinkPump implements AsyncDisposable {
     const path = this.#at(subject.path);
     this.#holds(path);
     const options = { ...this.#common(subject), size: subject.size, ...(resume && { resume }), signal };
-    const opened = this.#tuner.run(0, () => this.#chunks.create(path, options));
+    const opened = this.#tuner.run(0, async () => {
+      if (!resume) await this.#removeBegun(path);
+      return this.#chunks.create(path, options);
+    });
     const shared = { tuner: this.#tuner, buffers: this.#buffers, held: this.#held, signal };
     const file = Number.isFinite(subject.size)
       ? new SinkFile(opened, { ...shared, path, size: subject.size, begunAt: ask.offset })
       : new StreamFile(opened, { ...shared, path });
     this.#files.set(ask.id, file);
     return file;
+  }
+
+  /** Of a file that nothing is recorded of: an earlier run may have been killed before it could. What can't be removed hinders nobody. */
+  async #removeBegun(path: string): Promise<void> {
+    const { begunMs } = this.#options;
+    if (begunMs === undefined) return;
+    const options = { sinceMs: begunMs, signal: this.#stop.signal };
+    await this.#chunks.removeBegun?.(path, options).catch(() => undefined);
   }
 
   async #leave({ id }: PumpAsk): Promise<void> {
