@@ -7,6 +7,17 @@ export declare class NativeCancel {
   cancel(): void
 }
 
+/** Fetches, each with a number of the caller's. */
+export declare class NativeFetcher {
+  constructor(options: NativeFetcherOptions, hears: (arg: NativeFetched) => void)
+  /** False: a call is over, or has no memory to fill; or the fetcher is closed. Else `hears` is told what becomes of it. */
+  fetch(number: number, pump: NativePump, wanted: NativeFetch): boolean
+  /** It ends soon, if it has not. */
+  cancel(number: number): void
+  /** Ends what is under way, and lets go of connections. Idempotent. */
+  close(): void
+}
+
 /** Of a file that is read from its beginning to its end. */
 export declare class NativeHasher {
   constructor()
@@ -187,6 +198,43 @@ export interface NativeClosed {
 export interface NativeCopied {
   step: string
   bytes: number
+}
+
+export interface NativeFetch {
+  tls: boolean
+  host: string
+  port: number
+  /** Path and query. */
+  target: string
+  /** Name and value in turn. */
+  headers: Array<string>
+  /** With which the content is what is wanted. */
+  status: number
+  /** Calls whose memory is filled in turn. */
+  calls: Array<number>
+}
+
+/** See `Fetcher` in src/native/fetch.ts. */
+export interface NativeFetched {
+  number: number
+  /** "filled", "refused", "unsuited", "lost", "timeout", "cancelled" */
+  kind: string
+  /** 0 where there is no answer. */
+  status: number
+  /** Name and value in turn. */
+  headers: Array<string>
+  /** What a server said about its refusal; why it is not suited. */
+  text: Buffer
+}
+
+export interface NativeFetcherOptions {
+  connectMs: number
+  headMs: number
+  bodyMs: number
+  /** Connections to one server that are kept. */
+  idle: number
+  /** PEM. */
+  authorities: Uint8Array
 }
 
 export interface NativeFileHash {

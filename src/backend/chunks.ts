@@ -1,3 +1,5 @@
+import type { FillableMemory } from "../native/types.ts";
+
 /**
  * How bytes move at an endpoint that has no engine: JavaScript carries them between its protocol and the engine of this process,
  * which hashes, seals, verifies, limits, resumes and reports as for any other end (docs/design/0008).
@@ -103,6 +105,11 @@ export interface ChunkSource extends AsyncDisposable {
    *   `connection_lost`, `timeout`: the same read may succeed
    */
   read(offset: number, into: Uint8Array, signal: AbortSignal): Promise<void>;
+  /**
+   * As `read`, into memory that only the engine reaches (`fetching.ts`). False: not in this way, and nothing of it is filled that counts; `read` can. Absent:
+   * the endpoint's protocol is spoken by JavaScript alone.
+   */
+  readInto?(offset: number, memory: FillableMemory, signal: AbortSignal): Promise<boolean>;
   /** After the last read: is it still the version that was opened? Tells what the endpoint itself could confirm of what was read. @throws PbError `source_changed`, `verification_failed` */
   finish(signal: AbortSignal): Promise<Confirmed>;
 }

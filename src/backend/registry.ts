@@ -1,5 +1,6 @@
 import type { EndpointConfig, EndpointKind } from "../model/endpoint.ts";
 import { PbError } from "../model/error.ts";
+import type { Fetcher, FetcherOptions } from "../native/types.ts";
 import type { Backend } from "./backend.ts";
 import { refuseAborted } from "./signals.ts";
 
@@ -10,6 +11,8 @@ export interface EndpointTools {
   /** PB_HOME: for what a backend keeps of its own (host keys that were accepted). */
   readonly home: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** For content that need not pass through JavaScript; absent: all of it does. */
+  readonly openFetcher?: ((options: FetcherOptions) => Fetcher) | undefined;
 }
 
 /**

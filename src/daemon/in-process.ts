@@ -9,6 +9,7 @@ import { openRemotes } from "../credential/remotes.ts";
 import type { Vault } from "../credential/vault/vault.ts";
 import { FileService } from "../gen/packetboat/v1/file_pb.ts";
 import { pathText } from "../model/path.ts";
+import { openFetcher } from "../native/fetch.ts";
 import { callerKey, OWN_PROCESS } from "./caller.ts";
 import { endpoints } from "./endpoints.ts";
 import { errorInterceptor } from "./errors.ts";
@@ -58,7 +59,7 @@ export function openBackends({ home, env, vault, local, peer }: BackendsOptions)
     }),
     endpoints,
     configs: openEndpoints({ folder: home, vault }),
-    tools: { home, env },
+    tools: { home, env, openFetcher },
   });
 }
 

@@ -69,6 +69,8 @@ export interface PumpCalls {
   fill(number: number, from: Uint8Array): boolean;
   /** Lets go of the memory, and of the sender's credit that it holds, before the call is answered: it was taken. */
   release(number: number): void;
+  /** Of calls that are to be filled, in turn: for what fills it without JavaScript. */
+  memory(numbers: readonly number[], length: number): CallMemory;
   done(number: number): void;
   version(number: number, what: PumpVersion): void;
   wanted(number: number, wanted: boolean): void;
@@ -77,6 +79,19 @@ export interface PumpCalls {
   /** From and up to, of each range of bytes that is there, in turn. */
   has(number: number, ranges: readonly number[]): void;
   fail(number: number, error: PbError): void;
+}
+
+/** Memory of calls, one after the other, so many bytes in all. */
+export class CallMemory {
+  readonly numbers: readonly number[];
+  readonly length: number;
+  readonly handle: Addon.NativePump;
+
+  constructor(numbers: readonly number[], length: number, handle: Addon.NativePump) {
+    this.numbers = numbers;
+    this.length = length;
+    this.handle = handle;
+  }
 }
 
 export interface PumpVersion {
@@ -99,6 +114,7 @@ export function nativePump(pump: Pump, handle: () => Addon.NativePump): (ask: Ad
     take: (number, into) => handle().take(number, into),
     fill: (number, from) => handle().fill(number, from),
     release: (number) => handle().release(number),
+    memory: (numbers, length) => new CallMemory(numbers, length, handle()),
     done: (number) => handle().done(number),
     version: (number, { size, mtimeNs, version, parallel }) =>
       handle().version(number, size, mtimeNs, version, parallel),

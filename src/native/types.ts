@@ -371,3 +371,58 @@ export interface RemovePartsOptions {
   readonly exactName: boolean;
   readonly parts: readonly PartRecord[];
 }
+
+/** Memory of the engine that waits to be filled (`PumpCalls.memory`); only a `Fetcher` can do something with it. */
+export interface FillableMemory {
+  /** Bytes. */
+  readonly length: number;
+}
+
+export interface FetcherOptions {
+  /** Until a connection is there; until the head of an answer; between two pieces of it. */
+  readonly connectMs: number;
+  readonly headMs: number;
+  readonly bodyMs: number;
+  /** Connections to one server that wait for more to be asked. */
+  readonly idle: number;
+  /** PEM; absent: those that this process trusts. */
+  readonly authorities?: string | undefined;
+}
+
+/** A GET. */
+export interface FetchRequest {
+  /** "http://HOST:PORT" or "https://…"; the port may be absent. */
+  readonly origin: string;
+  /** Path and query, encoded. */
+  readonly path: string;
+  /** Without `host`. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** With this status the content is what is wanted: 200 or 206. */
+  readonly status: number;
+  /** As long as the content has to be. */
+  readonly memory: FillableMemory;
+  readonly signal: AbortSignal;
+}
+
+interface FetchedHead {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string | string[]>>;
+}
+
+/**
+ * "filled": the memory holds the content. "refused": another status, and what the server said about it, at most 1 MiB. "unsuited": this server is to be asked in
+ * another way: it can't be reached, is not trusted, gives no length or another, speaks no HTTP/1.1.
+ */
+export type Fetched =
+  | ({ readonly kind: "filled" } & FetchedHead)
+  | ({ readonly kind: "refused"; readonly text: Buffer } & FetchedHead)
+  | { readonly kind: "unsuited"; readonly why: string };
+
+/** Reads content of web servers into memory of the engine, on threads of its own. */
+export interface Fetcher {
+  /** Any number at once. @throws PbError `aborted`, `connection_lost`, `timeout` */
+  fetch(request: FetchRequest): Promise<Fetched>;
+  /** Ends what is under way. Idempotent. */
+  close(): void;
+}

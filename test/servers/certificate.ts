@@ -9,11 +9,18 @@ export interface TestCertificate {
   readonly pem: string;
 }
 
-/** Signed by itself, for 127.0.0.1 and localhost. */
+/** Signed by itself, for 127.0.0.1 and localhost; no authority for others, which strict clients (rustls) would not take for a server's. */
 export async function makeCertificate(folder: string): Promise<TestCertificate> {
   const certificate = join(folder, "server.crt");
   const key = join(folder, "server.key");
-  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+  const subject = [
+    "-subj",
+    "/CN=localhost",
+    "-addext",
+    "subjectAltName=DNS:localhost,IP:127.0.0.1",
+    "-addext",
+    "basicConstraints=critical,CA:FALSE",
+  ];
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
   const args = [
     "req",

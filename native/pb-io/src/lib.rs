@@ -17,3 +17,4 @@ pub mod session;
 pub mod source;
 mod sync;
 pub mod transport;
+pub mod web;

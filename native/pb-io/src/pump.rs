@@ -123,7 +123,7 @@ impl Memory {
         }
     }
 
-    fn bytes_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         match self {
             Memory::Buffer(buffer, len) => &mut buffer.as_mut_slice()[..*len],
             Memory::Bytes(bytes) => bytes,
@@ -239,6 +239,22 @@ impl Pump {
         fits
     }
 
+    /// Hands out the memory of a call that is to be filled, for as long as that takes: whoever asks for the call's meanwhile finds none. `None` when the
+    /// call is over, or there is nothing to fill.
+    pub fn lend(&self, number: u32) -> Option<Memory> {
+        let memory = self.memory(number)?;
+        let mut memory = memory.lock();
+        let fillable = matches!(*memory, Memory::Buffer(..) | Memory::Bytes(_));
+        fillable.then(|| std::mem::replace(&mut *memory, Memory::None))
+    }
+
+    /// Brings it back; to a call that is over meanwhile it goes no more.
+    pub fn give_back(&self, number: u32, lent: Memory) {
+        if let Some(memory) = self.memory(number) {
+            *memory.lock() = lent;
+        }
+    }
+
     /// The carrier has copied what is to be written and will write it later: the memory, and credit that came with it, goes now.
     pub fn release(&self, number: u32) {
         if let Some(memory) = self.memory(number) {
@@ -317,6 +333,28 @@ mod tests {
         assert!(!pump.fill(number, b"xyz") && !pump.take(number, &mut [0; 3]));
         // Answered twice: nothing happens.
         pump.answer(number, Ok(Reply::Done));
+    }
+
+    #[test]
+    fn memory_is_lent_to_one_at_a_time_and_comes_back_while_the_call_is_open() {
+        let (pump, hears) = pump();
+        let waiting = pump.begin(READ, Memory::Bytes(vec![0; 3]));
+        let (number, ..) = hears.recv().unwrap();
+        let mut lent = pump.lend(number).unwrap();
+        assert!(pump.lend(number).is_none() && !pump.fill(number, b"abc"));
+        lent.bytes_mut().copy_from_slice(b"abc");
+        pump.give_back(number, lent);
+        let again = pump.lend(number).unwrap();
+        pump.answer(number, Ok(Reply::Done));
+        // Too late: whoever waited has none, and the call takes none.
+        let (Memory::None, Ok(Reply::Done)) = waiting.wait(&|| false) else {
+            panic!("another answer");
+        };
+        pump.give_back(number, again);
+        assert!(pump.lend(number).is_none());
+        let chunk = pump.begin(Ask::Write { id: 1, offset: 0 }, Memory::None);
+        assert!(pump.lend(hears.recv().unwrap().0).is_none());
+        drop(chunk);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod error;
 pub mod fs;
 mod hash;
 pub mod session;
+mod web;
 mod work;
 
 use napi::Env;

@@ -39,12 +39,12 @@ const CAPABILITIES: Capabilities = {
 
 export const openS3: OpenEndpoint = async (
   config: EndpointConfig,
-  { name }: EndpointTools,
+  { name, openFetcher }: EndpointTools,
 ): Promise<Backend> => {
   const closing = new AbortController();
   const storageClass = textSetting(config, "storage_class", name);
   const context: Context = {
-    ...(await openClient(config, name)),
+    ...(await openClient(config, { name, openFetcher })),
     name,
     bucket: textSetting(config, "bucket", name) ?? "",
     exactTimes: config.settings.listed_times !== true,

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import type { EndpointConfig } from "../../model/endpoint.ts";
 import { PbError } from "../../model/error.ts";
+import type { EndpointTools } from "../registry.ts";
 import { createDirect, type Direct } from "./direct.ts";
 import { guardReplies } from "./replies.ts";
 import type { Keys } from "./sign.ts";
@@ -17,7 +18,7 @@ const IDLE_TIMEOUT_MS = 300_000;
 /** @throws PbError `invalid_argument` naming the setting, or the file that cannot be read */
 export async function openClient(
   config: EndpointConfig,
-  peer: string,
+  { name: peer, openFetcher }: Pick<EndpointTools, "name" | "openFetcher">,
 ): Promise<{ readonly client: S3Client; readonly direct: Direct }> {
   const text = (name: string) => textSetting(config, name, peer);
   const flag = (name: string) => config.settings[name] === true;
@@ -59,6 +60,13 @@ export async function openClient(
     maxConnections: MAX_CALLS,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     idleTimeoutMs: IDLE_TIMEOUT_MS,
+    fetcher: openFetcher?.({
+      connectMs: CONNECT_TIMEOUT_MS,
+      headMs: IDLE_TIMEOUT_MS,
+      bodyMs: IDLE_TIMEOUT_MS,
+      idle: MAX_CALLS,
+      authorities: ca.ca,
+    }),
   });
   return { client, direct };
 }

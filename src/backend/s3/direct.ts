@@ -6,6 +6,7 @@ import { HeadObjectCommand, type S3Client } from "@aws-sdk/client-s3";
 import { Agent } from "undici";
 import { PbError } from "../../model/error.ts";
 import { type Exchange, exchange, type Reply } from "../exchange.ts";
+import { type Fetcher, type FillableMemory, fetchContent } from "../fetching.ts";
 import { transportError } from "../transport-error.ts";
 import type { Place } from "./place.ts";
 import { createSigner, EMPTY_HASH, encodeKey, type Keys, sha256Hex } from "./sign.ts";
@@ -21,9 +22,14 @@ export interface DirectOptions {
   readonly maxConnections: number;
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  readonly fetcher: Fetcher | undefined;
 }
 
 export type ObjectRequest = Pick<Exchange, "method" | "headers" | "body" | "place" | "signal">;
+
+export interface RangeRequest extends Pick<Exchange, "headers" | "signal"> {
+  readonly memory: FillableMemory;
+}
 
 export interface Direct {
   /**
@@ -32,6 +38,8 @@ export interface Direct {
    * @throws as the SDK does for a server that refuses (errors.ts maps it); PbError for a connection's failure
    */
   send(place: Place, request: ObjectRequest): Promise<Reply | undefined>;
+  /** A GET of a range into memory of the engine. Undefined: not in this way. Absent: never. @throws as `send` */
+  readonly fetchRange?: ((place: Place, request: RangeRequest) => Promise<Reply | undefined>) | undefined;
   close(): void;
 }
 
@@ -45,7 +53,7 @@ interface Where {
 }
 
 export function createDirect(options: DirectOptions): Direct {
-  const { client, keys, ca, idleTimeoutMs } = options;
+  const { client, keys, ca, idleTimeoutMs, fetcher } = options;
   const agent = new Agent({
     connections: options.maxConnections,
     pipelining: 1,
@@ -64,26 +72,48 @@ export function createDirect(options: DirectOptions): Direct {
     where.catch(() => known.delete(bucket));
     return where;
   };
+  /** Signed. Undefined: not for us. */
+  const prepare = async (
+    { bucket, key }: Place,
+    { method, headers, body }: Pick<ObjectRequest, "method" | "headers" | "body">,
+  ) => {
+    const where = await whereIs(bucket);
+    if (where === undefined) return undefined;
+    const { origin, host, region, service } = where;
+    const path = `${where.path}${encodeKey(key)}`;
+    const identity = await keys();
+    // As far as the server's clock is known to be off.
+    const now = new Date(Date.now() + client.config.systemClockOffset);
+    const payloadHash = body === undefined ? EMPTY_HASH : sha256Hex(body);
+    const signable = { method, host, path, headers, payloadHash };
+    const all = identity ? sign(signable, { keys: identity, region, service, now }) : headers;
+    return { origin, path, headers: { ...all, "user-agent": "packetboat" } };
+  };
+  const checked = async ({ path }: Place, asked: Promise<Reply | undefined>): Promise<Reply | undefined> => {
+    const reply = await asked.catch((cause) => {
+      throw transportError(cause, { path, peer: options.peer });
+    });
+    if (reply !== undefined && reply.status >= 300) throw refusal(reply);
+    return reply;
+  };
   return {
-    async send({ bucket, key, path: about }, { body, headers, ...request }) {
-      const where = await whereIs(bucket);
-      if (where === undefined) return undefined;
-      const { origin, host, region, service } = where;
-      const path = `${where.path}${encodeKey(key)}`;
-      const identity = await keys();
-      // As far as the server's clock is known to be off.
-      const now = new Date(Date.now() + client.config.systemClockOffset);
-      const payloadHash = body === undefined ? EMPTY_HASH : sha256Hex(body);
-      const signable = { method: request.method, host, path, headers, payloadHash };
-      const all = identity ? sign(signable, { keys: identity, region, service, now }) : headers;
-      const sent = { origin, path, headers: { ...all, "user-agent": "packetboat" }, ...request };
-      const reply = await exchange(agent, body === undefined ? sent : { ...sent, body }).catch((cause) => {
-        throw transportError(cause, { path: about, peer: options.peer });
-      });
-      if (reply.status >= 300) throw refusal(reply);
-      return reply;
+    async send(place, { body, headers, method, ...request }) {
+      const signable = { method, headers, ...(body === undefined ? {} : { body }) };
+      const prepared = await prepare(place, signable);
+      if (prepared === undefined) return undefined;
+      return checked(place, exchange(agent, { ...request, ...signable, ...prepared }));
     },
-    close: () => void agent.destroy(),
+    fetchRange:
+      fetcher &&
+      (async (place, { headers, ...request }) => {
+        const prepared = await prepare(place, { method: "GET", headers });
+        if (prepared === undefined) return undefined;
+        return checked(place, fetchContent(fetcher, { ...request, ...prepared, status: 206 }));
+      }),
+    close() {
+      fetcher?.close();
+      void agent.destroy();
+    },
   };
 }
 

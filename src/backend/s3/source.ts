@@ -1,6 +1,7 @@
 import { GetObjectCommand, type GetObjectCommandOutput } from "@aws-sdk/client-s3";
 import { PbError } from "../../model/error.ts";
 import type { ChunkSource, Confirmed, KnownVersion, OpenChunksOptions, WholeRead } from "../chunks.ts";
+import type { FillableMemory } from "../fetching.ts";
 import { refuseAborted } from "../signals.ts";
 import { confirmContent } from "./checksums.ts";
 import { type About, type Context, request } from "./context.ts";
@@ -24,6 +25,10 @@ export async function openSource(
     parallel: true,
     gatherBytes: RANGE_BYTES,
     read: (offset, into, about) => readRange(context, { place, now, offset, into, signal: about }),
+    ...(context.direct.fetchRange && {
+      readInto: (offset, memory, about) =>
+        readInto(context, { place, now, offset, into: memory, signal: about }),
+    }),
     // What has been read had this ETag, request by request.
     finish: async () => ({ how: "size" }),
     [Symbol.asyncDispose]: async () => {},
@@ -49,6 +54,26 @@ interface Range {
   readonly signal: AbortSignal;
 }
 
+/** As it is asked for, whatever it goes into. */
+type Asked = Omit<Range, "into"> & { readonly into: { readonly length: number } };
+
+/** False: this bucket, or its server, is not to be asked in this way. */
+async function readInto(
+  context: Context,
+  range: Asked & { readonly into: FillableMemory },
+): Promise<boolean> {
+  const { place, into: memory, signal } = range;
+  const headers = { range: rangeOf(range), ...ifMatch(range) };
+  return request(context, { path: place.path, signal }, async ({ abortSignal }) => {
+    const reply = await context.direct.fetchRange?.(place, { headers, memory, signal: abortSignal });
+    // The whole instead of a range: `readRange` tells what is wrong.
+    if (reply?.status !== 206) return false;
+    const { header } = reply;
+    demandRange(context, range, { etag: header("etag"), answered: header("content-range") });
+    return true;
+  });
+}
+
 async function readRange(context: Context, range: Range): Promise<void> {
   const { place, into, signal } = range;
   if (into.length === 0) return;
@@ -66,14 +91,14 @@ async function readRange(context: Context, range: Range): Promise<void> {
   });
 }
 
-const rangeOf = ({ offset, into }: Range) => `bytes=${offset}-${offset + into.length - 1}`;
+const rangeOf = ({ offset, into }: Asked) => `bytes=${offset}-${offset + into.length - 1}`;
 
-const ifMatch = ({ now }: Range) => (now.version === undefined ? {} : { "if-match": now.version });
+const ifMatch = ({ now }: Asked) => (now.version === undefined ? {} : { "if-match": now.version });
 
 /** @throws PbError `source_changed`; `protocol_violation` for a server that gives no ranges */
 function demandRange(
   context: Context,
-  { place, now, offset, into }: Range,
+  { place, now, offset, into }: Asked,
   { etag, answered }: { readonly etag: string | undefined; readonly answered: string | undefined },
 ): void {
   const wanted = `bytes ${offset}-${offset + into.length - 1}/${now.size}`;

@@ -8,7 +8,8 @@ import { Agent, type Dispatcher, EnvHttpProxyAgent } from "undici";
 import type { EndpointConfig } from "../../model/endpoint.ts";
 import { PbError } from "../../model/error.ts";
 import { joinPath, pathText } from "../../model/path.ts";
-import { type Exchange, exchange, type ReplyHead } from "../exchange.ts";
+import { type Exchange, exchange, type Reply, type ReplyHead } from "../exchange.ts";
+import { type Fetcher, type FillableMemory, fetchContent } from "../fetching.ts";
 import type { EndpointTools } from "../registry.ts";
 import { either, refuseAborted } from "../signals.ts";
 import { statusError, transportError } from "./errors.ts";
@@ -23,6 +24,12 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const HEADERS_TIMEOUT_MS = 300_000;
 /** Between two pieces of an answer. */
 const BODY_TIMEOUT_MS = 60_000;
+const FETCHING = {
+  connectMs: CONNECT_TIMEOUT_MS,
+  headMs: HEADERS_TIMEOUT_MS,
+  bodyMs: BODY_TIMEOUT_MS,
+  idle: MAX_CALLS,
+};
 
 export interface WebRequest {
   readonly method: "GET" | "HEAD" | "PUT" | "DELETE" | "PROPFIND" | "MKCOL" | "MOVE" | "COPY" | "PROPPATCH";
@@ -60,6 +67,11 @@ export interface SmallRequest
   readonly place?: (answer: SmallAnswer) => Uint8Array;
 }
 
+/** A range, into memory of the engine. */
+export interface ContentRequest extends Pick<WebRequest, "path" | "headers" | "signal"> {
+  readonly memory: FillableMemory;
+}
+
 export type SmallAnswer = Pick<WebAnswer, "status" | "header" | "url">;
 
 export interface WebClient {
@@ -68,6 +80,12 @@ export interface WebClient {
   send(request: WebRequest): Promise<WebAnswer>;
   /** As `send`, to the end of the answer. */
   sendSmall(request: SmallRequest): Promise<SmallAnswer>;
+  /**
+   * A GET of a range, whose content is in the memory with a 206 that fits the range. Undefined: not in this way. Absent: never.
+   *
+   * @throws as `send`
+   */
+  readonly fetchRange?: ((request: ContentRequest) => Promise<SmallAnswer | undefined>) | undefined;
   /** What of a path of the contract is a URL here. @throws PbError `path_escapes`, `invalid_path` */
   urlOf(path: string, folder?: boolean): URL;
   /** Aborted by `close`. */
@@ -78,11 +96,15 @@ export interface WebClient {
 /** @throws PbError `invalid_argument` naming the setting */
 export async function openWebClient(
   config: EndpointConfig,
-  { name, env }: EndpointTools,
+  { name, env, openFetcher }: EndpointTools,
 ): Promise<WebClient> {
   const base = baseUrl(config, name);
   const query = textOf(config, "query");
-  const dispatcher = await dispatcherOf(config, { peer: name, env });
+  const ca = await authoritiesOf(config, name);
+  const proxies = proxiesOf(env);
+  const dispatcher = dispatcherOf({ ca, proxies });
+  // Through a proxy all goes by undici, which knows how.
+  const fetcher = proxies === undefined ? openFetcher?.({ ...FETCHING, authorities: ca }) : undefined;
   const closing = new AbortController();
   const urlOf = (path: string, folder = false) => {
     const segments = componentsOf(path).map(encodeSegment).join("/");
@@ -99,9 +121,12 @@ export async function openWebClient(
     closing: closing.signal,
     urlOf,
     send: (request) => send(sending, request, urlOf),
-    sendSmall: (request) => sendSmall(sending, request, urlOf),
+    sendSmall: (request) =>
+      sendSmall(sending, request, { urlOf, ask: (wanted) => exchange(dispatcher, wanted) }),
+    fetchRange: fetcher && ((request) => fetchRange(sending, request, { urlOf, fetcher })),
     async close() {
       closing.abort();
+      fetcher?.close();
       await dispatcher.destroy();
     },
   };
@@ -133,12 +158,38 @@ function baseUrl(config: EndpointConfig, peer: string): URL {
   return url;
 }
 
-async function dispatcherOf(
-  config: EndpointConfig,
-  { peer, env }: { readonly peer: string; readonly env: EndpointTools["env"] },
-): Promise<Dispatcher> {
+/** `ca_file`, as PEM. @throws PbError `invalid_argument` */
+async function authoritiesOf(config: EndpointConfig, peer: string): Promise<string | undefined> {
   const file = textOf(config, "ca_file");
-  const ca = file === undefined ? undefined : await readAuthorities(file, peer);
+  if (file === undefined) return undefined;
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new PbError("invalid_argument", `ca_file ${file} cannot be read`, { peer, cause: error });
+  }
+}
+
+interface Proxies {
+  readonly http: string | undefined;
+  readonly https: string | undefined;
+  readonly none: string;
+}
+
+function proxiesOf(env: EndpointTools["env"]): Proxies | undefined {
+  const proxy = (name: string) => env[name] ?? env[name.toUpperCase()];
+  const [http, https] = [proxy("http_proxy"), proxy("https_proxy")];
+  return http === undefined && https === undefined
+    ? undefined
+    : { http, https, none: proxy("no_proxy") ?? "" };
+}
+
+function dispatcherOf({
+  ca,
+  proxies,
+}: {
+  readonly ca: string | undefined;
+  readonly proxies: Proxies | undefined;
+}): Dispatcher {
   const tls = ca === undefined ? {} : { ca };
   const common = {
     connections: MAX_CALLS,
@@ -146,25 +197,16 @@ async function dispatcherOf(
     headersTimeout: HEADERS_TIMEOUT_MS,
     bodyTimeout: BODY_TIMEOUT_MS,
   };
-  const proxy = (name: string) => env[name] ?? env[name.toUpperCase()];
-  const [http, https] = [proxy("http_proxy"), proxy("https_proxy")];
-  if (http === undefined && https === undefined)
+  if (proxies === undefined)
     return new Agent({ ...common, connect: { ...tls, timeout: CONNECT_TIMEOUT_MS } });
+  const { http, https, none } = proxies;
   return new EnvHttpProxyAgent({
     ...common,
     requestTls: tls,
     ...(http === undefined ? {} : { httpProxy: http }),
     ...(https === undefined ? {} : { httpsProxy: https }),
-    noProxy: proxy("no_proxy") ?? "",
+    noProxy: none,
   });
-}
-
-async function readAuthorities(file: string, peer: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    throw new PbError("invalid_argument", `ca_file ${file} cannot be read`, { peer, cause: error });
-  }
 }
 
 /** Asked for at each request, so that what was rotated or locked counts at once. @throws PbError `invalid_argument` */
@@ -234,10 +276,15 @@ async function send(
   }
 }
 
+interface Asking {
+  readonly urlOf: WebClient["urlOf"];
+  readonly ask: (wanted: Exchange) => Promise<Reply>;
+}
+
 async function sendSmall(
-  { dispatcher, peer, base, authorization, closing }: Sending,
+  { peer, base, authorization, closing }: Omit<Sending, "dispatcher">,
   { method, path, folder, headers: given, allow = [], place, otherLength, signal }: SmallRequest,
-  urlOf: WebClient["urlOf"],
+  { urlOf, ask }: Asking,
 ): Promise<SmallAnswer> {
   const at = { path, peer };
   try {
@@ -251,7 +298,7 @@ async function sendSmall(
         header: (name) => firstOf(headers[name]),
         url: seen,
       });
-      const reply = await exchange(dispatcher, {
+      const reply = await ask({
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         method,
@@ -272,6 +319,23 @@ async function sendSmall(
     throw transportError(error, at);
   }
 }
+
+async function fetchRange(
+  sending: Sending,
+  { memory, ...request }: ContentRequest,
+  { urlOf, fetcher }: Pick<Asking, "urlOf"> & { readonly fetcher: Fetcher },
+): Promise<SmallAnswer | undefined> {
+  let isSuited = true;
+  const ask = async (wanted: Exchange): Promise<Reply> => {
+    const reply = await fetchContent(fetcher, { ...wanted, memory, status: 206 });
+    isSuited = reply !== undefined;
+    return reply ?? NO_ANSWER;
+  };
+  const answer = await sendSmall(sending, { method: "GET", ...request }, { urlOf, ask });
+  return isSuited ? answer : undefined;
+}
+
+const NO_ANSWER: Reply = { status: 204, headers: {}, header: () => undefined, text: Buffer.alloc(0) };
 
 /** @throws PbError of the status */
 function accepted<T extends Pick<WebAnswer, "status" | "header">>(

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { PbError } from "../../model/error.ts";
 import type { ChunkSource, Confirmed, KnownVersion, OpenChunksOptions, WholeRead } from "../chunks.ts";
+import type { FillableMemory } from "../fetching.ts";
 import type { SmallAnswer, WebAnswer, WebClient } from "./client.ts";
 import { transportError } from "./errors.ts";
 import { changed, type Head, headOf, sameVersion, type Version, versionOf } from "./version.ts";
@@ -58,6 +59,9 @@ function ranged(client: WebClient, { path, now, told }: Opened): ChunkSource {
     parallel: true,
     gatherBytes: RANGE_BYTES,
     read: (offset, into, signal) => readRange(client, { path, now, offset, into, signal }),
+    ...(client.fetchRange && {
+      readInto: (offset, memory, signal) => readInto(client, { path, now, offset, into: memory, signal }),
+    }),
     // Each read was of this version where the server tells versions; else it is asked once more.
     finish: async (signal) =>
       now.version === undefined && now.modified === undefined
@@ -75,6 +79,9 @@ interface Range {
   readonly signal: AbortSignal;
 }
 
+/** As it is asked for, whatever it goes into. */
+type Asked = Omit<Range, "into"> & { readonly into: { readonly length: number } };
+
 /** If-Range takes a strong ETag or a date (RFC 9110 section 13.1.5). */
 function ifRange({ version, modified }: Version): Readonly<Record<string, string>> {
   const strong = version !== undefined && !version.startsWith("W/");
@@ -82,7 +89,7 @@ function ifRange({ version, modified }: Version): Readonly<Record<string, string
   return validator === undefined ? {} : { "if-range": validator };
 }
 
-const askedFor = ({ now, offset, into }: Range) => ({
+const askedFor = ({ now, offset, into }: Asked) => ({
   range: `bytes=${offset}-${offset + into.length - 1}`,
   ...ifRange(now),
 });
@@ -111,8 +118,20 @@ async function readRange(client: WebClient, range: Range): Promise<void> {
   }
 }
 
+/** False where the server gives the whole, or cannot be asked in this way: `readRange` finds out which. */
+async function readInto(
+  client: WebClient,
+  range: Asked & { readonly into: FillableMemory },
+): Promise<boolean> {
+  const { path, into: memory, signal } = range;
+  const answer = await client.fetchRange?.({ path, headers: askedFor(range), memory, signal });
+  if (answer?.status !== 206) return false;
+  demandRange(client, range, answer);
+  return true;
+}
+
 /** @throws PbError `source_changed`, `protocol_violation` */
-function demandRange(client: WebClient, { path, now, offset, into }: Range, answer: SmallAnswer): void {
+function demandRange(client: WebClient, { path, now, offset, into }: Asked, answer: SmallAnswer): void {
   const last = offset + into.length - 1;
   const [, from, to, total] =
     /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(answer.header("content-range") ?? "") ?? [];

@@ -77,11 +77,16 @@ export function retryingChunks(access: ChunkAccess, options: RetryOptions = {}):
 type Again = <T>(signal: AbortSignal, run: () => Promise<T>) => Promise<T>;
 
 function retryingSource(source: ChunkSource, again: Again): ChunkSource {
+  const { readInto } = source;
   return {
     now: source.now,
     parallel: source.parallel,
     ...(source.gatherBytes === undefined ? {} : { gatherBytes: source.gatherBytes }),
     read: (offset, into, signal) => again(signal, () => source.read(offset, into, signal)),
+    ...(readInto && {
+      readInto: (offset, memory, signal) =>
+        again(signal, () => readInto.call(source, offset, memory, signal)),
+    }),
     finish: (signal) => again(signal, () => source.finish(signal)),
     [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
   };

@@ -23,6 +23,7 @@ import { endpointOfUrl, isUrlRemote } from "../../model/endpoint-url.ts";
 import { PbError } from "../../model/error.ts";
 import type { Caller } from "../../model/identity.ts";
 import { pathBytes } from "../../model/path.ts";
+import { openFetcher } from "../../native/fetch.ts";
 import { openRoot } from "../../native/root.ts";
 import { engine } from "../../native/session.ts";
 import { fromConnectError } from "../../wire/connect.ts";
@@ -73,9 +74,11 @@ const EVERYTHING: Caller = { clientId: "client", name: "client", readOnly: false
 export interface LoopbackOptions {
   /** Remotes without an engine, by name. */
   readonly remotes?: Readonly<Record<string, (folder: string) => Promise<Backend>>>;
+  /** Remotes at web servers, by name, as they are when first asked. */
+  readonly web?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
-export async function startLoopback({ remotes = {} }: LoopbackOptions = {}): Promise<Loopback> {
+export async function startLoopback({ remotes = {}, web = {} }: LoopbackOptions = {}): Promise<Loopback> {
   const folder = await mkdtemp(join(tmpdir(), "pb-loopback-"));
   const box = await startServer({ name: "box", folder: join(folder, "box") });
   const other = await startServer({ name: "other", folder: join(folder, "other") });
@@ -107,11 +110,13 @@ export async function startLoopback({ remotes = {} }: LoopbackOptions = {}): Pro
     configs: {
       get: async (remote) => {
         const known = remotes[remote] ? "local" : "pb";
+        const settings = web[remote];
+        if (settings) return { kind: "http", settings, secret: async () => undefined };
         const said = isUrlRemote(remote) ? endpointOfUrl(remote) : ({ kind: known, settings: {} } as const);
         return { ...said, secret: async () => undefined };
       },
     },
-    tools: { home: folder, env: {} },
+    tools: { home: folder, env: {}, openFetcher },
   });
   const metrics = new Metrics();
   const service = createTransferService({

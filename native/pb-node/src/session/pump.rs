@@ -102,7 +102,7 @@ fn subject_to_js(subject: Subject) -> NativeSubject {
 /// Answers calls. Each is answered once; what is said of one that is over is not heard.
 #[napi]
 pub struct NativePump {
-    pub(super) pump: Arc<Pump>,
+    pub(crate) pump: Arc<Pump>,
 }
 
 #[napi]

@@ -1,0 +1,175 @@
+//! One connection to a server: a socket, perhaps with TLS over it, and bytes that came too early.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::net::{RecvFlags, recv};
+use rustls::{ClientConnection, Stream};
+
+use super::head::{HeadError, MAX_HEAD, Parsed, parse};
+use super::tls::Trust;
+use super::{Options, Origin};
+
+/// A head comes in one piece, nearly always, and the content's beginning with it.
+const PIECE: usize = 16 * 1024;
+/// What comes before the answer itself (RFC 9110 section 15.2): a server that sends more has nothing to say.
+const MAX_INTERIM: usize = 16;
+
+pub(super) struct Connection {
+    socket: Arc<TcpStream>,
+    tls: Option<ClientConnection>,
+    /// Read with the head, and yet to be taken.
+    early: Vec<u8>,
+    pub since: Instant,
+}
+
+/// Why no head came.
+pub(super) enum NoHead {
+    /// Not a byte of it.
+    Nothing(io::Error),
+    Broken(io::Error),
+    Malformed(HeadError),
+}
+
+impl Connection {
+    pub fn open(origin: &Origin, options: &Options, trust: &Trust) -> Result<Connection, String> {
+        let tls = origin
+            .tls
+            .then(|| trust.connection(&origin.host))
+            .transpose()?;
+        let socket = connect(origin, options.connect).map_err(|e| e.to_string())?;
+        let mut connection = Connection {
+            socket: Arc::new(socket),
+            tls,
+            early: Vec::new(),
+            since: Instant::now(),
+        };
+        connection
+            .shake_hands(options.connect)
+            .map_err(|e| e.to_string())?;
+        Ok(connection)
+    }
+
+    fn shake_hands(&mut self, patience: Duration) -> io::Result<()> {
+        self.socket.set_nodelay(true)?;
+        self.socket.set_write_timeout(Some(patience))?;
+        self.patience(patience)?;
+        if let Some(tls) = &mut self.tls {
+            while tls.is_handshaking() {
+                tls.complete_io(&mut &*self.socket)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// To shut it down while another thread reads.
+    pub fn socket(&self) -> Arc<TcpStream> {
+        Arc::clone(&self.socket)
+    }
+
+    pub fn patience(&self, timeout: Duration) -> io::Result<()> {
+        self.socket.set_read_timeout(Some(timeout))
+    }
+
+    /// The server has not closed it, and nothing has come since the last answer but what TLS may send at any time (session tickets).
+    pub fn is_quiet(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let quiet = match recv(&self.socket, &mut [0u8; 1], flags) {
+            Ok((_, received)) => received > 0 && self.tls.is_some(),
+            Err(errno) => errno == rustix::io::Errno::AGAIN,
+        };
+        quiet && self.early.is_empty()
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.tls {
+            None => (&*self.socket).write_all(bytes),
+            Some(tls) => {
+                let mut socket = &*self.socket;
+                let mut stream = Stream::new(tls, &mut socket);
+                stream.write_all(bytes)?;
+                stream.flush()
+            }
+        }
+    }
+
+    /// The next head that is an answer; what follows it stays for [`read`](Self::read).
+    pub fn head(&mut self) -> Result<Parsed, NoHead> {
+        let mut interim = 0;
+        loop {
+            let parsed = parse(&self.early).map_err(NoHead::Malformed)?;
+            let Some(parsed) = parsed else {
+                self.more()?;
+                continue;
+            };
+            self.early.drain(..parsed.len);
+            if parsed.head.status >= 200 {
+                return Ok(parsed);
+            }
+            interim += 1;
+            if interim > MAX_INTERIM || parsed.head.status == 101 {
+                return Err(NoHead::Malformed(HeadError::Malformed));
+            }
+        }
+    }
+
+    fn more(&mut self) -> Result<(), NoHead> {
+        let had = self.early.len();
+        self.early.resize((had + PIECE).min(MAX_HEAD + PIECE), 0);
+        let mut early = std::mem::take(&mut self.early);
+        let got = self.receive(&mut early[had..]);
+        early.truncate(had + *got.as_ref().unwrap_or(&0));
+        self.early = early;
+        match got {
+            Ok(0) if had == 0 => Err(NoHead::Nothing(io::ErrorKind::UnexpectedEof.into())),
+            Ok(0) => Err(NoHead::Broken(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => Ok(()),
+            Err(e) if had == 0 => Err(NoHead::Nothing(e)),
+            Err(e) => Err(NoHead::Broken(e)),
+        }
+    }
+
+    /// Fills all of it.
+    pub fn read(&mut self, into: &mut [u8]) -> io::Result<()> {
+        let early = self.early.len().min(into.len());
+        into[..early].copy_from_slice(&self.early[..early]);
+        self.early.drain(..early);
+        let mut at = early;
+        while at < into.len() {
+            match self.receive(&mut into[at..])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                got => at += got,
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let got = match &mut self.tls {
+                None => (&*self.socket).read(into),
+                Some(tls) => Stream::new(tls, &mut &*self.socket).read(into),
+            };
+            match got {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                got => return got,
+            }
+        }
+    }
+}
+
+/// The first address that answers; each has its share of the time.
+fn connect(Origin { host, port, .. }: &Origin, patience: Duration) -> io::Result<TcpStream> {
+    let addresses: Vec<_> = (host.as_str(), *port).to_socket_addrs()?.collect();
+    let share = patience / u32::try_from(addresses.len().max(1)).unwrap_or(1);
+    let mut last = io::ErrorKind::AddrNotAvailable.into();
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, share) {
+            Ok(socket) => return Ok(socket),
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
+}

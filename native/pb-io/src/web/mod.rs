@@ -1,0 +1,110 @@
+//! Content of web servers, read from the socket into memory of the engine.
+//!
+//! What is asked, with which headers, and whether the answer is the right one stays with the carrier (`docs/design/0015-bodies.md`): it composes each
+//! request and judges each head. Here is what a byte of a user passes: connections that are used again, TLS, the head's framing
+//! (RFC 9112), and the content, read straight into place. HTTP/1.1 alone, and only content whose length is told beforehand:
+//! whatever else a server answers, [`Outcome::Unsuited`] says that the carrier has to ask in another way.
+
+mod connection;
+mod head;
+mod pool;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod workers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use head::Head;
+pub use pool::Cancel;
+pub use tls::Trust;
+
+use crate::pump::Memory;
+use pool::Pool;
+use workers::Workers;
+
+/// How patient a [`Client`] is, and how many connections it keeps.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Of one address.
+    pub connect: Duration,
+    /// Until the head of an answer is there.
+    pub head: Duration,
+    /// Between two pieces of an answer.
+    pub body: Duration,
+    /// Connections to one server that wait for more work.
+    pub idle: usize,
+}
+
+/// Where to ask.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    pub tls: bool,
+    /// A name or an address, an IPv6 one without brackets.
+    pub host: String,
+    pub port: u16,
+}
+
+/// A GET, and the memory for what comes.
+pub struct Fetch {
+    pub origin: Origin,
+    /// Path and query, encoded.
+    pub target: String,
+    /// All of them but those of the connection; `host` is one.
+    pub headers: Vec<(String, String)>,
+    /// The status with which the content is what is wanted: 200 or 206.
+    pub status: u16,
+    /// Filled in turn; together they are as long as the content has to be.
+    pub memory: Vec<Memory>,
+}
+
+/// What became of a [`Fetch`].
+pub enum Outcome {
+    /// The memory holds the content.
+    Filled(Head),
+    /// Another status, with the beginning of what the server said about it.
+    Refused(Head, Vec<u8>),
+    /// No answer that can be taken here: the server can't be reached, its certificate is not trusted, it gives no length, or another.
+    Unsuited(String),
+    /// It broke off or stood still in the middle of an answer: the same call may succeed.
+    Broken(Broken),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    Lost,
+    TimedOut,
+    Cancelled,
+}
+
+/// Connections to web servers and threads that read from them. Dropped, it lets both go when what is under way has ended.
+pub struct Client {
+    pool: Arc<Pool>,
+    workers: Workers,
+}
+
+impl Client {
+    pub fn new(options: Options, trust: Trust) -> Client {
+        Client {
+            pool: Arc::new(Pool::new(options, trust)),
+            workers: Workers::new("pb-web"),
+        }
+    }
+
+    /// Fetches on a thread of its own; `then` hears there what became of it, with the memory back.
+    pub fn fetch(
+        &self,
+        mut fetch: Fetch,
+        then: impl FnOnce(Outcome, Vec<Memory>) + Send + 'static,
+    ) -> Cancel {
+        let cancel = Cancel::default();
+        let pool = Arc::clone(&self.pool);
+        let hears = cancel.clone();
+        self.workers.run(Box::new(move || {
+            let outcome = pool.fetch(&mut fetch, &hears);
+            then(outcome, fetch.memory);
+        }));
+        cancel
+    }
+}

@@ -1,0 +1,205 @@
+//! Connections that are used again, and one fetch over one of them.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::connection::{Connection, NoHead};
+use super::head::{Framing, Parsed, request};
+use super::{Broken, Fetch, Options, Origin, Outcome, Trust};
+
+/// Servers close what has been idle for 5 s and more (Node's own 5, Apache 5, nginx 75): before that it is not used again.
+const MAX_IDLE: Duration = Duration::from_secs(4);
+/// Of what a server says about its refusal.
+const MAX_TEXT: u64 = 1024 * 1024;
+
+/// Ends a fetch that nobody waits for any more.
+#[derive(Clone, Default)]
+pub struct Cancel(Arc<Cancelling>);
+
+#[derive(Default)]
+struct Cancelling {
+    cancelled: AtomicBool,
+    socket: Mutex<Option<Arc<TcpStream>>>,
+}
+
+impl Cancel {
+    /// What is read now ends; after the end of the fetch, nothing happens.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::Release);
+        if let Some(socket) = self.0.socket.lock().take() {
+            // It may be gone by itself: then nobody reads from it either.
+            _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Acquire)
+    }
+
+    fn watch(&self, connection: &Connection) {
+        *self.0.socket.lock() = Some(connection.socket());
+    }
+
+    /// From here on the connection is somebody else's.
+    fn unwatch(&self) {
+        self.0.socket.lock().take();
+    }
+}
+
+pub(super) struct Pool {
+    options: Options,
+    trust: Trust,
+    idle: Mutex<HashMap<Origin, Vec<Connection>>>,
+}
+
+impl Pool {
+    pub fn new(options: Options, trust: Trust) -> Pool {
+        Pool {
+            options,
+            trust,
+            idle: Mutex::default(),
+        }
+    }
+
+    pub fn fetch(&self, fetch: &mut Fetch, cancel: &Cancel) -> Outcome {
+        let outcome = self.try_fetch(fetch, cancel);
+        cancel.unwatch();
+        match outcome {
+            Outcome::Unsuited(_) | Outcome::Broken(_) if cancel.is_cancelled() => {
+                Outcome::Broken(Broken::Cancelled)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn try_fetch(&self, fetch: &mut Fetch, cancel: &Cancel) -> Outcome {
+        let sent = match request(fetch) {
+            Ok(sent) => sent,
+            Err(e) => return Outcome::Unsuited(e.to_string()),
+        };
+        while !cancel.is_cancelled() {
+            let (mut connection, used) = match self.idle(&fetch.origin) {
+                Some(connection) => (connection, true),
+                None => match Connection::open(&fetch.origin, &self.options, &self.trust) {
+                    Ok(connection) => (connection, false),
+                    Err(e) => return Outcome::Unsuited(e),
+                },
+            };
+            cancel.watch(&connection);
+            if cancel.is_cancelled() {
+                break;
+            }
+            match self.ask(&mut connection, &sent) {
+                // The server closed it while it was idle (RFC 9112 section 9.3.1): the next one, or a new one.
+                Err(NoHead::Nothing(e)) if used && !is_late(&e) => {}
+                Err(NoHead::Nothing(e) | NoHead::Broken(e)) => return broken(&e),
+                Err(NoHead::Malformed(e)) => return Outcome::Unsuited(e.to_string()),
+                Ok(parsed) => return self.content(connection, parsed, fetch, cancel),
+            }
+        }
+        Outcome::Broken(Broken::Cancelled)
+    }
+
+    fn ask(&self, connection: &mut Connection, sent: &[u8]) -> Result<Parsed, NoHead> {
+        connection
+            .patience(self.options.head)
+            .map_err(NoHead::Nothing)?;
+        connection.send(sent).map_err(NoHead::Nothing)?;
+        connection.head()
+    }
+
+    fn content(
+        &self,
+        mut connection: Connection,
+        parsed: Parsed,
+        fetch: &mut Fetch,
+        cancel: &Cancel,
+    ) -> Outcome {
+        let Parsed {
+            head,
+            framing,
+            keep,
+            ..
+        } = parsed;
+        let wanted: usize = fetch.memory.iter_mut().map(|m| m.bytes_mut().len()).sum();
+        let mut text = Vec::new();
+        let is_wanted = head.status == fetch.status;
+        let read = match framing {
+            Framing::Length(length) if is_wanted && length == wanted as u64 => {
+                self.fill(&mut connection, fetch)
+            }
+            _ if is_wanted => return Outcome::Unsuited("the answer has another length".into()),
+            Framing::Length(length) if length <= MAX_TEXT => {
+                text.resize(length as usize, 0);
+                let patience = connection.patience(self.options.body);
+                patience.and_then(|()| connection.read(&mut text))
+            }
+            // What it says is not needed for knowing what it means; the connection goes.
+            _ => return Outcome::Refused(head, text),
+        };
+        if let Err(e) = read {
+            return broken(&e);
+        }
+        cancel.unwatch();
+        if keep && !cancel.is_cancelled() {
+            self.keep(&fetch.origin, connection);
+        }
+        if is_wanted {
+            Outcome::Filled(head)
+        } else {
+            Outcome::Refused(head, text)
+        }
+    }
+
+    fn fill(&self, connection: &mut Connection, fetch: &mut Fetch) -> io::Result<()> {
+        connection.patience(self.options.body)?;
+        for memory in &mut fetch.memory {
+            connection.read(memory.bytes_mut())?;
+        }
+        Ok(())
+    }
+
+    /// The one that was used last: the others may go.
+    fn idle(&self, origin: &Origin) -> Option<Connection> {
+        let mut idle = self.idle.lock();
+        let connections = idle.get_mut(origin)?;
+        connections.retain(|connection| connection.since.elapsed() < MAX_IDLE);
+        while let Some(connection) = connections.pop() {
+            if connection.is_quiet() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    fn keep(&self, origin: &Origin, mut connection: Connection) {
+        connection.since = std::time::Instant::now();
+        let mut idle = self.idle.lock();
+        let connections = idle.entry(origin.clone()).or_default();
+        if connections.len() < self.options.idle {
+            connections.push(connection);
+        }
+    }
+}
+
+fn is_late(e: &io::Error) -> bool {
+    matches!(
+        e.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
+
+fn broken(e: &io::Error) -> Outcome {
+    let broken = if is_late(e) {
+        Broken::TimedOut
+    } else {
+        Broken::Lost
+    };
+    Outcome::Broken(broken)
+}

@@ -1,0 +1,250 @@
+//! Against servers that say what each test lets them say.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::*;
+
+/// Answers connection after connection, request after request; ends a connection where an answer is `None`.
+struct Server {
+    port: u16,
+    requests: JoinHandle<Vec<String>>,
+}
+
+fn serve(connections: Vec<Vec<Option<String>>>) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let requests = std::thread::spawn(move || {
+        let mut heard = Vec::new();
+        for answers in connections {
+            let (mut socket, _) = listener.accept().unwrap();
+            for answer in answers {
+                let Some(asked) = request_of(&mut socket) else {
+                    break;
+                };
+                heard.push(asked);
+                let Some(answer) = answer else { break };
+                socket.write_all(answer.as_bytes()).unwrap();
+            }
+        }
+        heard
+    });
+    Server { port, requests }
+}
+
+fn request_of(socket: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        if socket.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        head.push(byte[0]);
+    }
+    Some(String::from_utf8(head).unwrap())
+}
+
+fn client() -> Client {
+    let options = Options {
+        connect: Duration::from_secs(5),
+        head: Duration::from_secs(5),
+        body: Duration::from_secs(5),
+        idle: 4,
+    };
+    Client::new(options, Trust::new(Vec::new()))
+}
+
+fn fetch(port: u16, lengths: &[usize]) -> Fetch {
+    Fetch {
+        origin: Origin {
+            tls: false,
+            host: "127.0.0.1".into(),
+            port,
+        },
+        target: "/x".into(),
+        headers: vec![("host".into(), "h".into())],
+        status: 206,
+        memory: lengths
+            .iter()
+            .map(|&len| Memory::Bytes(vec![0; len]))
+            .collect(),
+    }
+}
+
+fn wait(client: &Client, fetch: Fetch) -> (Outcome, Vec<Vec<u8>>) {
+    let (tell, hear) = crossbeam_channel::bounded(1);
+    client.fetch(fetch, move |outcome, memory| {
+        tell.send((outcome, memory)).unwrap()
+    });
+    let (outcome, memory) = hear.recv_timeout(Duration::from_secs(20)).unwrap();
+    let bytes = memory
+        .into_iter()
+        .map(|mut m| m.bytes_mut().to_vec())
+        .collect();
+    (outcome, bytes)
+}
+
+const ABCDEF: &str =
+    "HTTP/1.1 206 Partial Content\r\nContent-Length: 6\r\nETag: \"v\"\r\n\r\nabcdef";
+
+fn answer(text: &str) -> Option<String> {
+    Some(text.to_string())
+}
+
+#[test]
+fn content_fills_the_memory_in_turn_over_one_connection() {
+    let server = serve(vec![vec![answer(ABCDEF), answer(ABCDEF)]]);
+    let client = client();
+    for _ in 0..2 {
+        let (Outcome::Filled(head), memory) = wait(&client, fetch(server.port, &[4, 2])) else {
+            panic!("not filled");
+        };
+        assert_eq!(memory, [b"abcd".to_vec(), b"ef".to_vec()]);
+        assert_eq!(head.status, 206);
+        assert!(head.headers.contains(&("etag".into(), "\"v\"".into())));
+    }
+    let requests = server.requests.join().unwrap();
+    assert_eq!(requests, ["GET /x HTTP/1.1\r\nhost: h\r\n\r\n"; 2]);
+}
+
+#[test]
+fn a_connection_that_was_closed_while_idle_is_not_the_end() {
+    // The second is asked over the first connection, if it is not seen yet that it ends, and comes over another.
+    let server = serve(vec![vec![answer(ABCDEF)], vec![answer(ABCDEF)]]);
+    let client = client();
+    for _ in 0..2 {
+        let (outcome, memory) = wait(&client, fetch(server.port, &[6]));
+        assert!(matches!(outcome, Outcome::Filled(_)));
+        assert_eq!(memory, [b"abcdef"]);
+    }
+    server.requests.join().unwrap();
+}
+
+#[test]
+fn one_that_is_to_be_closed_is_not_used_again() {
+    let closing = ABCDEF.replace("ETag", "Connection: close\r\nETag");
+    let server = serve(vec![vec![answer(&closing), None], vec![answer(ABCDEF)]]);
+    let client = client();
+    for _ in 0..2 {
+        assert!(matches!(
+            wait(&client, fetch(server.port, &[6])).0,
+            Outcome::Filled(_)
+        ));
+    }
+    assert_eq!(server.requests.join().unwrap().len(), 2);
+}
+
+#[test]
+fn a_refusal_comes_with_its_words_and_leaves_the_memory_alone() {
+    let refusal = "HTTP/1.1 503 Slow\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nslow";
+    let server = serve(vec![vec![answer(refusal), answer(ABCDEF)]]);
+    let client = client();
+    let (Outcome::Refused(head, text), memory) = wait(&client, fetch(server.port, &[6])) else {
+        panic!("not refused");
+    };
+    assert_eq!((head.status, text.as_slice()), (503, b"slow".as_slice()));
+    assert!(head.headers.contains(&("retry-after".into(), "7".into())));
+    assert_eq!(memory, [[0; 6]]);
+    // Over the same connection.
+    assert!(matches!(
+        wait(&client, fetch(server.port, &[6])).0,
+        Outcome::Filled(_)
+    ));
+    server.requests.join().unwrap();
+}
+
+#[test]
+fn another_length_or_none_is_for_somebody_else() {
+    let chunked = "HTTP/1.1 206 x\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n0\r\n\r\n";
+    let ended = "HTTP/1.1 206 x\r\nConnection: close\r\n\r\nabcdef";
+    let no_http = "220 ftp\r\n\r\n";
+    for odd in [
+        chunked,
+        ended,
+        no_http,
+        &ABCDEF.replace(": 6", ": 5"),
+        &ABCDEF.replace(": 6", ": 7"),
+    ] {
+        let server = serve(vec![vec![answer(odd)]]);
+        let (outcome, _) = wait(&client(), fetch(server.port, &[6]));
+        assert!(matches!(outcome, Outcome::Unsuited(_)), "{odd}");
+        server.requests.join().unwrap();
+    }
+}
+
+#[test]
+fn a_whole_file_instead_of_a_range_is_a_refusal_without_it() {
+    let whole = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\nabc",
+        1u64 << 40
+    );
+    let server = serve(vec![vec![answer(&whole)]]);
+    let (Outcome::Refused(head, text), _) = wait(&client(), fetch(server.port, &[6])) else {
+        panic!("not refused");
+    };
+    assert_eq!((head.status, text.len()), (200, 0));
+    server.requests.join().unwrap();
+}
+
+#[test]
+fn less_than_was_said_is_a_lost_connection() {
+    for cut in [ABCDEF.len() - 1, 20] {
+        let server = serve(vec![vec![answer(&ABCDEF[..cut])]]);
+        let (outcome, _) = wait(&client(), fetch(server.port, &[6]));
+        assert!(matches!(outcome, Outcome::Broken(Broken::Lost)));
+        server.requests.join().unwrap();
+    }
+}
+
+#[test]
+fn nobody_there_is_for_somebody_else() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let (outcome, memory) = wait(&client(), fetch(port, &[6]));
+    assert!(matches!(outcome, Outcome::Unsuited(_)));
+    assert_eq!(memory, [[0; 6]]);
+    let mut secret = fetch(port, &[6]);
+    secret.origin.tls = true;
+    // Without an authority nobody is trusted.
+    assert!(matches!(wait(&client(), secret).0, Outcome::Unsuited(_)));
+}
+
+#[test]
+fn what_is_cancelled_ends_while_the_server_says_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let client = client();
+    let (tell, hear) = crossbeam_channel::bounded(1);
+    let cancel = client.fetch(fetch(port, &[6]), move |outcome, _| {
+        tell.send(outcome).unwrap()
+    });
+    let (mut socket, _) = listener.accept().unwrap();
+    request_of(&mut socket).unwrap();
+    // In the middle of the content.
+    socket
+        .write_all(&ABCDEF.as_bytes()[..ABCDEF.len() - 2])
+        .unwrap();
+    cancel.cancel();
+    let outcome = hear.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(matches!(outcome, Outcome::Broken(Broken::Cancelled)));
+    cancel.cancel();
+}
+
+#[test]
+fn a_server_that_stands_still_is_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let options = Options {
+        connect: Duration::from_secs(5),
+        head: Duration::from_millis(50),
+        body: Duration::from_millis(50),
+        idle: 4,
+    };
+    let client = Client::new(options, Trust::new(Vec::new()));
+    let (outcome, _) = wait(&client, fetch(port, &[6]));
+    assert!(matches!(outcome, Outcome::Broken(Broken::TimedOut)));
+    drop(listener);
+}
