@@ -139,6 +139,8 @@ fn latin1(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::web::Origin;
 
@@ -212,6 +214,20 @@ mod tests {
             parsed("HTTP/1.1 304 x\r\nContent-Length: 9\r\n\r\n").framing,
             Framing::Length(0)
         );
+    }
+
+    proptest! {
+        /// Whatever comes, a head that is taken ends where its empty line does, and reading it again gives the same.
+        #[test]
+        fn any_bytes_are_a_head_or_none(start in ".{0,9}", rest in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut bytes = b"HTTP/1.1 20".to_vec();
+            bytes.extend_from_slice(start.as_bytes());
+            bytes.extend_from_slice(&rest);
+            if let Ok(Some(parsed)) = parse(&bytes) {
+                prop_assert!(bytes[..parsed.len].ends_with(b"\n"));
+                prop_assert_eq!(parse(&bytes[..parsed.len]).unwrap().unwrap(), parsed);
+            }
+        }
     }
 
     #[test]
