@@ -32,6 +32,13 @@ export function readBatch(file: string, cwd: string): BatchLine[] {
         path: file,
       });
     }
+    const option = words.find((word) => word.length > 1 && word.startsWith("-"));
+    if (option !== undefined) {
+      throw new PbError("usage", `${file}, line ${line}: ${option}: a line has places only`, {
+        path: file,
+        hint: "give options beside --batch, for all lines; a file of such a name is ./-NAME",
+      });
+    }
     if (words.includes("-")) {
       throw new PbError("usage", `${file}, line ${line}: a batch has no standard streams`, { path: file });
     }
@@ -99,10 +106,15 @@ async function runOne(context: CliContext, line: BatchLine, run: RunLine): Promi
   } catch (cause) {
     const error = toPbError(cause);
     const aborted = context.signal.aborted || error.code === "aborted";
-    if (!aborted) context.log.log("error", `pb: ${errorText(error)}`, { fields: { code: error.code } });
+    if (!aborted) sayError(context, error);
     const record = { state: aborted ? "aborted" : "failed", errors: [errorRecord(error)] };
     return { line, code: aborted ? EXIT.interrupted : exitCodeOf(error.code), record };
   }
+}
+
+function sayError({ log }: CliContext, error: PbError): void {
+  log.log("error", `pb: ${errorText(error)}`, { fields: { code: error.code } });
+  if (error.hint) log.log("error", `    ${displayPath(error.hint)}`);
 }
 
 function sayBatch({ log }: CliContext, ended: readonly Ended[], all: number): void {

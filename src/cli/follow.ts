@@ -69,6 +69,9 @@ export async function follow(context: CliContext, following: Following): Promise
   return finish({ context, run, following, failure });
 }
 
+/** As many pieces of advice are remembered: they are few, unless one names a path. */
+const MAX_ADVICE = 100;
+
 /** What has been heard of a transfer. */
 class Run {
   receipt: Receipt | undefined;
@@ -84,6 +87,7 @@ class Run {
   readonly #context: CliContext;
   readonly #plan: Rows<PlannedAction>;
   readonly #onJob: Following["onJob"];
+  readonly #advice = new Set<string>();
 
   constructor(context: CliContext, { flags, onJob }: Following) {
     this.#context = context;
@@ -111,12 +115,20 @@ class Run {
     if (event.case === "error") {
       const error = errorFromInfo(event.value);
       log.log("error", `pb: ${errorText(error)}`, { fields: { code: error.code, path: error.path } });
+      this.#advise(error.hint);
       await this.#line({ event: "error", ...errorInfoRecord(event.value) });
     }
     if (event.case !== "progress") return undefined;
     this.progress = event.value;
     if (out.format === "jsonl") await this.#line({ event: "progress", ...progressRecord(event.value) });
     return event.value;
+  }
+
+  /** Each piece of advice once: a thousand files may fail for one reason. */
+  #advise(hint: string | undefined): void {
+    if (hint === undefined || hint === "" || this.#advice.has(hint)) return;
+    if (this.#advice.size < MAX_ADVICE) this.#advice.add(hint);
+    this.#context.log.log("error", `    ${displayPath(hint)}`);
   }
 
   async #takeJob({ id, resumed, resumable }: JobStarted): Promise<void> {

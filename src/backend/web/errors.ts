@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import { type ErrorCode, PbError } from "../../model/error.ts";
 import { retryAfterMs } from "../retry-after.ts";
 import type { At } from "../transport-error.ts";
@@ -17,7 +18,8 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   410: "not_found",
   411: "unsupported",
   412: "source_changed",
-  413: "no_space",
+  // Of one file; the next one may be small enough.
+  413: "unsupported",
   414: "invalid_path",
   415: "unsupported",
   416: "source_changed",
@@ -33,13 +35,21 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   507: "no_space",
 };
 
+const HINTS: Readonly<Record<number, string>> = {
+  401: "check the remote's user, password or token",
+  405: "the server does not allow this here: it may be for reading only",
+  413: "the server takes no file so large (nginx: client_max_body_size)",
+};
+
 /** The server refused. @param retryAfter the header of this name */
 export function statusError(status: number, at: At, retryAfter?: string): PbError {
   const code = BY_STATUS[status] ?? "io_error";
   const wait = retryAfterMs(retryAfter, Date.now());
-  return new PbError(code, `${at.peer}: the server answered ${status}`, {
+  const hint = HINTS[status];
+  const words = STATUS_CODES[status];
+  return new PbError(code, `${at.peer}: the server answered ${status}${words ? ` ${words}` : ""}`, {
     ...at,
-    ...(status === 401 ? { hint: "check the remote's user, password or token" } : {}),
+    ...(hint === undefined ? {} : { hint }),
     ...(wait === undefined ? {} : { retryAfterMs: wait }),
     // A server's own failure may pass; what it says about the request does not.
     ...(status === 500 || status === 502 ? { retryable: true } : {}),
