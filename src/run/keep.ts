@@ -1,9 +1,15 @@
 /** A receiving job and its checkpoint: what the engine says is durable is recorded, and then confirmed to it. */
 
-import type { Checkpoint, CheckpointBatch } from "../model/checkpoint.ts";
+import { randomBytes } from "node:crypto";
+import {
+  type Checkpoint,
+  type CheckpointBatch,
+  FILE_KEY_BYTES,
+  type PartRecord,
+} from "../model/checkpoint.ts";
 import { PbError } from "../model/error.ts";
 import type { JobResult, ReceiveCheckpoint, ReceiveJob } from "../native/types.ts";
-import type { RunContext } from "./context.ts";
+import { pipeOf, type RunContext } from "./context.ts";
 import { nameTag } from "./strays.ts";
 
 /**
@@ -24,10 +30,14 @@ export interface Kept {
   readonly move: boolean;
 }
 
-/** What is kept of the transfer where this process receives it; undefined where nothing is. */
+/**
+ * What is kept of the transfer where this process receives it; undefined where nothing is. Of a stream too: it can't be gone on with, but what it
+ * leaves when it is killed is to be found.
+ */
 export async function openKept({ tools, request, reporter }: RunContext): Promise<Checkpoint | undefined> {
   const { backend, fd } = request.destination;
-  if (!request.resumable || fd !== undefined || backend.native.kind === "session") return undefined;
+  const mayLeave = request.resumable || (pipeOf(request.resolved) !== undefined && !request.options.discard);
+  if (!mayLeave || fd !== undefined || backend.native.kind === "session") return undefined;
   const { base, exactName } = request.targets;
   const checkpoint = await tools.openCheckpoint?.({ path: base, exactName });
   for (const note of checkpoint?.recovered.notes ?? []) {
@@ -35,6 +45,25 @@ export async function openKept({ tools, request, reporter }: RunContext): Promis
     if (note.kind !== "torn_tail") reporter.notice(`checkpoint-${note.kind}`, note.message);
   }
   return checkpoint;
+}
+
+/** Records what a stream leaves at an endpoint, before its first byte goes there. */
+export function keepLeft(checkpoint: Checkpoint): (path: string, leaves: Uint8Array) => Promise<void> {
+  return (target, temporary) => {
+    const part: PartRecord = {
+      key: randomBytes(FILE_KEY_BYTES),
+      target,
+      size: -1,
+      chunkBytes: 1,
+      temporary,
+      device: 0n,
+      inode: 0n,
+      birthNs: 0n,
+      chunks: new Uint8Array(),
+    };
+    const batch = { number: 1, parts: [part], done: new Uint8Array(), gone: new Uint8Array() };
+    return checkpoint.record(batch);
+  };
 }
 
 /** What has ended for good is not kept; what failed goes on later. */

@@ -163,5 +163,9 @@ function medianOf({ flushLatency }: CheckpointStats): number | undefined {
 const CAN_GO_ON: ReadonlySet<string> = new Set(["interrupted", "paused", "failed"]);
 
 function hintOf({ id, state, resumable }: Job): string {
-  return resumable && CAN_GO_ON.has(state) ? `go on with: pb jobs resume ${id.slice(0, 8)}` : "";
+  const short = id.slice(0, 8);
+  if (!resumable && state === "interrupted") {
+    return `a stream can't go on; what it left goes with: pb jobs forget ${short}, or with the next to the same place`;
+  }
+  return resumable && CAN_GO_ON.has(state) ? `go on with: pb jobs resume ${short}` : "";
 }

@@ -1,13 +1,13 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Backend } from "../../backend/backend.ts";
-import type { PartRecord } from "../../model/checkpoint.ts";
+import type { PartRecord, RecoveredCheckpoint } from "../../model/checkpoint.ts";
 import { PbError } from "../../model/error.ts";
 import { formatLocation } from "../../model/location.ts";
 import { joinPath } from "../../model/path.ts";
 import { removePart } from "../../run/pump/remove-part.ts";
 import { rootOf } from "../../run/request.ts";
-import { removeStrays } from "../../run/strays.ts";
+import { removeStrays, tryRemoveStrays } from "../../run/strays.ts";
 import { keptIn } from "../kept/checkpoint.ts";
 import type { JobDeps } from "./deps.ts";
 import type { StoredJob } from "./store.ts";
@@ -22,16 +22,38 @@ type Deps = Pick<JobDeps, "backends" | "engine" | "store" | "checkpoints">;
 export async function discardKept(deps: Deps, job: StoredJob, signal: AbortSignal): Promise<void> {
   const { record, state } = job;
   const remote = record.request.destination?.remote ?? "";
-  if (record.resumable && state.begun && remote !== "") await discardFar(deps, { job, remote, signal });
-  if (record.resumable && state.begun && remote === "") {
+  if (mayLeave(record) && state.begun && remote !== "") await discardFar(deps, { job, remote, signal });
+  if (mayLeave(record) && state.begun && remote === "") {
     const parts = await partsOf(deps, record.id);
     const backend = await deps.backends.open("", signal);
     const { path: base, exactName } = state.begun.target;
     const root = rootOf({ backend, path: base, label: record.destination });
     if (parts.length > 0) await deps.engine.removeParts({ root, base, exactName, parts });
-    await removeStrays({ backend, target: state.begun.target, jobId: record.id, signal });
+    const strays = { backend, target: state.begun.target, jobId: record.id, signal };
+    if (!givesUpStream(job)) await tryRemoveStrays(strays);
   }
   await rm(checkpointFolder(deps, record.id), { recursive: true, force: true });
+}
+
+/**
+ * May there be anything at the destination before it is whole? Of a stream too, which no later run goes on with: its temporary names are its job's,
+ * and what has none is in its checkpoint.
+ */
+export function mayLeave({
+  resumable,
+  request,
+}: Pick<StoredJob["record"], "resumable" | "request">): boolean {
+  return resumable || isStream(request);
+}
+
+/** Does standard input go to a place that keeps it? */
+export function isStream({ sourceFd, destinationFd, options }: StoredJob["record"]["request"]): boolean {
+  return sourceFd !== undefined && destinationFd === undefined && options?.discard !== true;
+}
+
+/** A process that gives up its own stream has removed what it had there, but for what it could not reach. */
+function givesUpStream({ record, status }: StoredJob): boolean {
+  return isStream(record.request) && status === "running";
 }
 
 /** Was a run killed where it received? */
@@ -46,13 +68,18 @@ export function checkpointFolder({ store }: Pick<Deps, "store">, id: string): st
 /** Is there anything of it at an endpoint, which does not forget by itself? */
 export async function hasPartsFar(deps: Deps, { record, state }: StoredJob): Promise<boolean> {
   const remote = record.request.destination?.remote ?? "";
-  if (!record.resumable || state.begun === undefined || remote === "") return false;
-  return (await partsOf(deps, record.id)).length > 0;
+  if (!mayLeave(record) || state.begun === undefined || remote === "") return false;
+  const kept = await keptOf(deps, record.id);
+  // What a stream leaves under a name of its own is recorded nowhere.
+  return kept !== undefined && (kept.parts.length > 0 || isStream(record.request));
+}
+
+function keptOf(deps: Deps, id: string): Promise<RecoveredCheckpoint | undefined> {
+  return keptIn(deps.checkpoints, checkpointFolder(deps, id));
 }
 
 async function partsOf(deps: Deps, id: string): Promise<readonly PartRecord[]> {
-  const kept = await keptIn(deps.checkpoints, checkpointFolder(deps, id));
-  return kept?.parts ?? [];
+  return (await keptOf(deps, id))?.parts ?? [];
 }
 
 /** At an endpoint without an engine, from here. */
@@ -64,11 +91,16 @@ async function discardAt(
   const { native } = backend;
   if (native.kind !== "chunks" || state.begun === undefined) return;
   const { target } = state.begun;
-  for (const { target: below, size, temporary } of await partsOf(deps, record.id)) {
+  const { parts = [], begunMs } = (await keptOf(deps, record.id)) ?? {};
+  for (const { target: below, size, temporary } of parts) {
     const path = joinPath(target.path, below);
-    await removePart(native.chunks, { path, size, state: temporary }, signal);
+    await removePart(native.chunks, { path, size: size < 0 ? Infinity : size, state: temporary }, signal);
   }
-  if (mayHaveStrays(job)) await removeStrays({ backend, target, jobId: record.id, signal });
+  const mayHaveNames = isStream(record.request) ? !givesUpStream(job) : mayHaveStrays(job);
+  if (!mayHaveNames) return;
+  await removeStrays({ backend, target, jobId: record.id, signal });
+  if (target.exactName && begunMs !== undefined)
+    await native.chunks.removeBegun?.(target.path, { sinceMs: begunMs, signal });
 }
 
 async function discardFar(
@@ -80,6 +112,8 @@ async function discardFar(
   try {
     backend = await deps.backends.open(remote, signal);
     const { native } = backend;
+    // A server removes what it has of a stream when its sender is gone.
+    if (native.kind === "session" && !record.resumable) return;
     if (native.kind === "session") await native.peer.cancelJob(record.id, signal);
     else await discardAt(deps, { job, backend, signal });
   } catch (cause) {

@@ -18,12 +18,14 @@ afterAll(() => rm(top, { recursive: true, force: true }));
 const DAY_MS = 86_400_000;
 const NOW = Date.parse("2026-06-01T00:00:00Z");
 
-async function storeWith(jobs: readonly (readonly [string, JobState, number])[]): Promise<JobStore> {
+type Made = readonly [label: string, state: JobState, ageMs: number, resumable?: boolean];
+
+async function storeWith(jobs: readonly Made[]): Promise<JobStore> {
   count += 1;
   const store = openJobs(join(top, `home${count}`));
-  for (const [label, state, ageMs] of jobs) {
+  for (const [label, state, ageMs, resumable = true] of jobs) {
     const request = create(StartRequestSchema);
-    const made = { fingerprint: "", source: "", destination: "", resumable: true, label, request };
+    const made = { fingerprint: "", source: "", destination: "", resumable, label, request };
     const { record } = await store.create(made);
     await store.setState(record.id, { state, run: 0, changedAt: "" });
     const at = new Date(NOW - ageMs);
@@ -46,6 +48,16 @@ it("forgets what has ended before its time, and nothing that can still go on for
     ["paused", "paused", 300 * DAY_MS],
   ]);
   expect(await labelsAfter(store)).toEqual(["paused", "young"]);
+});
+
+it("forgets an interrupted stream for its age, as it goes on with nothing, and no other interrupted job", async () => {
+  // "running" without a process.
+  const store = await storeWith([
+    ["old stream", "running", 31 * DAY_MS, false],
+    ["young stream", "running", 29 * DAY_MS, false],
+    ["old", "running", 31 * DAY_MS],
+  ]);
+  expect(await labelsAfter(store)).toEqual(["old", "young stream"]);
 });
 
 it.each([10, -10])("a clock %i years off forgets nothing, and ages count on from there", async (years) => {

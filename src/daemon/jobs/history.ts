@@ -8,7 +8,7 @@ export const DEFAULT_KEEP_MS = 30 * 86_400_000;
 /** Also of those that are younger. */
 const MAX_JOBS = 1_000;
 
-/** With these a job is over. The others can go on and stay until they do, or are forgotten. */
+/** With these a job is over. Most others can go on and stay until they do, or are forgotten. */
 const OVER: ReadonlySet<StoredJob["status"]> = new Set(["done", "partial", "cancelled"]);
 /** What failed can go on too, but is not waited for for ever. */
 const EXPIRING: ReadonlySet<StoredJob["status"]> = new Set([...OVER, "failed", "queued"]);
@@ -31,7 +31,7 @@ export async function expireJobs(store: JobStore, options: HistoryOptions): Prom
   const kept: StoredJob[] = [];
   for (const job of jobs) {
     const file = join(store.at(job.record.id), "state");
-    const found = EXPIRING.has(job.status) ? await stat(file).catch(() => undefined) : undefined;
+    const found = canExpire(job) ? await stat(file).catch(() => undefined) : undefined;
     const age = found && ageOf({ mtimeMs: found.mtimeMs, nowMs, keepMs });
     if (age === "implausible") await stamp(file, new Date(nowMs));
     if (age === "expired") await quietly(forget(job));
@@ -46,6 +46,11 @@ export async function expireJobs(store: JobStore, options: HistoryOptions): Prom
     ...oldest.filter((job) => !OVER.has(job.status)),
   ];
   for (const job of order.slice(0, extra)) await quietly(forget(job));
+}
+
+/** A stream that was interrupted goes on with nothing. */
+function canExpire({ status, record }: StoredJob): boolean {
+  return EXPIRING.has(status) || (status === "interrupted" && !record.resumable);
 }
 
 /** A job that can't be forgotten now is so another time. */

@@ -1,4 +1,5 @@
-import { Resume, type StartRequest } from "../../gen/packetboat/v1/transfer_pb.ts";
+import { create } from "@bufbuild/protobuf";
+import { type Notice, NoticeSchema, Resume, type StartRequest } from "../../gen/packetboat/v1/transfer_pb.ts";
 import type { Location } from "../../gen/packetboat/v1/types_pb.ts";
 import { PbError } from "../../model/error.ts";
 import { formatLocation } from "../../model/location.ts";
@@ -6,7 +7,7 @@ import { pathText } from "../../model/path.ts";
 import { throwIfAborted } from "../../run/abort.ts";
 import { errorToWire } from "../../wire/error.ts";
 import type { JobDeps } from "./deps.ts";
-import { discardKept, hasPartsFar } from "./discard.ts";
+import { discardKept, hasPartsFar, isStream } from "./discard.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { type StoredJob, UNFINISHED } from "./store.ts";
 
@@ -16,6 +17,8 @@ export interface OpenedJob {
   readonly request: StartRequest;
   /** An unfinished job goes on. */
   readonly resumed: boolean;
+  /** What became of jobs before it. */
+  readonly notices: readonly Notice[];
 }
 
 /** The job that a request is for: the one that it names, an unfinished one of the same transfer, or a new one. */
@@ -28,10 +31,11 @@ export async function openJob(deps: JobDeps, request: StartRequest, signal: Abor
     const { unfinished } = survey;
     const [newest] = unfinished;
     if (newest && request.resume !== Resume.NEVER) {
-      return { job: newest, request, resumed: newest.state.begun !== undefined };
+      return { job: newest, request, resumed: newest.state.begun !== undefined, notices: [] };
     }
     for (const job of unfinished) await forgetJob(deps, job, signal);
   }
+  const notices = deps.keeps && isStream(request) ? await forgetStreams(deps, survey.unfinished, signal) : [];
   throwIfAborted(signal);
   const { sources, destination, label } = request;
   const asked = {
@@ -43,7 +47,7 @@ export async function openJob(deps: JobDeps, request: StartRequest, signal: Abor
     destination: destination ? labelOf(destination) : "standard output",
   };
   const job = await deps.store.create(asked, survey);
-  return { job, request, resumed: false };
+  return { job, request, resumed: false, notices };
 }
 
 /** @throws PbError `not_found`, `invalid_argument` when it is over, or can't go on */
@@ -72,7 +76,34 @@ async function openNamed(deps: JobDeps, asked: StartRequest): Promise<OpenedJob>
     keepHistorySeconds: keepHistorySeconds || record.request.keepHistorySeconds,
     ...(retries === undefined ? {} : { retries }),
   };
-  return { job, request, resumed: job.state.begun !== undefined };
+  return { job, request, resumed: job.state.begun !== undefined, notices: [] };
+}
+
+/**
+ * Streams to the same place that did not come to their end: none can go on, so what they have left is removed before the next begins. Where that can't
+ * be done now the next goes all the same, and the record of what is left stays.
+ */
+async function forgetStreams(
+  deps: JobDeps,
+  unfinished: readonly StoredJob[],
+  signal: AbortSignal,
+): Promise<Notice[]> {
+  const notices: Notice[] = [];
+  for (const job of unfinished.filter(({ state }) => state.begun !== undefined)) {
+    const { id, destination } = job.record;
+    const what = `job ${id.slice(0, 8)}, which was ${job.status === "failed" ? "ended by an error" : "interrupted"},`;
+    try {
+      await forgetJob(deps, job, signal);
+      const message = `what ${what} had left of ${destination} is removed, and the job forgotten`;
+      notices.push(create(NoticeSchema, { code: "stream-removed", message }));
+    } catch (cause) {
+      throwIfAborted(signal);
+      const { message: why, hint = "" } = PbError.from(cause);
+      const message = `${what} may have left something of ${destination}: ${why}${hint && `; ${hint}`}`;
+      notices.push(create(NoticeSchema, { code: "stream-left", message }));
+    }
+  }
+  return notices;
 }
 
 /** Removes a job that does not run, with what it has left. */

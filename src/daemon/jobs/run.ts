@@ -12,7 +12,8 @@ import {
 } from "../../gen/packetboat/v1/transfer_pb.ts";
 import { PbError } from "../../model/error.ts";
 import { DEFAULT_RETRIES, type RetryPolicy } from "../../run/retry-policy.ts";
-import { removeStrays } from "../../run/strays.ts";
+import { tryRemoveStrays } from "../../run/strays.ts";
+import type { Target } from "../../run/target.ts";
 import { type RunTools, runTransfer, type TransferRequest } from "../../run/transfer.ts";
 import { errorToWire } from "../../wire/error.ts";
 import { optionsFromWire } from "../../wire/options.ts";
@@ -90,6 +91,7 @@ class JobRun {
     let ended = false;
     try {
       yield this.#started();
+      yield* this.#told();
       for await (const event of this.#transfer()) {
         if (this.#isOwnStop(event)) continue;
         if (event.event.case === "receipt") {
@@ -135,11 +137,11 @@ class JobRun {
   #keeping(): Pick<RunTools, "openCheckpoint" | "onResolved"> {
     const { id } = this.#live;
     const directory = checkpointFolder(this.#deps, id);
+    const { checkpoints, keeps } = this.#deps;
+    const openCheckpoint = async (target: Target) =>
+      this.#live.keeps(await checkpoints.open({ directory, binding: bindingOf(id, target) }));
     return {
-      openCheckpoint: async (target) => {
-        const checkpoint = await this.#deps.checkpoints.open({ directory, binding: bindingOf(id, target) });
-        return this.#live.keeps(checkpoint);
-      },
+      ...(keeps && { openCheckpoint }),
       onResolved: async ({ targets, intoExisting }) => {
         const target = { path: targets.base, exactName: targets.exactName };
         const { target: before } = this.#begun ?? {};
@@ -151,6 +153,15 @@ class JobRun {
         await this.#record("running");
       },
     };
+  }
+
+  /** What became of jobs before it. */
+  *#told(): Generator<StartResponse> {
+    for (const value of this.#opened.notices) {
+      const event = create(StartResponseSchema, { event: { case: "notice", value } });
+      this.#live.publish(event);
+      yield event;
+    }
   }
 
   #started(): StartResponse {
@@ -189,6 +200,7 @@ class JobRun {
 
   async #end(receipt: Receipt): Promise<void> {
     const { store } = this.#deps;
+    receipt.notices.unshift(...this.#opened.notices);
     const stopped = receipt.state === "aborted";
     const state = stopped ? this.#stoppedState() : (receipt.state as JobState);
     if (stopped && this.#opened.job.record.resumable) {
@@ -221,7 +233,7 @@ class JobRun {
     const signal = this.#signal;
     const backend = await this.#deps.backends.open(remote, signal);
     if (backend.native.kind === "session") return;
-    await removeStrays({ backend, target: this.#begun.target, jobId: id, signal });
+    await tryRemoveStrays({ backend, target: this.#begun.target, jobId: id, signal });
     this.#strays = false;
   }
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { NativeEngine } from "../../native/types.ts";
 import { rootOf } from "../../run/request.ts";
-import { removeStrays } from "../../run/strays.ts";
+import { tryRemoveStrays } from "../../run/strays.ts";
 import type { Places } from "../places.ts";
 import type { Checkpoints } from "./checkpoint.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
@@ -26,7 +26,7 @@ export function createServerKeeper(options: ServerKeeperOptions): Keeper {
     async removeStrays(caller, { path, exactName }, jobId) {
       const { backend, path: at } = await places.spot(caller, path);
       const signal = new AbortController().signal;
-      await removeStrays({ backend, target: { path: at, exactName }, jobId, signal });
+      await tryRemoveStrays({ backend, target: { path: at, exactName }, jobId, signal });
     },
     async removeParts(caller, { path, exactName }, parts) {
       const { backend, path: base } = await places.spot(caller, path);

@@ -10,9 +10,9 @@ import type {
   SendJob,
   SendJobOptions,
 } from "../../native/types.ts";
-import { overwriteOf, type RunContext } from "../context.ts";
+import { overwriteOf, pipeOf, type RunContext } from "../context.ts";
 import { entryAt } from "../destination.ts";
-import { type Kept, type KeptJob, receiveKept } from "../keep.ts";
+import { type Kept, type KeptJob, keepLeft, receiveKept } from "../keep.ts";
 import type { Endpoint, ResolvedRequest, ResolvedSource } from "../request.ts";
 import { nameTag } from "../strays.ts";
 import { SinkPump } from "./sink.ts";
@@ -92,6 +92,7 @@ export async function startPumpedReceive(
   const { base, exactName } = targets;
   const overwrite = overwriteOf(context);
   const { kept } = options;
+  const isStream = pipeOf(request.resolved) !== undefined;
   const isFresh = (await entryAt(backend, base, signal)) === undefined;
   // Of this attempt: the next one begins anew.
   let leftOut = 0;
@@ -108,6 +109,7 @@ export async function startPumpedReceive(
     fixed: fixedCalls(request),
     memoryBytes: request.options.memoryBytes,
     ...(kept && { nameTag: nameTag(kept.jobId), begunMs: kept.checkpoint.recovered.begunMs }),
+    ...(kept && isStream && { onLeaves: keepLeft(kept.checkpoint) }),
     ...(request.options.reread && { hasher: context.tools.engine.hasher }),
     onConfirmed: (confirmed) => reporter.confirmed(confirmed),
     onLeftOut: (_path, why) => {
@@ -127,8 +129,10 @@ export async function startPumpedReceive(
   };
   const start = (more: Pick<PumpedReceiveOptions, "checkpoint">) =>
     options.session.receivePumped({ ...receive, ...more }, sink.pump);
-  const { job, failure } = kept
-    ? receiveKept((checkpoint) => start({ checkpoint }), kept)
-    : { job: start({}), failure: () => undefined };
+  // The engine has nothing to record of a stream.
+  const { job, failure } =
+    kept && !isStream
+      ? receiveKept((checkpoint) => start({ checkpoint }), kept)
+      : { job: start({}), failure: () => undefined };
   return { job: { abort: job.abort, done: ending(job.done, sink) }, failure };
 }

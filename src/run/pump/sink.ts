@@ -1,6 +1,6 @@
 /** Writes to an endpoint what a receiving job of this process's engine has verified. */
 
-import type { Backend, Can, ChunkAccess, Confirmed } from "../../backend/backend.ts";
+import type { Backend, Can, ChunkAccess, ChunkSink, Confirmed } from "../../backend/backend.ts";
 import { chunksInTurn } from "../../backend/wrap/in-turn.ts";
 import { retryingChunks } from "../../backend/wrap/retrying.ts";
 import { PbError } from "../../model/error.ts";
@@ -37,6 +37,8 @@ export interface SinkPumpOptions {
   readonly nameTag?: number;
   /** When the job began, ms since 1970, where an earlier run of it may have been killed. */
   readonly begunMs?: number | undefined;
+  /** Of a stream, whose parts the engine does not record: told what it leaves (`ChunkSink.leaves`) before the first byte goes. */
+  readonly onLeaves?: ((path: string, leaves: Uint8Array) => Promise<void>) | undefined;
   /** Given where what was written is to be read again and compared. */
   readonly hasher?: () => Hasher;
   readonly onConfirmed: (confirmed: Confirmed) => void;
@@ -259,7 +261,7 @@ export class SinkPump implements AsyncDisposable {
     const options = { ...this.#common(subject), size: subject.size, ...(resume && { resume }), signal };
     const opened = this.#tuner.run(0, async () => {
       if (!resume) await this.#removeBegun(path);
-      return this.#chunks.create(path, options);
+      return this.#recorded(await this.#chunks.create(path, options), subject);
     });
     const shared = { tuner: this.#tuner, buffers: this.#buffers, held: this.#held, signal };
     const file = Number.isFinite(subject.size)
@@ -275,6 +277,19 @@ export class SinkPump implements AsyncDisposable {
     if (begunMs === undefined) return;
     const options = { sinceMs: begunMs, signal: this.#stop.signal };
     await this.#chunks.removeBegun?.(path, options).catch(() => undefined);
+  }
+
+  /** What could not be recorded is not begun. */
+  async #recorded(sink: ChunkSink, { path, size }: PumpSubject): Promise<ChunkSink> {
+    const { onLeaves } = this.#options;
+    if (Number.isFinite(size) || !sink.leaves) return sink;
+    try {
+      await onLeaves?.(path, sink.leaves);
+      return sink;
+    } catch (cause) {
+      await sink.discard(AbortSignal.timeout(FORGET_MS)).catch(() => undefined);
+      throw cause;
+    }
   }
 
   async #leave({ id }: PumpAsk): Promise<void> {
