@@ -1,4 +1,4 @@
-import type { EndpointConfig, EndpointKind } from "../model/endpoint.ts";
+import type { EndpointConfig, EndpointKind, SecretsWatcher } from "../model/endpoint.ts";
 import { PbError } from "../model/error.ts";
 import type { Fetcher, FetcherOptions } from "../native/types.ts";
 import type { Backend } from "./backend.ts";
@@ -45,22 +45,31 @@ export interface BackendFactories {
 export interface Backends extends AsyncDisposable {
   /** @param remote "" for this machine. @throws PbError `unknown_remote`, `aborted`, `unsupported` */
   open(remote: string, signal: AbortSignal): Promise<Backend>;
+  /** Tells what happens to the secrets of a place that is open, until what it returns is called. */
+  watch(remote: string, watcher: SecretsWatcher): () => void;
   /** Idempotent; closes every backend. */
   close(): Promise<void>;
 }
 
 export function createBackends(factories: BackendFactories): Backends {
   const opened = new Map<string, Promise<Backend>>();
+  const configs = new Map<string, EndpointConfig>();
   let closed = false;
 
   function opening(remote: string): Promise<Backend> {
     const known = opened.get(remote);
     if (known) return known;
-    const made = remote === "" ? factories.local() : openRemote(factories, remote);
+    const made = remote === "" ? factories.local() : openNamed(remote);
     opened.set(remote, made);
     // A place that could not be opened may be there at the next call.
     made.catch(() => opened.delete(remote));
     return made;
+  }
+
+  async function openNamed(remote: string): Promise<Backend> {
+    const config = await factories.configs.get(remote);
+    configs.set(remote, config);
+    return openRemote(factories, remote, config);
   }
 
   const backends: Backends = {
@@ -69,6 +78,7 @@ export function createBackends(factories: BackendFactories): Backends {
       if (closed) throw new PbError("aborted", "the daemon is closed");
       return opening(remote);
     },
+    watch: (remote, watcher) => configs.get(remote)?.watch?.(watcher) ?? (() => {}),
     async close() {
       closed = true;
       const all = [...opened.values()];
@@ -83,8 +93,11 @@ export function createBackends(factories: BackendFactories): Backends {
   return backends;
 }
 
-async function openRemote(factories: BackendFactories, remote: string): Promise<Backend> {
-  const config = await factories.configs.get(remote);
+async function openRemote(
+  factories: BackendFactories,
+  remote: string,
+  config: EndpointConfig,
+): Promise<Backend> {
   if (config.kind === "pb") return factories.pb(remote);
   const load = factories.endpoints[config.kind];
   if (load === undefined) {

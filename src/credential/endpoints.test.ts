@@ -45,7 +45,7 @@ describe("a configuration", () => {
     await keep("nas", "two");
     expect((await config.secret("password"))?.reveal()).toBe("two");
     await vault.change((all) => all.delete("nas"));
-    expect(await config.secret("password")).toBeUndefined();
+    await expect(config.secret("password")).rejects.toThrow(error("unauthenticated"));
   });
 
   it("uses another's credentials where the remote says so", async () => {

@@ -3,12 +3,13 @@
  * where, the vault proves who.
  */
 
-import type { EndpointConfig, Secret, Setting } from "../model/endpoint.ts";
+import type { EndpointConfig, Setting } from "../model/endpoint.ts";
 import { endpointOfUrl, isUrlRemote, type UrlEndpoint } from "../model/endpoint-url.ts";
 import { PbError } from "../model/error.ts";
 import { type EndpointRemote, type EndpointRemoteStore, openEndpointRemotes } from "./endpoint-remotes.ts";
 import { openRemotes } from "./remotes.ts";
 import type { Vault } from "./vault/vault.ts";
+import { watchedSecrets } from "./watched-secrets.ts";
 
 export interface EndpointsOptions {
   /** PB_HOME, or a server's state. */
@@ -30,8 +31,11 @@ export function openEndpoints({ folder, vault }: EndpointsOptions): {
     const remote = await endpoints.find(name);
     if (remote) return ofRemote(remote, vault);
     try {
-      const { name: known } = await servers.get(name);
-      return { kind: "pb", settings: {}, secret: secretsOf(vault, known) };
+      const { name: known, byToken } = await servers.get(name);
+      const secrets = secretsOf(vault, known);
+      // Each call to the server asks for its token by itself: this one is asked for to be missed when it goes.
+      if (byToken) await secrets.secret("token");
+      return { kind: "pb", settings: {}, ...secrets };
     } catch (error) {
       // Buckets are reached by the keys in the environment or ~/.aws without a remote, as with any other S3 client.
       const isBare = name === "s3" && PbError.from(error).code === "unknown_remote";
@@ -58,26 +62,25 @@ function tlsOf({ tls }: UrlEndpoint["settings"]): Record<string, Setting> {
 }
 
 function secretsOf(vault: Vault, name: string) {
-  return async (wanted: string): Promise<Secret | undefined> => (await vault.get(name))?.secrets.get(wanted);
+  return watchedSecrets(() => vault.get(name));
 }
 
 function ofRemote({ name, kind, settings, credential = name }: EndpointRemote, vault: Vault): EndpointConfig {
-  return { kind, settings, secret: secretsOf(vault, credential) };
+  return { kind, settings, ...secretsOf(vault, credential) };
 }
 
 function ofUrl({ kind, settings }: UrlEndpoint, vault: Vault): EndpointConfig {
   const { user } = settings;
   const host = hostOf(settings);
-  const secret = async (wanted: string): Promise<Secret | undefined> => {
+  const find = async () => {
     if (host === "" || inClear(settings)) return undefined;
     const fitting = (await vault.list()).filter(
       (each) => each.host === host && (each.user === undefined || each.user === user),
     );
     // The user's own before one that is for anybody there.
-    const best = fitting.find((each) => each.user !== undefined) ?? fitting[0];
-    return best?.secrets.get(wanted);
+    return fitting.find((each) => each.user !== undefined) ?? fitting[0];
   };
-  return { kind, settings, secret };
+  return { kind, settings, ...watchedSecrets(find) };
 }
 
 /** What was found by a host's name alone is not sent where anybody on the way can read it. */

@@ -32,7 +32,7 @@ export interface InProcessOptions {
 
 export interface InProcessDaemon extends AsyncDisposable {
   readonly transport: Transport;
-  readonly backends: Pick<Backends, "open">;
+  readonly backends: Pick<Backends, "open" | "watch">;
   /** Idempotent. */
   close(): Promise<void>;
 }

@@ -14,7 +14,7 @@ import type { Location } from "../gen/packetboat/v1/types_pb.ts";
 import { PbError } from "../model/error.ts";
 import type { Caller } from "../model/identity.ts";
 import { pathBytes, pathText } from "../model/path.ts";
-import { callerOf } from "./caller.ts";
+import { callerOf, takenFrom } from "./caller.ts";
 import type { JobDeps } from "./jobs/deps.ts";
 import type { LiveJob } from "./jobs/live.ts";
 import { openJob } from "./jobs/open.ts";
@@ -28,7 +28,7 @@ export interface ServerTransfersOptions extends Omit<JobDeps, "backends" | "stor
   readonly state: string;
   readonly places: Places;
   /** The server's own remotes. */
-  readonly remotes: Pick<Backends, "open">;
+  readonly remotes: Pick<Backends, "open" | "watch">;
   /** A client that may not come any more has its jobs stopped. */
   readonly track: LiveClients["track"];
 }
@@ -134,6 +134,7 @@ export function createServerTransfers(options: ServerTransfersOptions): ServerTr
         await demandAllowed(caller, remote);
         return remotes.open(remote, signal);
       },
+      watch: remotes.watch,
     };
     const store = openJobs(join(folderOf(caller), folder));
     return { ...tools, backends, store, live: runningOf(caller).live };
@@ -175,7 +176,7 @@ export function createServerTransfers(options: ServerTransfersOptions): ServerTr
     mine.count += 1;
     const taken = new AbortController();
     const untrack = track(caller.grant ?? caller.clientId, () => {
-      taken.abort(new PbError("revoked", "the access of this client was revoked or has ended"));
+      taken.abort(takenFrom(caller));
     });
     try {
       yield* work(AbortSignal.any([signal, taken.signal, closing.signal]));

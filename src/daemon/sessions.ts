@@ -2,6 +2,7 @@ import { PbError } from "../model/error.ts";
 import type { Caller } from "../model/identity.ts";
 import { MIN_MEMORY_BYTES } from "../model/transfer.ts";
 import type { NativeSession } from "../native/types.ts";
+import { takenFrom } from "./caller.ts";
 
 /** One client's sessions at once: more than it has use for, and few enough not to crowd others out (T14). */
 const MAX_SESSIONS_PER_CLIENT = 64;
@@ -98,7 +99,7 @@ export class Sessions implements AsyncDisposable {
     const { connectionId, session, memoryBytes, gone, beforeEnd = async () => {} } = opened;
     const stop = new AbortController();
     const revoked = () => {
-      void this.#end(held, new PbError("revoked", "the access of this client was revoked or has ended"));
+      void this.#end(held, takenFrom(caller));
     };
     const onGone = () => this.#rest(held);
     gone?.addEventListener("abort", onGone, { once: true });

@@ -30,7 +30,7 @@ describe("messages of a call", () => {
         if (got.length === 2) setTimeout(() => [...ends].map((end) => end()), 1);
       }
     };
-    await expect(read()).rejects.toThrow(expect.objectContaining({ code: "revoked" }));
+    await expect(read()).rejects.toThrow(expect.objectContaining({ code: "token_expired" }));
     expect(got).toEqual([1, 2]);
     expect(ends.size).toBe(0);
   });

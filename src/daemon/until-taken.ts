@@ -8,7 +8,7 @@ export async function* untilTaken<T>(
   let end: () => void = () => {};
   const taken = new Promise<never>((_, reject) => {
     end = () =>
-      reject(new PbError("revoked", "the access that this call began with was taken away or has ended"));
+      reject(new PbError("token_expired", "the token that this call began with was revoked or has ended"));
   });
   taken.catch(() => {});
   const untrack = track(end);

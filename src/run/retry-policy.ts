@@ -24,6 +24,14 @@ const LOSSES: ReadonlySet<ErrorCode> = new Set([
   "resource_exhausted",
 ]);
 
+/** A peer took away what the session was opened with. */
+const TAKEN: ReadonlySet<ErrorCode> = new Set(["revoked", "token_expired", "token_invalid"]);
+
+/** Once more: whoever has another token by now, and uses it for each call, goes on; anybody else learns why not. */
+export function wasTaken({ code }: PbError): boolean {
+  return TAKEN.has(code);
+}
+
 /** May the same request succeed in a new session? */
 export function isWorthRetrying(error: PbError): boolean {
   return error.retryable && LOSSES.has(error.code);

@@ -58,6 +58,20 @@ describe("withRetries", () => {
     expect([calls, error]).toEqual([4, lost]);
   });
 
+  it("is there once more, at once, when what it came with was taken away, and again whenever that helped", async () => {
+    const taken = new PbError("revoked", "ended");
+    const { calls, error, reporter } = await run(
+      async (number, { reporter: told }) => {
+        if (number < 3) told.job(1, { ...NO_COUNTS, bytes: 1, redone: [], errors: [] });
+        throw number < 4 ? taken : lost;
+      },
+      { attempts: 60 },
+    );
+    expect([calls, error, reporter.notices]).toEqual([3, taken, []]);
+    expect((await run(() => Promise.reject(taken), { begun: false, fromStart: true })).calls).toBe(1);
+    expect((await run(() => Promise.reject(taken), { attempts: 0 })).calls).toBe(1);
+  });
+
   it("progress makes it patient again", async () => {
     const { calls } = await run(
       async (number, { reporter }) => {

@@ -4,7 +4,7 @@ import { abortError } from "./abort.ts";
 import type { RunContext, Strategy } from "./context.ts";
 import { withoutMoved } from "./moved.ts";
 import type { Outcome } from "./receipt.ts";
-import { isWorthRetrying, NO_RETRY, retryDelayMs } from "./retry-policy.ts";
+import { isWorthRetrying, NO_RETRY, retryDelayMs, wasTaken } from "./retry-policy.ts";
 
 /** Runs the strategy until it ends, or has lost its peer too often. @throws PbError of the last loss, or of what no retry mends */
 export async function withRetries(
@@ -23,11 +23,13 @@ export async function withRetries(
       return await strategy({ ...context, request: left, attempt: reporter.attempts });
     } catch (cause) {
       const error = PbError.from(cause);
-      if (signal.aborted || !isWorthRetrying(error) || !(begun() || policy.fromStart)) throw error;
+      const taken = wasTaken(error) && begun();
+      if (signal.aborted || !(taken || (isWorthRetrying(error) && (begun() || policy.fromStart))))
+        throw error;
       fruitless = reporter.attemptBrought > 0 ? 1 : fruitless + 1;
-      if (fruitless > policy.attempts) throw error;
+      if (fruitless > (taken ? Math.min(1, policy.attempts) : policy.attempts)) throw error;
       retry += 1;
-      await wait(context, { error, retry, fruitless });
+      if (!taken) await wait(context, { error, retry, fruitless });
       reporter.nextAttempt();
     }
   }

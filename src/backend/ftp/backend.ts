@@ -38,11 +38,9 @@ export const openFtp: OpenEndpoint = async (config, tools) => {
       throw ftpError(error, { path: "", peer: tools.name });
     }
   };
-  return backendOf({
-    peer: tools.name,
-    pool: createPool({ login: first, max: MAX_CONNECTIONS }),
-    learned: () => known,
-  });
+  const pool = createPool({ login: first, max: MAX_CONNECTIONS });
+  const unwatch = config.watch?.({ rotated: pool.renew, withdrawn: pool.renew });
+  return backendOf({ peer: tools.name, pool, learned: () => known, unwatch });
 };
 
 /** What the first connection has told. */
@@ -94,9 +92,10 @@ async function rootOf({ control }: FtpConnection, path: string): Promise<string>
 
 interface Shared extends Pick<Ground, "pool" | "peer"> {
   readonly learned: () => Learned | undefined;
+  readonly unwatch: (() => void) | undefined;
 }
 
-function backendOf({ pool, peer, learned }: Shared): Backend {
+function backendOf({ pool, peer, learned, unwatch }: Shared): Backend {
   const closing = new AbortController();
   /** Until a connection has told otherwise, a server is taken for one that can. */
   const has = (...features: string[]) => {
@@ -118,6 +117,7 @@ function backendOf({ pool, peer, learned }: Shared): Backend {
   const { reader, ...files } = createFiles(ground);
   const close = async () => {
     closing.abort();
+    unwatch?.();
     ground.pool.close();
   };
   return {

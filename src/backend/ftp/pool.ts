@@ -19,6 +19,8 @@ export interface Lease {
 export interface FtpPool {
   /** @throws PbError `aborted`, and what a login throws */
   lease(signal: AbortSignal): Promise<Lease>;
+  /** Logs in anew for what comes next: a connection that is in use ends with what it is used for, the others now. */
+  renew(): void;
   /** Idempotent. */
   close(): void;
 }
@@ -44,6 +46,9 @@ export function createPool({ login, max }: PoolOptions): FtpPool {
   let opening = 0;
   let closed = false;
   let notBefore = 0;
+  let renewals = 0;
+  /** Their login counts no more. */
+  const old = new WeakSet<FtpConnection>();
 
   function leaseOf(connection: FtpConnection): Lease {
     let over = false;
@@ -55,7 +60,7 @@ export function createPool({ login, max }: PoolOptions): FtpPool {
         parked.delete(lease);
         // A reply that is still to come would be taken for that of the next command.
         const usable = !connection.control.closed && connection.control.pending === 0;
-        if (broken || closed || !usable) drop(connection);
+        if (broken || closed || !usable || old.has(connection)) drop(connection);
         else idle.push(connection);
         serve();
       },
@@ -76,9 +81,11 @@ export function createPool({ login, max }: PoolOptions): FtpPool {
 
   async function openOne(): Promise<void> {
     opening += 1;
+    const before = renewals;
     try {
       const made = await login();
-      if (closed) made.close();
+      // One by a login that was replaced meanwhile: who waits for it has another opened.
+      if (closed || before !== renewals) made.close();
       else {
         all.add(made);
         idle.push(made);
@@ -112,8 +119,10 @@ export function createPool({ login, max }: PoolOptions): FtpPool {
     for (let more = 0; more < may; more += 1) void openOne();
     if (may > 0 || opening > 0) return;
     const [oldest] = parked;
-    if (oldest === undefined) return;
-    const [lease, giveUp] = oldest;
+    if (oldest !== undefined) takeAway(...oldest);
+  }
+
+  function takeAway(lease: Lease, giveUp: () => Promise<void>): void {
     parked.delete(lease);
     giveUp().catch(() => lease.release({ broken: true }));
   }
@@ -142,6 +151,13 @@ export function createPool({ login, max }: PoolOptions): FtpPool {
         waiters.push(waiter);
         serve();
       });
+    },
+    renew() {
+      renewals += 1;
+      notBefore = 0;
+      for (const each of all) old.add(each);
+      for (const each of idle.splice(0)) drop(each);
+      for (const each of [...parked]) takeAway(...each);
     },
     close() {
       closed = true;

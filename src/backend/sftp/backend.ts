@@ -15,7 +15,7 @@ import { createFiles } from "./files.ts";
 import type { Ground } from "./ground.ts";
 import { loadHostKeys, usualFiles } from "./host-keys.ts";
 import { NO_LINKS } from "./links.ts";
-import { findLogin, stringOf } from "./login.ts";
+import { findLogin, type Login, type LoginOptions, stringOf } from "./login.ts";
 import { createPool } from "./pool.ts";
 import { createResolver, type Resolver } from "./resolve.ts";
 
@@ -31,10 +31,16 @@ const MAX_CONNECTIONS = 4;
  */
 export const openSftp: OpenEndpoint = async (config, tools) => {
   const options = await connectOptions(config, tools);
+  // What is wrong with it is told now, not by a call that it would look like an answer to.
+  let login: Promise<Login> | undefined = findLogin(options.loggingIn);
+  await login;
   const path = stringOf(config.settings.path) ?? "/";
   let known: Learned | undefined;
   const connect = async () => {
-    const connection = await connectSftp(options);
+    const current = login ?? findLogin(options.loggingIn);
+    // The next connection asks anew: secrets may be others by then.
+    login = undefined;
+    const connection = await connectSftp({ ...options, login: await current });
     try {
       known ??= await learn(connection, { path, peer: tools.name });
       return connection;
@@ -43,11 +49,13 @@ export const openSftp: OpenEndpoint = async (config, tools) => {
       throw sftpError(error, { path: "", peer: tools.name });
     }
   };
-  return backendOf({
-    peer: tools.name,
-    pool: createPool({ connect, max: MAX_CONNECTIONS }),
-    learned: () => known,
-  });
+  const pool = createPool({ connect, max: MAX_CONNECTIONS });
+  const renew = () => {
+    login = undefined;
+    pool.renew();
+  };
+  const unwatch = config.watch?.({ rotated: renew, withdrawn: renew });
+  return backendOf({ peer: tools.name, pool, learned: () => known, unwatch });
 };
 
 /** What the first connection has told. */
@@ -68,7 +76,11 @@ async function learn(
   return { resolver: createResolver(root), replaces: first.extensions.has(POSIX_RENAME) };
 }
 
-async function connectOptions(config: EndpointConfig, tools: EndpointTools): Promise<ConnectOptions> {
+interface Options extends Omit<ConnectOptions, "login"> {
+  readonly loggingIn: LoginOptions;
+}
+
+async function connectOptions(config: EndpointConfig, tools: EndpointTools): Promise<Options> {
   const { settings } = config;
   const host = stringOf(settings.host);
   if (host === undefined)
@@ -84,15 +96,16 @@ async function connectOptions(config: EndpointConfig, tools: EndpointTools): Pro
     files: files === undefined ? usualFiles(home) : [files.replace(/^~(?=\/)/, home)],
     own: join(tools.home, "known_hosts"),
   });
-  const login = await findLogin({ config, peer: tools.name, home, env: tools.env });
-  return { host, port, peer: tools.name, hostKeys, login };
+  const loggingIn = { config, peer: tools.name, home, env: tools.env };
+  return { host, port, peer: tools.name, hostKeys, loggingIn };
 }
 
 interface Shared extends Pick<Ground, "pool" | "peer"> {
   readonly learned: () => Learned | undefined;
+  readonly unwatch: (() => void) | undefined;
 }
 
-function backendOf({ pool, peer, learned }: Shared): Backend {
+function backendOf({ pool, peer, learned, unwatch }: Shared): Backend {
   const closing = new AbortController();
   // Within a call there is a connection, and with it what it has told.
   const facts = (): Learned => {
@@ -114,6 +127,7 @@ function backendOf({ pool, peer, learned }: Shared): Backend {
   const { reader, ...files } = createFiles(ground);
   const close = async () => {
     closing.abort();
+    unwatch?.();
     ground.pool.close();
   };
   return {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { PASSWORD, USER } from "../../../test/servers/accounts.ts";
 import { available, PASSPHRASE, type SshServer, startSshd } from "../../../test/servers/sshd.ts";
-import { Secret, type Setting } from "../../model/endpoint.ts";
+import { type EndpointConfig, Secret, type SecretsWatcher, type Setting } from "../../model/endpoint.ts";
 import { never, refused } from "../conformance/fixture.ts";
 import { openSftp } from "./backend.ts";
 import { fingerprint } from "./known-hosts.ts";
@@ -68,6 +68,33 @@ describe.skipIf(why !== undefined)(`login at openssh-server${why ? ` (SKIPPED: $
       expect(error.message).not.toContain("wrong");
     }
     await refused("not_found", enter({ settings: { key_file: join(home, "none") } }));
+  });
+
+  test("by the password of now: what was opened with another is used no more", async () => {
+    const { host, port } = server;
+    let text = PASSWORD;
+    let watcher: SecretsWatcher | undefined;
+    const config: EndpointConfig = {
+      kind: "sftp",
+      settings: { host, port, user: USER, host_key: hostKey() },
+      secret: async (name) => (name === "password" ? new Secret(text) : undefined),
+      watch(given) {
+        watcher = given;
+        return () => {
+          watcher = undefined;
+        };
+      },
+    };
+    const look = () => backend.stat("", { follow: true, signal: never });
+    const backend = await openSftp(config, { name: "far", home: join(home, "pb"), env: { HOME: home } });
+    for (const now of [PASSWORD, "wrong by now", PASSWORD]) {
+      text = now;
+      watcher?.rotated?.();
+      if (now === PASSWORD) expect((await look()).kind).toBe("directory");
+      else await refused("unauthenticated", look());
+    }
+    await backend.close();
+    expect(watcher).toBeUndefined();
   });
 
   test("by a password, and not by a wrong one, which nobody is told", async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { PbError } from "../../model/error.ts";
 import { unlessAborted } from "../signals.ts";
 import type { SftpConnection } from "./connect.ts";
@@ -6,6 +7,8 @@ import type { SftpConnection } from "./connect.ts";
 export interface SftpPool {
   /** One that is open and has the least to do; opens the first, and further ones in the background while all are busy. */
   take(signal: AbortSignal): Promise<SftpConnection>;
+  /** Logs in anew for what comes next; what is open ends as soon as nothing is under way on it. */
+  renew(): void;
   /** Idempotent; calls under way end with `aborted`. */
   close(): void;
 }
@@ -19,15 +22,29 @@ export interface PoolOptions {
 const BUSY_BYTES = 1024 * 1024;
 /** After a server has refused one more connection. */
 const PAUSE_MS = 30_000;
+/** What is under way on a connection whose login counts no more has this long to end; then it is cut off, and tried again elsewhere. */
+const RETIRE_MS = 500;
+const RETIRE_LOOK_MS = 20;
 
 export function createPool({ connect, max }: PoolOptions): SftpPool {
   let connections: SftpConnection[] = [];
   let opening: Promise<SftpConnection> | undefined;
   let closed = false;
   let notBefore = 0;
+  let renewals = 0;
+
+  /** By the login that counts when it is done. */
+  async function logIn(): Promise<SftpConnection> {
+    for (;;) {
+      const before = renewals;
+      const made = await connect();
+      if (before === renewals || closed) return made;
+      made.fail(replaced());
+    }
+  }
 
   function openOne(): Promise<SftpConnection> {
-    opening ??= connect().then(
+    opening ??= logIn().then(
       (made) => {
         opening = undefined;
         if (closed) made.fail(ending());
@@ -55,6 +72,11 @@ export function createPool({ connect, max }: PoolOptions): SftpPool {
       if (wants && opening === undefined) openOne().catch(() => {});
       return best;
     },
+    renew() {
+      renewals += 1;
+      notBefore = 0;
+      for (const each of connections.splice(0)) void retire(each);
+    },
     close() {
       closed = true;
       for (const each of connections.splice(0)) each.fail(ending());
@@ -62,4 +84,11 @@ export function createPool({ connect, max }: PoolOptions): SftpPool {
   };
 }
 
+async function retire(connection: SftpConnection): Promise<void> {
+  for (let waited = 0; connection.load > 0 && waited < RETIRE_MS; waited += RETIRE_LOOK_MS)
+    await sleep(RETIRE_LOOK_MS);
+  connection.fail(replaced());
+}
+
+const replaced = () => new PbError("connection_lost", "the login of this connection was replaced");
 const ending = () => new PbError("aborted", "the endpoint was closed");

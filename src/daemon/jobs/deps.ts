@@ -7,7 +7,7 @@ import type { JobStore } from "./store.ts";
 
 /** What the jobs of a PB_HOME are run and looked after with. */
 export interface JobDeps {
-  readonly backends: Pick<Backends, "open">;
+  readonly backends: Pick<Backends, "open" | "watch">;
   readonly engine: NativeEngine;
   readonly metrics: Metrics;
   readonly store: JobStore;

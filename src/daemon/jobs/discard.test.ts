@@ -50,7 +50,7 @@ const store = () => openJobs(loop.at("home"));
 
 function depsWith(open: () => Promise<Backend>): JobDeps {
   return {
-    backends: { open },
+    backends: { open, watch: () => () => {} },
     engine,
     metrics: new Metrics(),
     store: store(),

@@ -48,10 +48,14 @@ export async function* runJob(
 }
 
 /** Servers are dialled while the record is written; whoever asks something of them hears of a failure. */
-function callAhead({ backends }: JobDeps, { sources, destination }: StartRequest, signal: AbortSignal): void {
+function callAhead({ backends }: JobDeps, request: StartRequest, signal: AbortSignal): void {
+  for (const remote of remotesOf(request)) backends.open(remote, signal).catch(() => undefined);
+}
+
+function remotesOf({ sources, destination }: StartRequest): ReadonlySet<string> {
   const remotes = new Set([...sources, destination].map((location) => location?.remote ?? ""));
   remotes.delete("");
-  for (const remote of remotes) backends.open(remote, signal).catch(() => undefined);
+  return remotes;
 }
 
 class JobRun {
@@ -131,7 +135,18 @@ class JobRun {
       retry: retryOf(request, job.status === "queued" && this.#opened.request.jobId !== ""),
       ...(intoExisting === undefined ? {} : { intoExisting }),
     };
+    await using cleanup = createCleanup();
+    for (const remote of remotesOf(request)) cleanup.defer(this.#watchCredential(remote));
     yield* runTransfer(asked, { ...toolsOf(this.#deps), ...this.#keeping() }, signal);
+  }
+
+  /** One error for the whole, not one for each file that is left. */
+  #watchCredential(remote: string): () => void {
+    const { backends } = this.#deps;
+    return backends.watch(remote, {
+      withdrawn: ({ code, message }) =>
+        this.#live.fail(new PbError(code, message, { peer: remote, ...this.#goOn() })),
+    });
   }
 
   #keeping(): Pick<RunTools, "openCheckpoint" | "onResolved"> {
@@ -184,15 +199,18 @@ class JobRun {
     }
   }
 
+  #goOn(): { readonly hint?: string } {
+    const { id, resumable } = this.#opened.job.record;
+    return resumable ? { hint: `go on with: pb jobs resume ${id.slice(0, 8)}` } : {};
+  }
+
   #armDeadline({ deadlineMs }: StartRequest): () => void {
     if (deadlineMs === 0n) return () => {};
     const ms = Math.min(Number(deadlineMs), MAX_TIMER_MS);
-    const { id, resumable } = this.#opened.job.record;
-    const hint = resumable ? { hint: `go on with: pb jobs resume ${id.slice(0, 8)}` } : {};
     const seconds = Math.round(ms / 100) / 10;
     const error = new PbError("timeout", `not done within its deadline of ${seconds} s`, {
       retryable: false,
-      ...hint,
+      ...this.#goOn(),
     });
     const timer = setTimeout(() => this.#live.fail(error), ms);
     return () => clearTimeout(timer);
