@@ -14,6 +14,8 @@ use super::{Options, Origin};
 
 /// A head comes in one piece, nearly always, and the content's beginning with it.
 const PIECE: usize = 16 * 1024;
+/// Of a chunk's size, with what extends it.
+const MAX_LINE: usize = 1024;
 /// What comes before the answer itself (RFC 9110 section 15.2): a server that sends more has nothing to say.
 const MAX_INTERIM: usize = 16;
 
@@ -144,6 +146,62 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Content in chunks (RFC 9112 section 7.1), at most so much of it; the connection is of no use afterwards.
+    pub fn chunked(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        while content.len() < most {
+            let size = self.line()?;
+            let size = size.split(';').next().unwrap_or("").trim();
+            let malformed = || io::Error::from(io::ErrorKind::InvalidData);
+            let size = usize::from_str_radix(size, 16).map_err(|_| malformed())?;
+            if size == 0 {
+                break;
+            }
+            let had = content.len();
+            content.resize(had + size.min(most - had), 0);
+            self.read(&mut content[had..])?;
+            if content.len() == had + size && !self.line()?.is_empty() {
+                return Err(malformed());
+            }
+        }
+        Ok(content)
+    }
+
+    /// What comes until the server closes, at most so much of it.
+    pub fn rest(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        let mut content = std::mem::take(&mut self.early);
+        let mut piece = [0; PIECE];
+        while content.len() < most {
+            match self.receive(&mut piece)? {
+                0 => break,
+                got => content.extend_from_slice(&piece[..got]),
+            }
+        }
+        content.truncate(most);
+        Ok(content)
+    }
+
+    /// Up to the end of a line, which is not given.
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\n") {
+            if line.len() >= MAX_LINE {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            let mut byte = [0];
+            if self.early.is_empty() {
+                let mut piece = vec![0; PIECE];
+                let got = self.receive(&mut piece)?;
+                piece.truncate(got);
+                self.early = piece;
+            }
+            self.read(&mut byte)?;
+            line.push(byte[0]);
+        }
+        let text = String::from_utf8_lossy(&line);
+        Ok(text.trim_end_matches(['\r', '\n']).to_string())
     }
 
     fn receive(&mut self, into: &mut [u8]) -> io::Result<usize> {

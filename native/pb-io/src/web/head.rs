@@ -18,8 +18,9 @@ pub struct Head {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
     Length(u64),
-    /// In chunks, or with the connection.
-    Open,
+    Chunked,
+    /// With the connection.
+    Close,
 }
 
 /// A head that was read.
@@ -104,7 +105,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Parsed>, HeadError> {
     let mut framing = length(all("content-length"))?;
     // A length beside it is not to be trusted (section 6.3).
     if all("transfer-encoding").next().is_some() {
-        framing = Framing::Open;
+        framing = match named("transfer-encoding", "chunked") {
+            true => Framing::Chunked,
+            false => Framing::Close,
+        };
     }
     // These have no content, whatever they say (section 6.3).
     if status < 200 || status == 204 || status == 304 {
@@ -130,7 +134,7 @@ fn length<'a>(values: impl Iterator<Item = &'a str>) -> Result<Framing, HeadErro
             return Err(HeadError::TwoLengths);
         }
     }
-    Ok(told.map_or(Framing::Open, Framing::Length))
+    Ok(told.map_or(Framing::Close, Framing::Length))
 }
 
 fn latin1(bytes: &[u8]) -> String {
@@ -205,9 +209,9 @@ mod tests {
         );
         assert_eq!(
             of("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"),
-            (Framing::Open, true)
+            (Framing::Chunked, true)
         );
-        assert_eq!(of(""), (Framing::Open, true));
+        assert_eq!(of(""), (Framing::Close, true));
         let old = parsed("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx");
         assert_eq!((old.keep, old.len), (false, 38));
         assert_eq!(

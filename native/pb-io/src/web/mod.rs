@@ -2,7 +2,7 @@
 //!
 //! What is asked, with which headers, and whether the answer is the right one stays with the carrier (`docs/design/0015-bodies.md`): it composes each
 //! request and judges each head. Here is what a byte of a user passes: connections that are used again, TLS, the head's framing
-//! (RFC 9112), and the content, read straight into place. HTTP/1.1 alone, and only content whose length is told beforehand:
+//! (RFC 9112), and the content, read straight into place. HTTP/1.1 alone, and a success only with a length that is told beforehand:
 //! whatever else a server answers, [`Outcome::Unsuited`] says that the carrier has to ask in another way.
 
 mod connection;
@@ -53,9 +53,9 @@ pub struct Fetch {
     pub target: String,
     /// All of them but those of the connection; `host` is one.
     pub headers: Vec<(String, String)>,
-    /// The status with which the content is what is wanted: 200 or 206.
+    /// The status with which the content goes into the memory: 206.
     pub status: u16,
-    /// Filled in turn; together they are as long as the content has to be.
+    /// Filled in turn; together they are as long as that content has to be.
     pub memory: Vec<Memory>,
 }
 
@@ -63,7 +63,7 @@ pub struct Fetch {
 pub enum Outcome {
     /// The memory holds the content.
     Filled(Head),
-    /// Another status, with the beginning of what the server said about it.
+    /// Another status, with what the server says about it: at most 1 MiB, and nothing of more.
     Refused(Head, Vec<u8>),
     /// No answer that can be taken here: the server can't be reached, its certificate is not trusted, it gives no length, or another.
     Unsuited(String),

@@ -128,32 +128,38 @@ impl Pool {
             ..
         } = parsed;
         let wanted: usize = fetch.memory.iter_mut().map(|m| m.bytes_mut().len()).sum();
-        let mut text = Vec::new();
-        let is_wanted = head.status == fetch.status;
+        let into_memory = head.status == fetch.status;
         let read = match framing {
-            Framing::Length(length) if is_wanted && length == wanted as u64 => {
-                self.fill(&mut connection, fetch)
-            }
-            _ if is_wanted => return Outcome::Unsuited("the answer has another length".into()),
-            Framing::Length(length) if length <= MAX_TEXT => {
-                text.resize(length as usize, 0);
-                let patience = connection.patience(self.options.body);
-                patience.and_then(|()| connection.read(&mut text))
-            }
-            // What it says is not needed for knowing what it means; the connection goes.
-            _ => return Outcome::Refused(head, text),
+            Framing::Length(length) if into_memory && length == wanted as u64 => self
+                .fill(&mut connection, fetch)
+                .map(|()| Outcome::Filled(head)),
+            _ if into_memory => return Outcome::Unsuited("the answer has another length".into()),
+            framing => self
+                .text(&mut connection, framing)
+                .map(|text| Outcome::Refused(head, text)),
         };
-        if let Err(e) = read {
-            return broken(&e);
-        }
         cancel.unwatch();
-        if keep && !cancel.is_cancelled() {
+        // Only after content that was read to its end another answer comes.
+        let is_read =
+            into_memory || matches!(framing, Framing::Length(length) if length <= MAX_TEXT);
+        if read.is_ok() && keep && is_read && !cancel.is_cancelled() {
             self.keep(&fetch.origin, connection);
         }
-        if is_wanted {
-            Outcome::Filled(head)
-        } else {
-            Outcome::Refused(head, text)
+        read.unwrap_or_else(|e| broken(&e))
+    }
+
+    fn text(&self, connection: &mut Connection, framing: Framing) -> io::Result<Vec<u8>> {
+        connection.patience(self.options.body)?;
+        match framing {
+            Framing::Length(length) if length <= MAX_TEXT => {
+                let mut text = vec![0; length as usize];
+                connection.read(&mut text)?;
+                Ok(text)
+            }
+            // A file, where a word was expected.
+            Framing::Length(_) => Ok(Vec::new()),
+            Framing::Chunked => connection.chunked(MAX_TEXT as usize),
+            Framing::Close => connection.rest(MAX_TEXT as usize),
         }
     }
 

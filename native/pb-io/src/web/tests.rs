@@ -110,6 +110,25 @@ fn content_fills_the_memory_in_turn_over_one_connection() {
 }
 
 #[test]
+fn after_long_content_the_connection_is_used_again_too() {
+    let content = format!("{}1", "0".repeat((3 << 20) - 1));
+    let long = format!(
+        "HTTP/1.1 206 x\r\nContent-Length: {}\r\n\r\n{content}",
+        content.len()
+    );
+    let server = serve(vec![vec![answer(&long), answer(ABCDEF)]]);
+    let client = client();
+    let (outcome, memory) = wait(&client, fetch(server.port, &[1 << 20, 2 << 20]));
+    assert!(matches!(outcome, Outcome::Filled(_)));
+    assert_eq!((memory[0][0], memory[1].last()), (b'0', Some(&b'1')));
+    assert!(matches!(
+        wait(&client, fetch(server.port, &[6])).0,
+        Outcome::Filled(_)
+    ));
+    server.requests.join().unwrap();
+}
+
+#[test]
 fn a_connection_that_was_closed_while_idle_is_not_the_end() {
     // The second is asked over the first connection, if it is not seen yet that it ends, and comes over another.
     let server = serve(vec![vec![answer(ABCDEF)], vec![answer(ABCDEF)]]);
@@ -144,7 +163,7 @@ fn a_refusal_comes_with_its_words_and_leaves_the_memory_alone() {
     let (Outcome::Refused(head, text), memory) = wait(&client, fetch(server.port, &[6])) else {
         panic!("not refused");
     };
-    assert_eq!((head.status, text.as_slice()), (503, b"slow".as_slice()));
+    assert_eq!((head.status, text), (503, b"slow".to_vec()));
     assert!(head.headers.contains(&("retry-after".into(), "7".into())));
     assert_eq!(memory, [[0; 6]]);
     // Over the same connection.
@@ -182,9 +201,9 @@ fn a_whole_file_instead_of_a_range_is_a_refusal_without_it() {
     );
     let server = serve(vec![vec![answer(&whole)]]);
     let (Outcome::Refused(head, text), _) = wait(&client(), fetch(server.port, &[6])) else {
-        panic!("not refused");
+        panic!("not answered");
     };
-    assert_eq!((head.status, text.len()), (200, 0));
+    assert_eq!((head.status, text), (200, Vec::new()));
     server.requests.join().unwrap();
 }
 
@@ -247,4 +266,33 @@ fn a_server_that_stands_still_is_left() {
     let (outcome, _) = wait(&client, fetch(port, &[6]));
     assert!(matches!(outcome, Outcome::Broken(Broken::TimedOut)));
     drop(listener);
+}
+
+#[test]
+fn the_words_of_a_refusal_may_come_in_chunks_or_with_the_end() {
+    let chunked = "HTTP/1.1 404 x\r\nTransfer-Encoding: chunked\r\n\r\n4;a=b\r\nnone\r\n0c\r\n of its name\r\n0\r\n\r\n";
+    let ended = "HTTP/1.1 404 x\r\nConnection: close\r\n\r\nnone of its name";
+    for refusal in [chunked, ended] {
+        let server = serve(vec![vec![answer(refusal)]]);
+        let (Outcome::Refused(head, text), _) = wait(&client(), fetch(server.port, &[6])) else {
+            panic!("not answered");
+        };
+        assert_eq!((head.status, text), (404, b"none of its name".to_vec()));
+        server.requests.join().unwrap();
+    }
+    for broken in [
+        "x\r\n",
+        "5\r\nabc",
+        "3\r\nabcd\r\n0\r\n\r\n",
+        "ffffffffffffffffffff\r\n",
+    ] {
+        let text = format!("HTTP/1.1 404 x\r\nTransfer-Encoding: chunked\r\n\r\n{broken}");
+        let server = serve(vec![vec![answer(&text)]]);
+        let (outcome, _) = wait(&client(), fetch(server.port, &[6]));
+        assert!(
+            matches!(outcome, Outcome::Broken(Broken::Lost)),
+            "{broken:?}"
+        );
+        server.requests.join().unwrap();
+    }
 }
