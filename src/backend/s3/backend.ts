@@ -51,6 +51,7 @@ export const openS3: OpenEndpoint = async (
     ...(storageClass === undefined
       ? {}
       : { storageClass: storageClass as NonNullable<Context["storageClass"]> }),
+    unsure: new Map(),
     closing: closing.signal,
   };
   return backend(context, { below: textSetting(config, "path", name) ?? "", closing });

@@ -16,6 +16,8 @@ export interface Context {
   readonly exactTimes: boolean;
   /** Of new objects; the bucket's own where it is absent. */
   readonly storageClass?: StorageClass;
+  /** Objects whose upload may have begun without an answer, "bucket/key", and since when, ms since 1970. */
+  readonly unsure: Map<string, number>;
   readonly closing: AbortSignal;
 }
 

@@ -1,15 +1,14 @@
 /** Multipart uploads: parts in any order, several at once; nothing has the object's name before the last call. What was uploaded stays for a later process. */
 import {
-  AbortMultipartUploadCommand,
   type CompletedPart,
   CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
   ListPartsCommand,
   PutObjectCommand,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { PbError } from "../../model/error.ts";
 import type { ByteRange, ChunkSink, Confirmed, CreateChunksOptions, WriteWholeOptions } from "../chunks.ts";
+import { beginUpload } from "./begin.ts";
 import { compositeOf, crc32Of, isMd5Of, mustEqual } from "./checksums.ts";
 import { type Context, request } from "./context.ts";
 import { isNotFound } from "./errors.ts";
@@ -17,6 +16,7 @@ import { headObject } from "./look.ts";
 import { watchPages } from "./pages.ts";
 import type { Place } from "./place.ts";
 import { METADATA, MTIME_KEY, mtimeMetadata } from "./times.ts";
+import { abandon } from "./uploads.ts";
 
 const MIB = 1024 * 1024;
 /** The least is 5 MiB but for the last part, the most parts are 10,000 (S3 user guide, "Multipart upload limits"). */
@@ -151,24 +151,8 @@ async function begin(
   place: Place,
   { size, meta, signal }: CreateChunksOptions,
 ): Promise<Upload> {
-  const { UploadId } = await request(context, { path: place.path, signal }, (options) =>
-    context.client.send(
-      new CreateMultipartUploadCommand({
-        Bucket: place.bucket,
-        Key: place.key,
-        ChecksumAlgorithm: "CRC32",
-        Metadata: { [MTIME_KEY]: mtimeMetadata(meta.mtimeNs) },
-        ...storage(context),
-      }),
-      options,
-    ),
-  );
-  if (UploadId === undefined)
-    throw new PbError("protocol_violation", "the server began no upload", {
-      path: place.path,
-      peer: context.name,
-    });
-  return { place, size, uploadId: UploadId, partBytes: partBytes(size), parts: new Map(), reach: 0 };
+  const uploadId = await beginUpload(context, place, { meta, signal });
+  return { place, size, uploadId, partBytes: partBytes(size), parts: new Map(), reach: 0 };
 }
 
 function encodeState({ uploadId, partBytes }: State): Uint8Array {
@@ -381,21 +365,4 @@ async function sizeConfirmed(
     path: place.path,
     peer: context.name,
   });
-}
-
-export async function abandon(
-  context: Context,
-  { place, uploadId }: Pick<Upload, "place" | "uploadId">,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await request(context, { path: place.path, signal }, (options) =>
-      context.client.send(
-        new AbortMultipartUploadCommand({ Bucket: place.bucket, Key: place.key, UploadId: uploadId }),
-        options,
-      ),
-    );
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
 }

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { available, type S3Server, startVersitygw } from "../../../test/servers/versitygw.ts";
 import { type EndpointConfig, Secret } from "../../model/endpoint.ts";
 import type { Backend } from "../backend.ts";
+import type { ChunkAccess } from "../chunks.ts";
 import { never } from "../conformance/fixture.ts";
 import { type WebServer, webServer } from "../testing/web-server.ts";
 import { retryingChunks } from "../wrap/retrying.ts";
@@ -27,9 +28,13 @@ function open(settings: EndpointConfig["settings"], keys: readonly [string, stri
   return openS3({ kind: "s3", settings, secret }, { name: "box", home: "/nonexistent", env: {} });
 }
 
-async function removeBegun({ native }: Backend, path: string, sinceMs: number): Promise<void> {
-  if (native.kind !== "chunks") throw new TypeError("no chunks");
-  await retryingChunks(native.chunks, { baseMs: 1 }).removeBegun?.(path, { sinceMs, signal: never });
+function chunksOf({ native }: Backend): ChunkAccess {
+  if (native.kind === "chunks") return native.chunks;
+  throw new TypeError("no chunks");
+}
+
+async function removeBegun(box: Backend, path: string, sinceMs: number): Promise<void> {
+  await retryingChunks(chunksOf(box), { baseMs: 1 }).removeBegun?.(path, { sinceMs, signal: never });
 }
 
 interface Upload {
@@ -40,9 +45,9 @@ interface Upload {
   readonly parts: number | "gone";
 }
 
-/** A server whose listing has one upload a page. */
-async function serverOf(uploads: readonly Upload[]): Promise<WebServer> {
-  return webServer((request, response) => {
+/** Of a server whose listing has one upload a page. */
+function answerTo(uploads: readonly Upload[]): Parameters<typeof webServer>[0] {
+  return (request, response) => {
     const { searchParams } = new URL(request.url ?? "", "http://x");
     const answer = (status: number, body: string) =>
       response.writeHead(status, { "content-type": "application/xml" }).end(`<?xml version="1.0"?>${body}`);
@@ -53,7 +58,7 @@ async function serverOf(uploads: readonly Upload[]): Promise<WebServer> {
     if (parts === "gone") return void answer(404, "<Error><Code>NoSuchUpload</Code></Error>");
     const part = "<Part><PartNumber>1</PartNumber><Size>1</Size><ETag>x</ETag></Part>".repeat(parts);
     answer(200, `<ListPartsResult><IsTruncated>false</IsTruncated>${part}</ListPartsResult>`);
-  });
+  };
 }
 
 function page(uploads: readonly Upload[], after: string | null): string {
@@ -75,15 +80,17 @@ const aborted = ({ requests }: WebServer) =>
 
 test("uploads that another began, that have parts, or that are of another key, stay", async () => {
   const at = { key: "d/a b", begunMs: BEGUN_MS, parts: 0 } as const;
-  await using server = await serverOf([
-    { ...at, id: "before", begunMs: BEGUN_MS - 2 * MINUTE_MS },
-    { ...at, id: "mine" },
-    { ...at, id: "filled", parts: 1 },
-    { ...at, id: "gone", parts: "gone" },
-    { ...at, id: "mine-too", begunMs: BEGUN_MS + MINUTE_MS },
-    { ...at, id: "of-another", key: "d/a b/c" },
-    { ...at, id: "further", key: "d/a b/d" },
-  ]);
+  await using server = await webServer(
+    answerTo([
+      { ...at, id: "before", begunMs: BEGUN_MS - 2 * MINUTE_MS },
+      { ...at, id: "mine" },
+      { ...at, id: "filled", parts: 1 },
+      { ...at, id: "gone", parts: "gone" },
+      { ...at, id: "mine-too", begunMs: BEGUN_MS + MINUTE_MS },
+      { ...at, id: "of-another", key: "d/a b/c" },
+      { ...at, id: "further", key: "d/a b/d" },
+    ]),
+  );
   await using box = await open({ endpoint: server.url, bucket: "b" }, ["SAILOR", "hidden treasure"]);
   await removeBegun(box, "d/a b", BEGUN_MS);
   expect(aborted(server)).toEqual(["/b/d/a%20b mine", "/b/d/a%20b mine-too"]);
@@ -100,6 +107,41 @@ test("a listing that does not end is ended", async () => {
   });
   await using box = await open({ endpoint: server.url, bucket: "b" }, ["SAILOR", "hidden treasure"]);
   await expect(removeBegun(box, "f", BEGUN_MS)).rejects.toMatchObject({ code: "protocol_violation" });
+});
+
+const begun =
+  '<?xml version="1.0"?><InitiateMultipartUploadResult><UploadId>ID</UploadId></InitiateMultipartUploadResult>';
+
+const large = { size: 9 << 20, meta: { mtimeNs: 0n }, sync: false };
+
+test("one whose answer comes when its caller has gone is given up", async () => {
+  const stop = new AbortController();
+  await using server = await webServer((request, response) => {
+    if (request.method === "DELETE") return void response.writeHead(204).end();
+    stop.abort();
+    setTimeout(() => response.writeHead(200).end(begun.replace("ID", "late")), 50);
+  });
+  await using box = await open({ endpoint: server.url, bucket: "b" }, ["SAILOR", "hidden treasure"]);
+  const sink = chunksOf(box).create("f", { ...large, signal: stop.signal });
+  await expect(sink).rejects.toMatchObject({ code: "aborted" });
+  expect(aborted(server)).toEqual(["/b/f late"]);
+});
+
+test("one whose answer is lost is given up by the next try", async () => {
+  const uploads: Upload[] = [];
+  let tries = 0;
+  await using server = await webServer((request, response) => {
+    if (request.method !== "POST") return void answerTo(uploads)(request, response);
+    tries += 1;
+    if (tries === 2) return void response.writeHead(200).end(begun.replace("ID", "second"));
+    uploads.push({ id: "lost", key: "f", begunMs: Date.now(), parts: 0 });
+    request.socket.destroy();
+  });
+  await using box = await open({ endpoint: server.url, bucket: "b" }, ["SAILOR", "hidden treasure"]);
+  const chunks = retryingChunks(chunksOf(box), { baseMs: 1 });
+  await using sink = await chunks.create("f", { ...large, signal: never });
+  expect(Buffer.from(sink.leaves ?? []).toString()).toContain("second");
+  expect(aborted(server)).toEqual(["/b/f lost"]);
 });
 
 const why = available();

@@ -1,5 +1,6 @@
 /** Uploads that were begun and never recorded: a process was killed between the server's answer and its own disk. */
 import {
+  AbortMultipartUploadCommand,
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
   ListPartsCommand,
@@ -9,7 +10,6 @@ import { type Context, request } from "./context.ts";
 import { isNotFound } from "./errors.ts";
 import { keyReader, watchPages } from "./pages.ts";
 import type { Place } from "./place.ts";
-import { abandon } from "./sink.ts";
 
 /** The server's clock and this machine's. S3 bears 15 minutes; but what others began before this job is none of its business, and a minute is much for two clocks. */
 const CLOCK_SLACK_MS = 60_000;
@@ -97,5 +97,23 @@ async function isEmpty(context: Context, { place, uploadId }: Upload, signal: Ab
   } catch (error) {
     if (isNotFound(error)) return false;
     throw error;
+  }
+}
+
+/** Idempotent. */
+export async function abandon(
+  context: Context,
+  { place, uploadId }: Upload,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await request(context, { path: place.path, signal }, (options) =>
+      context.client.send(
+        new AbortMultipartUploadCommand({ Bucket: place.bucket, Key: place.key, UploadId: uploadId }),
+        options,
+      ),
+    );
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
   }
 }
