@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { cli } from "./testing/cli.ts";
@@ -50,6 +50,29 @@ describe("secrets come in", () => {
     expect((await keeping(keyed)).given).toEqual([
       { name: "k", secrets: { private_key: "-----BEGIN X-----\nkey\n" } },
     ]);
+  });
+
+  test("beside files, which are kept as they are found from anywhere", async () => {
+    const sftp = [
+      "remote",
+      "add",
+      "n",
+      "sftp",
+      "--set",
+      "host=h",
+      "--set",
+      "key_file=keys/id",
+      "--set",
+      "path=x",
+    ];
+    const settings = { host: "h", key_file: "/here/keys/id", path: "x" };
+    expect((await keeping([...sftp, "--stdin", "password"], "p")).given[0]?.settings).toEqual(settings);
+    const ftp = ["remote", "add", "n", "ftp", "--set", "host=h", "--set", "ca_file=~/ca.pem"];
+    const ca_file = join(homedir(), "ca.pem");
+    expect((await keeping([...ftp, "--stdin", "password"], "p")).given[0]?.settings).toEqual({
+      host: "h",
+      ca_file,
+    });
   });
 
   test.each([

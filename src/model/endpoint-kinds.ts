@@ -11,7 +11,8 @@ export interface SettingSpec {
   /** The only values. */
   readonly choices?: readonly string[];
   readonly initial?: Setting;
-  readonly format?: "port" | "url";
+  /** `file`: a path on this machine. */
+  readonly format?: "port" | "url" | "file";
   /** Most do without: a wizard asks for it only who wants to be asked. */
   readonly rare?: true;
 }
@@ -49,6 +50,7 @@ const CA_FILE: SettingSpec = {
   name: "ca_file",
   type: "string",
   about: "certificates of authorities to trust instead of the system's, PEM",
+  format: "file",
   rare: true,
 };
 const PASSWORD: SecretSpec = { name: "password", about: "password" };
@@ -62,7 +64,12 @@ export const KINDS: Readonly<Record<EndpointKind, KindSpec>> = {
       PORT,
       USER,
       PATH,
-      { name: "key_file", type: "string", about: "private key on disk, instead of one in the store" },
+      {
+        name: "key_file",
+        type: "string",
+        about: "private key on disk, instead of one in the store",
+        format: "file",
+      },
       { name: "agent", type: "boolean", about: "ask the SSH agent", initial: true, rare: true },
       {
         name: "host_key",
@@ -73,6 +80,7 @@ export const KINDS: Readonly<Record<EndpointKind, KindSpec>> = {
         name: "known_hosts",
         type: "string",
         about: "file of known hosts; default: ~/.ssh/known_hosts",
+        format: "file",
         rare: true,
       },
     ],
@@ -169,7 +177,7 @@ export const KINDS: Readonly<Record<EndpointKind, KindSpec>> = {
   },
   local: {
     about: "a folder of this machine",
-    settings: [{ ...PATH, required: true }],
+    settings: [{ ...PATH, required: true, format: "file" }],
     secrets: [],
   },
 };

@@ -65,8 +65,9 @@ async function makeParents(context: Context, place: Place, signal: AbortSignal):
     if ((await headObject(context, above, signal)) !== undefined)
       throw new PbError("not_a_directory", "a folder on the way there is a file", { path: place.path });
   }
+  // A bucket is made by its own name only: a misspelt one shall not come into being on the way to a file.
   const bucket = { ...place, key: "" };
-  if (!(await isFolder(context, bucket, signal))) await makeBucket(context, bucket, signal);
+  if (!(await isFolder(context, bucket, signal))) throw notFound(context, bucket);
 }
 
 interface Empty {

@@ -111,10 +111,14 @@ export async function needParent(context: Context, place: Place, signal: AbortSi
     if ((await headObject(context, above, signal)) === undefined) continue;
     throw new PbError("not_a_directory", "a folder on the way there is a file", { path: place.path });
   }
-  throw notFound(context, place);
+  throw notFound(context, parent.key === "" ? parent : place);
 }
 
-export function notFound({ name }: Context, { path }: Place): PbError {
+export function notFound({ name }: Context, { bucket, key, path }: Place): PbError {
+  if (key === "" && bucket !== "") {
+    const hint = "check its name and the remote's endpoint and region; pb mkdir makes it where the keys may";
+    return new PbError("not_found", `there is no bucket ${bucket}`, { path, peer: name, hint });
+  }
   return new PbError("not_found", "there is nothing of this name", { path, peer: name });
 }
 

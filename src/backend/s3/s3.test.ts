@@ -5,11 +5,12 @@ import { dirname, join } from "node:path";
 import {
   CreateBucketCommand,
   GetObjectCommand,
+  HeadBucketCommand,
   HeadObjectCommand,
   PutObjectCommand,
   S3Client,
 } from "@aws-sdk/client-s3";
-import { afterAll, beforeAll, describe } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { available, type S3Server, startVersitygw } from "../../../test/servers/versitygw.ts";
 import { type EndpointConfig, Secret } from "../../model/endpoint.ts";
 import { chunkSuite } from "../conformance/chunks.ts";
@@ -121,6 +122,19 @@ describe.skipIf(why !== undefined)(`S3${why ? ` (SKIPPED: ${why})` : ""}`, () =>
     requestPerEntry: true,
     // It lists control characters as U+FFFD though asked to escape them, and answers 400 to a key with "%00".
     without: ["terminal escapes", "per cent escapes"],
+  });
+  it("names a bucket that is not there, and makes none on the way to a folder", async () => {
+    const backend = await openS3(config({}), tools);
+    onTestFinished(() => backend.close());
+    const signal = new AbortController().signal;
+    const missing = { code: "not_found", message: "there is no bucket nowhere" };
+    await expect(backend.stat("nowhere", { follow: true, signal })).rejects.toMatchObject(missing);
+    for (const parents of [true, false])
+      await expect(backend.mkdir("nowhere/a/b", { parents, signal })).rejects.toMatchObject({
+        code: "not_found",
+      });
+    await expect(backend.mkdir("nowhere/a", { parents: false, signal })).rejects.toMatchObject(missing);
+    await expect(client.send(new HeadBucketCommand({ Bucket: "nowhere" }))).rejects.toThrow();
   });
   // Three parts, the last a short one.
   chunkSuite("s3 (versitygw)", open, { largeBytes: 17 * 1024 * 1024 + 1 });

@@ -57,9 +57,11 @@ function listCommand(host: CommandHost): Command {
       "[remote:]",
       "instead: those that this server runs for you, and what it keeps of jobs that were sent to it from here",
     )
-    .action(async (word: string | undefined, _flags: object, command: Command) => {
+    .option("--remote <name>", "the same")
+    .action(async (word: string | undefined, flags: FarFlag, command: Command) => {
       const context = await host.context(command);
-      const { jobs } = await context.jobs.listJobs({ remote: remoteOf(word) }, { signal: context.signal });
+      const remote = remoteOf(word) || farOf(flags);
+      const { jobs } = await context.jobs.listJobs({ remote }, { signal: context.signal });
       if (context.out.machine) {
         const rows = context.out.rows<Job>({ record: jobRecord, text: () => "" });
         await rows.push(jobs);

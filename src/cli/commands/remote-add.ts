@@ -11,7 +11,7 @@ import { remotesFor } from "../store.ts";
 import { canAsk } from "../terminal.ts";
 import { type Answers, askForRemote, type Invited } from "../wizard.ts";
 import { parseChoice } from "../words/number.ts";
-import { parseSettings, parseTarget, type Wish } from "../words/setting.ts";
+import { parseSettings, parseTarget, settled, type Wish } from "../words/setting.ts";
 
 interface AddFlags extends SecretFlags {
   readonly replace?: boolean;
@@ -91,11 +91,13 @@ async function add(context: CliContext, { name, what, flags }: Asked): Promise<R
   const { credential, replace = false } = flags;
   const remote = await remotesFor(context, flags).addEndpoint(
     name,
-    { ...spec, ...(credential !== undefined && { credential }) },
+    { ...spec, settings: settled(spec, context.cwd), ...(credential !== undefined && { credential }) },
     { replace, signal },
   );
   log.log("warn", `Added ${name}: ${remote.type}${remote.address && ` at ${displayPath(remote.address)}`}`);
-  log.log("warn", `Try: pb remote test ${name}`);
+  const there = flags.state === undefined ? "" : ` --state ${displayPath(flags.state)}`;
+  log.log("warn", `Try: pb remote test ${name}${there}`);
+  if (there !== "") log.log("warn", `Let clients use it: pb remote allow ${name} CLIENT${there}`);
   return remote;
 }
 

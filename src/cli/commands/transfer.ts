@@ -111,7 +111,7 @@ interface Words {
 }
 
 async function wantedTransfer(context: CliContext, { sources, destination, flags }: Words): Promise<Wanted> {
-  if (flags.on !== undefined) return wantedThere({ sources, destination, flags });
+  if (flags.on !== undefined) return wantedThere({ sources, destination, flags }, flags.on);
   const { cwd } = context;
   const target = parsePlaceOrStream(destination, cwd);
   if (sources.includes("-")) {
@@ -140,11 +140,11 @@ async function wantedTransfer(context: CliContext, { sources, destination, flags
 }
 
 /** At a server: it expands no patterns. */
-function wantedThere({ sources, destination, flags }: Words): Wanted {
-  const places = sources.map(parsePlaceThere);
+function wantedThere({ sources, destination, flags }: Words, on: string): Wanted {
+  const places = sources.map((word) => parsePlaceThere(word, on));
   const several = places.length > 1;
   if (several) refuseSameNames(places);
-  return { sources: places, destination: parsePlaceThere(destination), several, move: false, flags };
+  return { sources: places, destination: parsePlaceThere(destination, on), several, move: false, flags };
 }
 
 /** Two that would arrive under one name: the second would replace the first. */

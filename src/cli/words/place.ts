@@ -58,10 +58,16 @@ export function parsePlace(text: string, cwd: string): Place {
   return place;
 }
 
-/** A word as a server will take it: what is there is not for this machine's kernel to resolve. @throws PbError `usage` for `-` */
-export function parsePlaceThere(text: string): Place {
+/**
+ * A word as the server `on` will take it: what is there is not for this machine's kernel to resolve, and what is called by the server's own name
+ * here is a folder of its own there. @throws PbError `usage` for `-`
+ */
+export function parsePlaceThere(text: string, on: string): Place {
   const location = parseLocation(text);
-  if (location.kind === "remote") return toPlace(location, "/");
+  if (location.kind === "remote") {
+    const place = toPlace(location, "/");
+    return place.remote === on ? { ...place, remote: "" } : place;
+  }
   if (location.kind === "local") return { remote: "", path: `/${location.path.replace(/^\/+|\/+$/g, "")}` };
   throw new PbError("usage", "- (a standard stream) is of this machine, and the job is not", {
     peer: "--on",

@@ -1,3 +1,5 @@
+import { homedir } from "node:os";
+import { resolve } from "node:path";
 import { ENDPOINT_KINDS, type EndpointKind, type Setting } from "../../model/endpoint.ts";
 import { KINDS, problemOf, type SettingSpec } from "../../model/endpoint-kinds.ts";
 import { endpointOfUrl, isUrlRemote } from "../../model/endpoint-url.ts";
@@ -66,6 +68,19 @@ function parseSetting(kind: EndpointKind, word: string): [string, Setting] {
   const problem = problemOf(spec, value);
   if (problem !== undefined) throw new PbError("usage", `--set ${name}: ${problem}`, { peer: "--set" });
   return [name, settingOf(spec, value)];
+}
+
+/** With paths of files as they are from anywhere: commands run in other folders later. */
+export function settled({ kind, settings }: Wish, cwd: string): Record<string, Setting> {
+  const files = new Set(
+    KINDS[kind].settings.flatMap(({ name, format }) => (format === "file" ? [name] : [])),
+  );
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => {
+      const isFile = files.has(name) && typeof value === "string" && value !== "";
+      return [name, isFile ? resolve(cwd, value.replace(/^~(?=\/|$)/, homedir())) : value];
+    }),
+  );
 }
 
 /** Of a text that `problemOf` has nothing to say of. */

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { parseAge, parseDuration, parseMoment } from "./duration.ts";
 import { readFilesFrom } from "./files-from.ts";
 import { parseChoice, parseCount, parseSwitch } from "./number.ts";
-import { formatPlace, parsePlace, parsePlaceOrStream, shortPlace } from "./place.ts";
+import { formatPlace, parsePlace, parsePlaceOrStream, parsePlaceThere, shortPlace } from "./place.ts";
 import { parseRate, parseSize } from "./size.ts";
 
 describe("sizes", () => {
@@ -133,6 +133,10 @@ describe("places", () => {
 
   test("a standard stream only where one may be", () => {
     expect(parsePlaceOrStream("-", "/here")).toBe("-");
+    // At the server `box` its own folders have no name, or its name here.
+    for (const word of ["/d", "d", "box:/d"])
+      expect(parsePlaceThere(word, "box")).toEqual({ remote: "", path: "/d" });
+    expect(parsePlaceThere("nas:/d", "box")).toEqual({ remote: "nas", path: "/d" });
     expect(() => parsePlace("-", "/here")).toThrow(expect.objectContaining({ code: "usage" }));
     expect(() => parsePlace("gopher://b/k", "/here")).toThrow(expect.objectContaining({ code: "usage" }));
   });
