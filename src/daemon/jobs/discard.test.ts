@@ -3,18 +3,26 @@
 import { mkdirSync } from "node:fs";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "../../backend/backend.ts";
+import { partName } from "../../backend/part-name.ts";
 import { folderEndpoint } from "../../backend/testing/folder-endpoint.ts";
 import { openCheckpoint } from "../../checkpoint/checkpoint.ts";
 import { inspectCheckpoint } from "../../checkpoint/inspect.ts";
+import { type StartRequest, StartRequestSchema } from "../../gen/packetboat/v1/transfer_pb.ts";
 import { Metrics } from "../../metrics/metrics.ts";
 import { PbError } from "../../model/error.ts";
+import { pathBytes } from "../../model/path.ts";
 import { openRoot } from "../../native/root.ts";
 import { engine } from "../../native/session.ts";
+import { nameTag } from "../../run/strays.ts";
+import { bindingOf } from "../kept/checkpoint.ts";
 import { type Loopback, startLoopback, transfer } from "../testing/loopback.ts";
 import type { JobDeps } from "./deps.ts";
-import { forgetExpired, forgetJob } from "./open.ts";
+import { checkpointFolder } from "./discard.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import { forgetExpired, forgetJob, openJob } from "./open.ts";
 import { openJobs, type StoredJob } from "./store.ts";
 
 let loop: Loopback;
@@ -124,5 +132,62 @@ describe("a job that has left something at an endpoint", () => {
       "failed",
       expect.stringContaining(`cloud:/${tree}/large`),
     ]);
+  });
+});
+
+/** A stream that was killed, and its part. */
+async function killedStream(): Promise<{ job: StoredJob; tree: string; request: StartRequest }> {
+  count += 1;
+  const tree = `t${count}`;
+  await mkdir(loop.at("cloud", tree), { recursive: true });
+  const path = `/${tree}/file`;
+  const destination = { remote: "cloud", path: pathBytes(path) };
+  const request = create(StartRequestSchema, { sourceFd: 0, destination });
+  const fingerprint = fingerprintOf(request);
+  const made = { fingerprint, label: "", source: "standard input", destination: `cloud:${path}` };
+  const { record } = await store().create({ ...made, resumable: false, request });
+  const target = { path, exactName: true };
+  const begun = { intoExisting: false, target };
+  // Without a process that runs it: interrupted.
+  await store().setState(record.id, { state: "running", run: 0, changedAt: "", begun });
+  const directory = checkpointFolder({ store: store() }, record.id);
+  await (await openCheckpoint({ directory, binding: bindingOf(record.id, target) })).close();
+  await writeFile(loop.at("cloud", tree, partName(nameTag(record.id))), "half");
+  await writeFile(loop.at("cloud", tree, partName(1)), "of another job");
+  return { job: await store().read(record.id), tree, request };
+}
+
+const notReached = () => {
+  const list = () => {
+    throw away;
+  };
+  return depsWith(async () => Object.assign(Object.create(cloud), { list }));
+};
+
+describe("a stream that was killed while it went to an endpoint", () => {
+  it("is forgotten by the next, which says so", async () => {
+    const { job, tree, request } = await killedStream();
+    const deps = depsWith(async () => cloud);
+    const { notices } = await openJob(deps, request, never);
+    expect(notices).toMatchObject([{ code: "stream-removed" }]);
+    expect(await parts(tree)).toBe(1);
+    await expect(store().read(job.record.id)).rejects.toThrow();
+  });
+
+  it("holds up no other while its endpoint is not there, and stays", async () => {
+    const { job, tree, request } = await killedStream();
+    const { notices } = await openJob(notReached(), request, never);
+    expect(notices).toMatchObject([
+      { code: "stream-left", message: expect.stringContaining("nobody else removes it") },
+    ]);
+    expect((await store().read(job.record.id)).status).toBe("interrupted");
+    await expect(forgetExpired(notReached(), job, never)).rejects.toThrow("can't be removed");
+    expect(await parts(tree)).toBe(2);
+    await forgetExpired(
+      depsWith(async () => cloud),
+      await store().read(job.record.id),
+      never,
+    );
+    expect(await parts(tree)).toBe(1);
   });
 });
