@@ -1,7 +1,7 @@
 /** One small request and its reply over a pool of connections, without a stream between: what a reply brings goes straight to where it is wanted. */
 import type { Dispatcher } from "undici";
 import { PbError } from "../model/error.ts";
-import { aborted } from "./signals.ts";
+import { aborted, whenAborted } from "./signals.ts";
 
 /** Of what nobody has a place for: an error's XML, or a proxy's page. */
 const MAX_TEXT_BYTES = 1024 * 1024;
@@ -39,7 +39,7 @@ export function exchange(dispatcher: Dispatcher, wanted: Exchange): Promise<Repl
     const { origin, path, method, headers, body, signal } = wanted;
     const receiver = new Receiver(wanted, { resolve, reject });
     if (signal.aborted) return receiver.fail(aborted(signal));
-    signal.addEventListener("abort", receiver.stop, { once: true });
+    receiver.release = whenAborted(signal, receiver.stop);
     // undici ends the connection after each HEAD for the sake of servers that send a body (see backend/web/client.ts).
     const options = { origin, path, method, headers: { ...headers }, body: body ?? null, reset: false };
     dispatcher.dispatch(options, receiver);
@@ -60,6 +60,8 @@ class Receiver implements Dispatcher.DispatchHandler {
   readonly #pieces: Buffer[] = [];
   #length = 0;
   #isOver = false;
+  /** Called when it is over. */
+  release: () => void = () => {};
 
   constructor(wanted: Exchange, settling: Settling) {
     this.#wanted = wanted;
@@ -77,7 +79,7 @@ class Receiver implements Dispatcher.DispatchHandler {
 
   #end(): void {
     this.#isOver = true;
-    this.#wanted.signal.removeEventListener("abort", this.stop);
+    this.release();
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
-import { either, unlessAborted } from "./signals.ts";
+import { either, unlessAborted, whenAborted } from "./signals.ts";
 
 const never = new Promise<never>(() => {});
 
@@ -23,4 +23,19 @@ test("no listener is left behind", async () => {
   both[Symbol.dispose]();
   expect(getEventListeners(signal, "abort")).toHaveLength(0);
   expect(getEventListeners(other.signal, "abort")).toHaveLength(0);
+});
+
+test("any number may wait for one signal, and none hears it that has left", async () => {
+  const warnings: string[] = [];
+  const hear = (warning: Error) => warnings.push(warning.name);
+  process.on("warning", hear);
+  const controller = new AbortController();
+  let heard = 0;
+  const leave = Array.from({ length: 40 }, () => whenAborted(controller.signal, () => (heard += 1)));
+  leave[0]?.();
+  controller.abort();
+  // Warnings come in the next turn.
+  await new Promise((done) => setImmediate(done));
+  process.off("warning", hear);
+  expect({ heard, warnings }).toEqual({ heard: 39, warnings: [] });
 });

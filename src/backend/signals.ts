@@ -20,6 +20,13 @@ export function either(
   return { signal: controller.signal, [Symbol.dispose]: dispose };
 }
 
+/** Runs it once the signal says so, unless what is given was called before. As many may wait for one signal as there are calls. */
+export function whenAborted(signal: AbortSignal, run: () => void): () => void {
+  setMaxListeners(0, signal);
+  signal.addEventListener("abort", run, { once: true });
+  return () => signal.removeEventListener("abort", run);
+}
+
 /** @throws PbError `aborted` */
 export function refuseAborted(signal: AbortSignal): void {
   if (signal.aborted) throw aborted(signal);

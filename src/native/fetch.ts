@@ -1,4 +1,5 @@
 /** Content of web servers, read from the socket into the memory of a pump's calls: native/pb-io/src/web, as promises and `PbError`s. */
+import { setMaxListeners } from "node:events";
 import { PbError } from "../model/error.ts";
 import { type Addon, addon } from "./addon.ts";
 import { CallMemory } from "./pump.ts";
@@ -61,6 +62,8 @@ class NativeFetcher implements Fetcher {
       };
       const release = () => signal.removeEventListener("abort", stop);
       this.#waiting.set(number, { origin, resolve, reject, release });
+      // As many wait for one signal as there are fetches.
+      setMaxListeners(0, signal);
       signal.addEventListener("abort", stop, { once: true });
       if (handle.fetch(number, memory.handle, wanted)) return;
       release();
