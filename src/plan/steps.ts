@@ -18,12 +18,16 @@ export function stepsFor(options: {
   readonly existing: Entry | undefined;
   readonly overwrite: Overwrite;
   readonly resolutions: Resolutions;
+  /** Can the destination have links, or why not? Default: true. */
+  readonly links?: true | string;
   readonly move: boolean;
 }): Step[] {
-  const { entry, target, existing, overwrite, resolutions } = options;
+  const { entry, target, existing, overwrite, resolutions, links = true } = options;
   if (entry.kind === "other") {
     return [{ action: "skip", path: target, size: 0, reason: "neither file, folder nor link" }];
   }
+  if (entry.kind === "symlink" && links !== true)
+    return [{ action: "skip", path: target, size: 0, reason: links }];
   const decision = decideOverwrite(overwrite, { source: entry, existing, resolutions });
   const step: Step = {
     action: decision.write ? ACTIONS[entry.kind] : "skip",

@@ -50,7 +50,9 @@ function steps({ request, reporter }: Pick<RunContext, "request" | "reporter">, 
     resolutions: {
       sourceNs: source.endpoint.backend.capabilities.mtimeResolutionNs,
       destinationNs: request.destination.backend.capabilities.mtimeResolutionNs,
+      putTimes: request.destination.backend.capabilities.setMtime !== true,
     },
+    links: request.destination.backend.capabilities.links,
     move: request.move,
   });
 }

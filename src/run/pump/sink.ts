@@ -194,7 +194,12 @@ export class SinkPump implements AsyncDisposable {
 
   #resolutions() {
     const { sourceResolutionNs, backend } = this.#options;
-    return { sourceNs: sourceResolutionNs, destinationNs: backend.capabilities.mtimeResolutionNs };
+    const { mtimeResolutionNs, setMtime } = backend.capabilities;
+    return {
+      sourceNs: sourceResolutionNs,
+      destinationNs: mtimeResolutionNs,
+      putTimes: setMtime !== true,
+    };
   }
 
   async #link(ask: PumpAsk, calls: PumpCalls): Promise<void> {
