@@ -2,10 +2,11 @@ import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
 import type { Shell } from "./context.ts";
 import { confirm } from "./prompt.ts";
+import { askSecret } from "./secret-input.ts";
 import { sink } from "./testing/cli.ts";
 
 function shell(terminal: boolean, signal = new AbortController().signal) {
-  const stdin = Object.assign(new PassThrough(), { isTTY: terminal });
+  const stdin = Object.assign(new PassThrough(), { isTTY: terminal, setRawMode: () => {} });
   const stderr = Object.assign(sink(), { isTTY: terminal });
   const given = { terminal: { stdin, stdout: sink(), stderr, env: { TERM: "xterm" } }, signal };
   return { shell: given as unknown as Shell, stdin, stderr };
@@ -44,5 +45,21 @@ describe("questions", () => {
       code: "usage",
       message: "Remove all: nobody to ask; add --yes",
     });
+  });
+});
+
+describe("a secret", () => {
+  test("of nothing is none", async () => {
+    const { shell: asking, stdin } = shell(true);
+    const asked = askSecret(asking, "Password", "--stdin password");
+    setTimeout(() => stdin.write("\r"), 50);
+    await expect(asked).rejects.toMatchObject({ code: "usage" });
+  });
+
+  test("is what was typed", async () => {
+    const { shell: asking, stdin } = shell(true);
+    const asked = askSecret(asking, "Password", "--stdin password");
+    setTimeout(() => stdin.write("hunter2\r"), 50);
+    expect(await asked).toBe("hunter2");
   });
 });

@@ -80,7 +80,11 @@ export async function askSecret(
   const { password, isCancel } = await import("@clack/prompts");
   const { stdin: input, stderr: output } = terminal;
   const answer = await password({ message: question, input, output, signal });
-  if (!isCancel(answer)) return answer ?? "";
+  if (!isCancel(answer)) {
+    // ENTER on an empty line is no secret: kept, it would be sent as an empty password.
+    if (!answer) throw new PbError("usage", `${question}: nothing was typed; nothing was changed`);
+    return answer;
+  }
   throw new PbError("aborted", "nothing was changed");
 }
 

@@ -18,6 +18,7 @@ const TEXTS: Partial<Record<ErrorCode, string>> = {
   cross_device: "is on another file system",
   unsupported_kind: "not a file, folder or link",
   same_file: "source and destination are the same file",
+  source_vanished: "was there when it was listed, and is gone",
   source_changed: "changed while it was read",
   fsync_failed: "could not be put on disk",
   aborted: "interrupted",

@@ -43,6 +43,18 @@ describe("ErrorLog", () => {
   });
 });
 
+describe("ErrorLog of what ended a job", () => {
+  it("lists it for its file only", () => {
+    const log = new ErrorLog();
+    expect(log.add(new PbError("no_space", "box: full", { path: "/home/me/d/f" }))).toBe(true);
+    expect(log.add(new PbError("no_space", "full"))).toBe(false);
+    expect(log.add(new PbError("no_space", "full", { path: "d/f", peer: "box" }))).toBe(false);
+    expect(log.add(new PbError("no_space", "the disk of the jobs is full, too"))).toBe(true);
+    expect(log.add(new PbError("no_space", "full", { path: "d/g" }))).toBe(true);
+    expect(log.count).toBe(3);
+  });
+});
+
 describe("Tally", () => {
   it("sums jobs, each by its newest counters, settled ones too", () => {
     const tally = new Tally();

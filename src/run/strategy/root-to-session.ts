@@ -1,3 +1,4 @@
+import { type ErrorCode, PbError } from "../../model/error.ts";
 import type { NativeSession } from "../../native/types.ts";
 import { farKeeping, overwriteOf, type RunContext, reportSession, type Strategy } from "../context.ts";
 import { bytesMoved, copiedFar } from "../copies.ts";
@@ -52,12 +53,22 @@ export const rootToSession: Strategy = async (context) => {
   }
 };
 
+/** What only who writes can meet; beside the path of a source it would be read as said of the disk here. */
+const OF_WRITING: ReadonlySet<ErrorCode> = new Set(["no_space", "read_only"]);
+
+function byReceiver(error: PbError, peer: string): PbError {
+  if (!OF_WRITING.has(error.code)) return error;
+  const { code, message, path, hint, retryable } = error;
+  return new PbError(code, `${peer}: ${message}`, { path, hint, retryable, cause: error });
+}
+
 async function send(
   { request, reporter, signal }: RunContext,
   open: { far: FarCall; session: NativeSession; lanes: number; guard: FolderGuard | undefined },
 ): Promise<Outcome> {
   const { far, session, lanes, guard } = open;
   reporter.jobPaths((path) => sourcePath(request, path));
+  reporter.explainWith((error) => byReceiver(error, reporter.peerName));
   reporter.watchLanes(() => session.samples(), far.lanes);
   const sent = await runSendHalf({
     session,
