@@ -15,13 +15,28 @@ type Attempt = (number: number, context: RunContext) => Promise<Outcome>;
 
 async function run(
   attempt: Attempt,
-  { attempts = 3, fromStart = false, begun = true, signal = new AbortController().signal } = {},
+  {
+    attempts = 3,
+    fromStart = false,
+    begun = true,
+    signal = new AbortController().signal,
+    from = {},
+    to = {},
+  }: {
+    readonly attempts?: number;
+    readonly fromStart?: boolean;
+    readonly begun?: boolean;
+    readonly signal?: AbortSignal;
+    readonly from?: { readonly fd?: number };
+    readonly to?: { readonly fd?: number };
+  } = {},
 ) {
   const reporter = new Reporter({ limitBytesPerSecond: 0, now: () => performance.now() });
   const request = {
     retry: { attempts, fromStart },
     move: false,
-    sources: [{}],
+    sources: [from],
+    destination: to,
   } as unknown as RunContext["request"];
   const context = { request, reporter, signal } as RunContext;
   let calls = 0;
@@ -51,6 +66,17 @@ describe("withRetries", () => {
     expect(reporter.counts).toMatchObject({ bytes: 5, files: 1, totalFiles: 3 });
     expect(reporter.attempts).toBe(3);
     expect(reporter.notices.map(({ code }) => code)).toEqual(["retrying"]);
+  });
+
+  it.each([
+    ["input", { from: { fd: 0 } }],
+    ["output", { to: { fd: 1 } }],
+  ])("is not tried again once standard %s has been in it", async (_, ends) => {
+    const { calls, error } = await run(() => Promise.reject(lost), ends);
+    expect([calls, error]).toMatchObject([1, { code: "connection_lost", peer: "box", retryable: false }]);
+    expect((error as PbError).hint).toContain("from its beginning");
+    const early = await run(() => Promise.reject(lost), { ...ends, begun: false, fromStart: true });
+    expect(early.calls).toBe(4);
   });
 
   it("fails after so many attempts in a row without progress", async () => {

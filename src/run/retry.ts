@@ -6,7 +6,12 @@ import { withoutMoved } from "./moved.ts";
 import type { Outcome } from "./receipt.ts";
 import { isWorthRetrying, NO_RETRY, retryDelayMs, wasTaken } from "./retry-policy.ts";
 
-/** Runs the strategy until it ends, or has lost its peer too often. @throws PbError of the last loss, or of what no retry mends */
+/**
+ * Runs the strategy until it ends, or has lost its peer too often. A standard stream is moved once: what was read of it is gone, and what was written to
+ * it is somebody's already.
+ *
+ * @throws PbError of the last loss, or of what no retry mends
+ */
 export async function withRetries(
   context: Omit<RunContext, "attempt">,
   strategy: Strategy,
@@ -24,6 +29,7 @@ export async function withRetries(
     } catch (cause) {
       const error = PbError.from(cause);
       const taken = wasTaken(error) && begun();
+      if (begun() && !signal.aborted) refuseStream(request, error);
       if (signal.aborted || !(taken || (isWorthRetrying(error) && (begun() || policy.fromStart))))
         throw error;
       fruitless = reporter.attemptBrought > 0 ? 1 : fruitless + 1;
@@ -33,6 +39,19 @@ export async function withRetries(
       reporter.nextAttempt();
     }
   }
+}
+
+/** @throws PbError the same, and that it is final, where a standard stream was at stake */
+function refuseStream(
+  { sources, destination }: Pick<RunContext["request"], "sources" | "destination">,
+  error: PbError,
+): void {
+  const isRead = sources[0]?.fd !== undefined;
+  if (!isRead && destination.fd === undefined) return;
+  const stream = isRead ? "standard input can't be read again" : "standard output can't be taken back";
+  const { path, peer, hint: before } = error;
+  const hint = `${before === undefined ? "" : `${before}; `}${stream}: give the transfer again from its beginning`;
+  throw new PbError(error.code, error.message, { path, peer, hint, retryable: false, cause: error });
 }
 
 /** What was lost was only the word that it is done. */
