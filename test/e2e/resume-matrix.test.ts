@@ -9,7 +9,9 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { ListMultipartUploadsCommand, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PASSWORD, USER } from "../servers/accounts.ts";
 import { type RealEndpoint, SERVERS } from "../servers/endpoints.ts";
+import * as proftpd from "../servers/proftpd.ts";
 import { type Pair, startPair } from "./harness.ts";
 import { exited, PB, start } from "./lib/process.ts";
 import { sha256OfFile, writeRandomFile } from "./lib/random.ts";
@@ -49,6 +51,7 @@ interface Receipt {
   readonly redoneFiles: number;
 }
 
+const noProftpd = proftpd.available();
 const endpoints = new Map<string, RealEndpoint>();
 let pair: Pair;
 /** Keys of hosts and the like are this account's. */
@@ -168,6 +171,27 @@ describe("a transfer that is killed half-way and given again", () => {
       const killed = jobs.find(({ state }) => state === "interrupted");
       await pair.ok(["jobs", "forget", killed?.id ?? ""], { env: env() });
       await untilTrue("nothing is left", async () => (await unfinished(to)) === 0);
+    },
+  );
+
+  test.skipIf(noProftpd !== undefined)(
+    `begins anew, and says so, where the server continues no upload${noProftpd ? ` (SKIPPED: ${noProftpd})` : ""}`,
+    async () => {
+      await using server = await proftpd.startProftpd({ tls: "none", storeRestart: false });
+      const { host, port, folder } = server;
+      const root = join(folder, "home");
+      const set = [`host=${host}`, `port=${port}`, `user=${USER}`, `path=${root}`, "tls=off"];
+      const add = ["remote", "add", "once", "ftp", ...set.flatMap((each) => ["--set", each]), "--stdin"];
+      await pair.ok(add, { env: env(), stdin: `password = ${PASSWORD}\n` });
+      const { file } = await scene("here", "once");
+      const words = ["transfer", file, "once:/copy"];
+      await killHalfWay(words);
+      const again = await pair.ok([...words, "--json"], { env: env() });
+      const receipt = again.json<Receipt & { readonly notices: readonly { readonly code: string }[] }>();
+      expect(receipt).toMatchObject({ state: "done", files: 1, resumedBytes: 0 });
+      expect(receipt.notices.map(({ code }) => code)).toContain("begun-anew");
+      expect(await sha256OfFile(join(root, "copy"))).toBe(await sha256OfFile(file));
+      expect(await leftovers(root)).toEqual([]);
     },
   );
 

@@ -16,7 +16,12 @@ export function available(): string | undefined {
 
 const LIBRARIES = `${PROFTPD}/usr/lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`;
 
-export async function startProftpd({ tls }: StartFtp): Promise<FtpServer> {
+export interface StartProftpd extends Pick<StartFtp, "tls"> {
+  /** Whether an upload may be continued. Default: true; proftpd's own is false. */
+  readonly storeRestart?: boolean;
+}
+
+export async function startProftpd({ tls, storeRestart = true }: StartProftpd): Promise<FtpServer> {
   const folder = await serverFolder("proftpd");
   const port = await freePort();
   const at = (name: string) => join(folder, name);
@@ -25,7 +30,8 @@ export async function startProftpd({ tls }: StartFtp): Promise<FtpServer> {
   await writeFile(at("users"), passwdLine(USER, crypted(PASSWORD), at("home")), { mode: 0o600 });
   await writeFile(at("groups"), "root:x:0:\n", { mode: 0o600 });
   const security = tls === "none" ? [] : secured({ certificate, key, implicit: tls === "implicit" });
-  await writeFile(at("config"), `${[...plain(port, at), ...security].join("\n")}\n`);
+  const restart = `AllowStoreRestart ${storeRestart ? "on" : "off"}`;
+  await writeFile(at("config"), `${[...plain(port, at), restart, ...security].join("\n")}\n`);
   const program = await startProgram({
     folder,
     port,
@@ -59,7 +65,6 @@ function plain(port: number, at: (name: string) => string): string[] {
     "UseReverseDNS off",
     "Umask 022",
     "AllowOverwrite on",
-    "AllowStoreRestart on",
     "AllowRetrieveRestart on",
     "UseEncoding off",
     "TimesGMT on",

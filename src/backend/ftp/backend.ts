@@ -7,6 +7,7 @@ import { either } from "../signals.ts";
 import { walkLinked } from "../wrap/linked-walk.ts";
 import { setTime } from "./calls.ts";
 import { type Features, type FtpConnection, type LoginOptions, login } from "./connection.ts";
+import { NOT_CONTINUED } from "./continuing.ts";
 import { createFiles } from "./files.ts";
 import { ftpError, type Ground, onGround, wireName, wirePath } from "./ground.ts";
 import { createPool } from "./pool.ts";
@@ -106,6 +107,7 @@ function backendOf({ pool, peer, learned, unwatch }: Shared): Backend {
     pool,
     peer,
     times: { refused: false },
+    uploads: { continued: undefined, again: Promise.resolve() },
     closing: closing.signal,
     get root() {
       const known = learned();
@@ -134,6 +136,7 @@ function backendOf({ pool, peer, learned, unwatch }: Shared): Backend {
       parallelRead: true,
       parallelWrite: "FTP writes a file from its beginning to its end",
       get resumeWrite() {
+        if (ground.uploads.continued === false) return NOT_CONTINUED;
         return has("SIZE") || "this server does not tell how much of a file it has (SIZE)";
       },
       atomicReplace: "how a name that is taken is replaced is the FTP server's own affair",

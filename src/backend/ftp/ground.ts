@@ -15,6 +15,12 @@ export interface Ground {
   readonly peer: string;
   /** Whether the server sets the times of files: without MFMT, only trying tells. */
   readonly times: { refused: boolean };
+  readonly uploads: {
+    /** Whether the server adds to what it has; undefined: nobody has tried. */
+    continued: boolean | undefined;
+    /** The last one of those that write again what they had written. */
+    again: Promise<void>;
+  };
   /** Aborted by `Backend.close`. */
   readonly closing: AbortSignal;
 }

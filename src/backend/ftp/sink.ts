@@ -4,14 +4,17 @@ import type { ChunkSink, Confirmed, CreateChunksOptions, FileMeta, WriteWholeOpt
 import { PART, partName } from "../part-name.ts";
 import { componentsBelow } from "../path.ts";
 import * as calls from "./calls.ts";
-import { type FtpConnection, reason, type Transfer } from "./connection.ts";
-import type { Control } from "./control.ts";
+import type { FtpConnection, Transfer } from "./connection.ts";
+import { againInTurn, beginAgain, learnContinuing, NOT_CONTINUED } from "./continuing.ts";
 import { makeParents, replacing } from "./files.ts";
 import { BOUNDS, type Call, type Ground, onGround, onLease, wirePath } from "./ground.ts";
 import type { Lease } from "./pool.ts";
+import { finish, push } from "./push.ts";
 
 /** Servers end a transfer on which nothing moves, after minutes; before that it is ended here, well. */
 const IDLE_MS = 10_000;
+/** Where all would be written anew for it, that is worth waiting longer: still less than servers wait (vsftpd 300 s). */
+const IDLE_ONCE_MS = 120_000;
 
 /** Where a file is written, and where it goes. */
 interface Target {
@@ -39,9 +42,10 @@ export async function openSink(
       if (there?.kind === "directory") throw isFolder(path);
       const parts = { target, options, isThere: there !== undefined };
       if (options.resume !== undefined)
-        return sinkOf(ground, { ...parts, size: await goOn(connection, target, options.size) });
+        return sinkOf(ground, { ...parts, size: await goOn({ ground, connection }, target, options.size) });
       made = target;
       await empty(ground, connection, target);
+      await learnContinuing(ground, connection, target.part);
       return sinkOf(ground, { ...parts, size: 0 });
     });
   } catch (error) {
@@ -51,10 +55,18 @@ export async function openSink(
   }
 }
 
-async function goOn(connection: FtpConnection, { part, path }: Target, size: number): Promise<number> {
+async function goOn(
+  { ground, connection }: { readonly ground: Ground; readonly connection: FtpConnection },
+  { part, path }: Target,
+  size: number,
+): Promise<number> {
   const now = await calls.sizeOf(connection, part);
-  if (now !== undefined && now <= size) return now;
-  throw new PbError("corrupt_checkpoint", "what was written of it is gone", { path });
+  if (now === undefined || now > size)
+    throw new PbError("corrupt_checkpoint", "what was written of it is gone", { path });
+  if (await learnContinuing(ground, connection, part)) return now;
+  // Who is told that it can't be used has no way to remove it.
+  await calls.unlessRefused(connection.control.send(`DELE ${part}`));
+  throw new PbError("corrupt_checkpoint", NOT_CONTINUED, { path });
 }
 
 async function removePart(ground: Ground, { path, part }: Target): Promise<void> {
@@ -84,6 +96,8 @@ function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkP
   let open: Open | undefined;
   let idle: NodeJS.Timeout | undefined;
   let over = false;
+  /** Written from its beginning to its end, or not at all. */
+  const isOnce = () => ground.uploads.continued === false;
 
   /** Rejects when what went before did not arrive. */
   let settled: Promise<void> = Promise.resolve();
@@ -115,19 +129,26 @@ function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkP
     lease.connection.control.rest();
     lease.park(giveUp);
     clearTimeout(idle);
-    idle = setTimeout(() => {
-      if (lease.unpark()) giveUp().catch(() => lease.release({ broken: true }));
-    }, IDLE_MS);
+    idle = setTimeout(
+      () => {
+        if (lease.unpark()) giveUp().catch(() => lease.release({ broken: true }));
+      },
+      isOnce() ? IDLE_ONCE_MS : IDLE_MS,
+    );
     idle.unref();
   }
 
-  async function begin({ connection }: Call, offset: number): Promise<Transfer> {
+  async function begin({ connection, signal }: Call, offset: number): Promise<Transfer> {
     const has = await calls.sizeOf(connection, part);
     if (has === undefined || has < offset)
       throw new PbError("io_error", `the server has lost what was written: ${has ?? 0} bytes of ${offset}`, {
         path,
       });
     size = offset;
+    // What is there of it is overwritten: a server that continues nothing does that, too.
+    if (offset === 0) return connection.transfer(`STOR ${part}`);
+    if (isOnce())
+      return beginAgain(ground, connection, { part, bytes: offset, nameTag: options.nameTag, signal });
     return has === offset
       ? connection.transfer(`APPE ${part}`)
       : connection.transfer(`STOR ${part}`, `REST ${offset}`);
@@ -148,10 +169,11 @@ function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkP
       return { lease: call.lease, transfer };
     };
     const broken = () => open?.transfer.data.destroy();
+    const anywhere = () => onGround(ground, { path, signal: caller, keep: true }, run);
     try {
       open =
         lease === undefined
-          ? await onGround(ground, { path, signal: caller, keep: true }, run)
+          ? await (isOnce() && offset > 0 ? againInTurn(ground, anywhere) : anywhere())
           : await onLease(lease, { signal: caller, keep: true }, run);
     } catch (error) {
       broken();
@@ -162,12 +184,23 @@ function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkP
     park(open);
   }
 
+  async function discard(caller: AbortSignal): Promise<void> {
+    if (over) return;
+    over = true;
+    await settle(caller).catch(() => {});
+    await onGround(ground, { path, signal: caller }, async ({ control }) => {
+      await calls.unlessRefused(control.send(`DELE ${part}`));
+    });
+  }
+
   return {
     order: "ascending",
     blockBytes: 1,
     ...(options.resume && { has: [{ from: 0, to: begun }] }),
     write,
     async state(caller) {
+      // What can't be gone on with is not broken off for it either.
+      if (isOnce()) return new Uint8Array();
       await settle(caller);
       return Buffer.from(target.name);
     },
@@ -183,15 +216,9 @@ function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkP
         return confirmed;
       });
     },
-    async discard(caller) {
-      if (over) return;
-      over = true;
-      await settle(caller).catch(() => {});
-      await onGround(ground, { path, signal: caller }, async ({ control }) => {
-        await calls.unlessRefused(control.send(`DELE ${part}`));
-      });
-    },
+    discard,
     async [Symbol.asyncDispose]() {
+      if (isOnce()) return discard(AbortSignal.timeout(REMOVE_MS)).catch(() => {});
       const { signal } = new AbortController();
       await settle(signal).catch(() => {});
     },
@@ -244,32 +271,6 @@ function targetOf(
   if (!PART.test(name)) throw new PbError("corrupt_checkpoint", "it names no part of a file", { path });
   const folder = dirName(components.join("/"));
   return { path, name, final: wirePath(ground, path), part: wirePath(ground, `${folder}/${name}`) };
-}
-
-/** Resolves when it has left this process; the server confirms all at the end. */
-function push({ data, final }: Transfer, bytes: Uint8Array): Promise<void> {
-  const written = new Promise<void>((resolve, reject) => {
-    data.write(bytes, (error) => {
-      if (error) reject(new PbError("connection_lost", "the data connection was lost", { cause: error }));
-      else resolve();
-    });
-  });
-  // A server that takes no more says why on the control connection, which may be heard first.
-  const refused = final.then(() => {
-    throw new PbError("connection_lost", "the server ended the transfer before its end");
-  });
-  refused.catch(() => {});
-  return Promise.race([written, refused]).catch(async (error: unknown) => {
-    throw calls.isRefusal(error) ? error : await reason(final, error);
-  });
-}
-
-async function finish({ data, final }: Transfer, control: Control): Promise<void> {
-  control.alive();
-  data.resume();
-  data.end();
-  await final;
-  data.destroy();
 }
 
 interface Publish {

@@ -112,6 +112,8 @@ export async function startPumpedReceive(
     ...(kept && isStream && { onLeaves: keepLeft(kept.checkpoint) }),
     ...(request.options.reread && { hasher: context.tools.engine.hasher }),
     onConfirmed: (confirmed) => reporter.confirmed(confirmed),
+    onBegunAnew: (why) =>
+      reporter.notice("begun-anew", `what an earlier run had begun is begun anew: ${why}`),
     onLeftOut: (_path, why) => {
       leftOut += 1;
       reporter.leftOutLinks = leftOut;

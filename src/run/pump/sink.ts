@@ -44,6 +44,8 @@ export interface SinkPumpOptions {
   readonly onConfirmed: (confirmed: Confirmed) => void;
   /** Told of links that the endpoint can't have, and why. */
   readonly onLeftOut: (path: string, why: Can) => void;
+  /** Told why no file of which an earlier run has written something is gone on with. */
+  readonly onBegunAnew?: (why: string) => void;
 }
 
 /** An endpoint that does not answer keeps what was to be removed, and nobody waiting. */
@@ -266,7 +268,9 @@ export class SinkPump implements AsyncDisposable {
     const options = { ...this.#common(subject), size: subject.size, ...(resume && { resume }), signal };
     const opened = this.#tuner.run(0, async () => {
       if (!resume) await this.#removeBegun(path);
-      return this.#recorded(await this.#chunks.create(path, options), subject);
+      const sink = await this.#recorded(await this.#chunks.create(path, options), subject);
+      if (!resume) this.#tellAnew();
+      return sink;
     });
     const shared = { tuner: this.#tuner, buffers: this.#buffers, held: this.#held, signal };
     const file = Number.isFinite(subject.size)
@@ -274,6 +278,13 @@ export class SinkPump implements AsyncDisposable {
       : new StreamFile(opened, { ...shared, path });
     this.#files.set(ask.id, file);
     return file;
+  }
+
+  /** Some endpoints tell only when something is begun that they go on with nothing. */
+  #tellAnew(): void {
+    const { begunMs, backend, onBegunAnew } = this.#options;
+    const { resumeWrite } = backend.capabilities;
+    if (begunMs !== undefined && resumeWrite !== true) onBegunAnew?.(resumeWrite);
   }
 
   /** Of a file that nothing is recorded of: an earlier run may have been killed before it could. What can't be removed hinders nobody. */
