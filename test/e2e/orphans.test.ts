@@ -22,13 +22,15 @@ let folder: Scratch;
 let home: string;
 const env = () => ({ HOME: folder.at("home"), SSH_AUTH_SOCK: "" });
 
-const missing = SERVERS.flatMap(({ name, missing: why }) => (why ? [`${name}: ${why}`] : []));
-const has = (name: string) => SERVERS.some((each) => each.name === name && each.missing === undefined);
+/** Those that have something of a file before it is whole. */
+const KEEPING = SERVERS.filter(({ name }) => ["sftp", "ftp", "sthree"].includes(name));
+const missing = KEEPING.flatMap(({ name, missing: why }) => (why ? [`${name}: ${why}`] : []));
+const has = (name: string) => KEEPING.some((each) => each.name === name && each.missing === undefined);
 
 beforeAll(async () => {
   folder = scratch();
   home = folder.at("home");
-  for (const { name, missing: why, start: begin } of SERVERS) {
+  for (const { name, missing: why, start: begin } of KEEPING) {
     if (why !== undefined) continue;
     const endpoint = await begin();
     endpoints.set(name, endpoint);
@@ -182,24 +184,6 @@ describe("a stream that was killed", () => {
       expect(await unfinished(name)).toBe(0);
     },
   );
-
-  test.skipIf(!has("sftp"))("stays known while its server is away", async () => {
-    const server = endpoints.get("sftp") as RealEndpoint;
-    const settings = { ...server.remote.settings };
-    await addRemote("moving", { ...server.remote, settings });
-    await killStream("sftp", ["transfer", "-", "moving:/s/gone", "--json"]);
-    const [killed] = await interrupted();
-    const closed = { ...settings, port: 1 };
-    await ok(["remote", "remove", "moving"]);
-    await addRemote("moving", { ...server.remote, settings: closed });
-    const refused = await pb(["jobs", "forget", killed?.id ?? ""], { home, env: env() });
-    expect(refused.code).not.toBe(0);
-    expect((await interrupted()).map(({ id }) => id)).toEqual([killed?.id]);
-    await ok(["remote", "remove", "moving"]);
-    await addRemote("moving", { ...server.remote, settings });
-    await ok(["jobs", "forget", killed?.id ?? ""]);
-    expect(await unfinished("sftp")).toBe(0);
-  });
 });
 
 describe.skipIf(!has("sthree"))("an upload that began at S3 right before its client was killed", () => {
