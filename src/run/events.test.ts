@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { PbError } from "../model/error.ts";
+import type { JobResult } from "../native/types.ts";
 import { ErrorLog } from "./error-log.ts";
 import { EventQueue } from "./event-queue.ts";
-import { finalState } from "./receipt.ts";
+import { finalState, tellUnsaid } from "./receipt.ts";
 import { Reporter } from "./report.ts";
 import { NO_COUNTS, Tally } from "./tally.ts";
 
@@ -144,6 +145,43 @@ describe("Reporter", () => {
     reporter.found({ files: 3, bytes: 7, done: false });
     reporter.stop();
     expect(reporter.counts).toMatchObject({ totalBytes: 10, totalFiles: 3 });
+  });
+});
+
+describe("a job that is partial", () => {
+  const ended = (allErrors: readonly PbError[], failedFiles = allErrors.length): JobResult => {
+    const counts = { ...NO_COUNTS, files: 1, failedFiles };
+    return { ...counts, state: "partial", redone: [], errors: [], allErrors, hashes: [] };
+  };
+  const told = (result: JobResult, state: JobResult["state"] = result.state) => {
+    const reporter = new Reporter({ limitBytesPerSecond: 0, now: () => 0 });
+    reporter.jobEnded(1, result);
+    tellUnsaid(state, reporter);
+    reporter.stop();
+    return reporter.errors.listed.map(({ code, path, message }) => [code, path, message]);
+  };
+
+  it("says which files failed, and why, whatever the reason looks like", () => {
+    const errors = [
+      new PbError("aborted", "the file was given up", { path: "f" }),
+      new PbError("timeout", "no answer to the last call"),
+    ];
+    expect(told(ended(errors))).toEqual([
+      ["aborted", "f", "the file was given up"],
+      ["timeout", undefined, "no answer to the last call"],
+    ]);
+    // Else both are for who aborted it, and for the next attempt.
+    expect(told({ ...ended(errors), state: "failed" })).toEqual([]);
+  });
+
+  it("says that nobody can say it, where that is so", () => {
+    const unsaid = (what: string) => [
+      ["internal", undefined, `${what} failed, and nothing says which or why`],
+    ];
+    expect(told(ended([], 2))).toEqual(unsaid("2 entries"));
+    expect(told(ended([]))).toEqual(unsaid("some entries"));
+    expect(told(ended([], 1), "done")).toEqual(unsaid("one entry"));
+    expect(told(ended([]), "done")).toEqual([]);
   });
 });
 

@@ -14,6 +14,15 @@ import { isAtLimit, longest } from "./window.ts";
 
 export type State = JobResult["state"];
 
+/** Who hears that some files are missing is told which and why, or at least that nobody can say. */
+export function tellUnsaid(state: State, reporter: Reporter): void {
+  const failed = reporter.counts.failedFiles;
+  if (reporter.errors.count > 0 || (state !== "partial" && !(state === "done" && failed > 0))) return;
+  const what = failed === 0 ? "some entries" : failed === 1 ? "one entry" : `${failed} entries`;
+  const hint = "transfer again: what has arrived is not sent again";
+  reporter.error(new PbError("internal", `${what} failed, and nothing says which or why`, { hint }));
+}
+
 /** How a transfer went. */
 export interface Outcome {
   /** What the jobs say; errors of the listing come on top. */

@@ -118,7 +118,9 @@ export class Reporter {
 
   jobEnded(job: number, result: JobResult): void {
     this.job(job, result);
-    this.#jobErrors(result.allErrors);
+    // One that went to its end leaves nothing to who aborted it, or to another attempt.
+    if (result.state === "partial") for (const error of result.allErrors) this.error(this.#placed(error));
+    else this.#jobErrors(result.allErrors);
     this.#tally.settle(job);
   }
 

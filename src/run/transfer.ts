@@ -6,7 +6,7 @@ import type { RunContext, Strategy } from "./context.ts";
 import { dryRun } from "./dry-run.ts";
 import { openEarly } from "./early.ts";
 import { notMovedYet } from "./moved.ts";
-import { makeReceipt, type Outcome, stateOf } from "./receipt.ts";
+import { makeReceipt, type Outcome, stateOf, tellUnsaid } from "./receipt.ts";
 import { Reporter } from "./report.ts";
 import { type RunTools, refuseDiscardingMove, type TransferRequest } from "./request.ts";
 import { resolveRequest } from "./resolve.ts";
@@ -133,6 +133,7 @@ async function* execute(given: Base, strategy: Strategy): AsyncGenerator<StartRe
       return { ...NOTHING, state: stateOf(error), sealed: base.request.options.seal };
     })
     .then((outcome) => {
+      tellUnsaid(outcome.state, reporter);
       reporter.progress();
       return makeReceipt(base.request, { outcome, reporter, startedAt });
     })

@@ -118,7 +118,8 @@ class JobRun {
 
   /** That a job which can go on was stopped is its state, and no error. */
   #isOwnStop({ event }: StartResponse): boolean {
-    return event.case === "error" && event.value.code === "aborted" && this.#opened.job.record.resumable;
+    if (event.case !== "error" || event.value.code !== "aborted" || event.value.path.length > 0) return false;
+    return this.#opened.job.record.resumable;
   }
 
   async *#transfer(): AsyncGenerator<StartResponse> {

@@ -2,7 +2,7 @@
 //!
 //! It holds chunks, and with them credit, and files: what it gives away is dropped by the caller, never under its lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -32,6 +32,8 @@ struct Table {
     /// Files that were offered and wanted, and of which nothing came yet.
     wanted: HashMap<u32, Wanted>,
     large: HashMap<u32, Arc<LargeFile>>,
+    /// Files that are about to be open: what comes of them waits.
+    opening: HashSet<u32>,
     /// Arrived before their file was announced.
     early: EarlyThings,
     /// Entries whose result is settled, if perhaps not said yet: what still arrives of them is dropped.
@@ -100,7 +102,7 @@ impl Table {
     }
 
     fn is_free(&self, id: u32) -> bool {
-        !self.is_decided(id) && !self.large.contains_key(&id)
+        !self.is_decided(id) && !self.large.contains_key(&id) && !self.opening.contains(&id)
     }
 
     fn decide(&mut self, id: u32) -> Option<Decided> {
@@ -189,10 +191,17 @@ impl Entries {
         self.0.lock().large.len() < MAX_RESUMED
     }
 
+    /// A file will be open as soon as its caller has asked for what must come before anything of it; false when its fate is decided, or it is open.
+    pub fn begin(&self, id: u32) -> bool {
+        let mut t = self.0.lock();
+        t.is_free(id) && t.opening.insert(id)
+    }
+
     /// A file is open: what came of it before. `None` when its fate is decided, or it is open already.
     pub fn open(&self, file: &Arc<LargeFile>) -> Option<Vec<Early>> {
         let mut t = self.0.lock();
         let id = file.meta.id;
+        t.opening.remove(&id);
         t.is_free(id).then(|| {
             t.large.insert(id, Arc::clone(file));
             t.early.take(id)

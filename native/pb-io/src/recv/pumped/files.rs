@@ -30,14 +30,15 @@ impl PumpedRecv {
             size,
             chunk_log2,
         } = wanted;
+        if !self.entries.begin(meta.id) {
+            return;
+        }
         // What was read of a stream is gone: no later run goes on with it.
         let known = (size != UNKNOWN_SIZE)
             .then(|| self.known(&meta, size, &token))
             .flatten();
         let file = Arc::new(LargeFile::new(meta, 1 << chunk_log2, None, known));
-        let Some(early) = self.entries.open(&file) else {
-            return;
-        };
+        // Before it is open, when any thread may ask for chunks of it to be written.
         let ask = Ask::Create(subject(&file.meta, Kind::File, size));
         let begun = Arc::clone(&file);
         self.ask(ask, Memory::None, move |job, _, answer| match answer {
@@ -45,6 +46,13 @@ impl PumpedRecv {
             Ok(_) => {}
             Err(e) => job.drop_large(&begun, e.code, &e.message),
         });
+        let Some(early) = self.entries.open(&file) else {
+            // Its fate was decided meanwhile.
+            if !self.stopped() {
+                self.give_up(&file);
+            }
+            return;
+        };
         for each in early {
             match each {
                 Early::Chunk(chunk) => self.chunk_of(&file, chunk),

@@ -1,0 +1,64 @@
+//! A receiver whose files a carrier writes.
+
+#[allow(dead_code)]
+mod common;
+
+use std::fs;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use pb_io::job::State;
+use pb_io::pump::{Ask, Pump, Reply};
+use pb_io::recv::pumped::{PumpedOptions, PumpedRecv};
+use pb_io::send::SendJob;
+
+use common::{Scratch, entries, noise, root, send_options, sessions, status};
+
+/// Longer than the session's other threads take to bring a chunk.
+const SLOW: Duration = Duration::from_millis(200);
+
+/// Which thread brings what is chance: whoever announces the file may be stopped by the system before it has asked.
+#[test]
+fn nothing_is_asked_of_a_file_before_it_is_begun() {
+    let s = Scratch::new();
+    fs::write(s.path("a/file"), noise(1 << 20, 1)).unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (calls, carried) = channel();
+    let log = Arc::clone(&asked);
+    let pump = Pump::new(Box::new(move |number, ask, _| {
+        if matches!(ask, Ask::Create(_)) {
+            thread::sleep(SLOW);
+        }
+        log.lock().unwrap().push(ask);
+        let _ = calls.send(number);
+    }));
+    let carrier = Arc::downgrade(&pump);
+    thread::spawn(move || {
+        for number in carried {
+            let Some(pump) = carrier.upgrade() else {
+                return;
+            };
+            pump.answer(number, Ok(Reply::Done));
+        }
+    });
+    let (a, b) = sessions(16 << 20, 0);
+    let (received, ended) = status();
+    let options = PumpedOptions {
+        job: 1,
+        exact_name: false,
+        push: true,
+    };
+    PumpedRecv::start(&b, options, (received, pump), None).unwrap();
+    let source = root(&s.path("a"));
+    let sender = SendJob::start(&a, send_options(source.clone()), status().0).unwrap();
+    sender.push(entries(&source));
+    sender.finish();
+    let state = ended.recv_timeout(Duration::from_secs(60)).unwrap();
+    a.end(None);
+    let asked = asked.lock().unwrap();
+    assert!(matches!(asked[0], Ask::Create(_)), "{:?}", asked[0]);
+    let written = asked.iter().filter(|a| matches!(a, Ask::Write { .. }));
+    assert_eq!((written.count(), state), (16, State::Done));
+}
