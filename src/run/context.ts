@@ -67,10 +67,15 @@ export function sendOptions(
   };
 }
 
-/** What the receiver elsewhere is told, so that it keeps what arrives for a later attempt or run. */
+/**
+ * What the receiver elsewhere is told, so that it keeps what arrives for a later attempt or run. Of a stream nothing is kept, but what a server that is
+ * killed leaves of it is known to be this job's.
+ */
 export function farKeeping({ request, attempt }: Pick<RunContext, "request" | "attempt">): FarKeeping {
-  const { resumable = false, resume = false, jobId } = request;
-  return resumable ? { jobId, resume: resume || attempt > 1 } : { jobId: "", resume: false };
+  const { resumable = false, resume = false, jobId, sources, options } = request;
+  if (resumable) return { jobId, resume: resume || attempt > 1 };
+  const isStream = sources[0]?.fd !== undefined && !options.discard;
+  return { jobId: isStream ? jobId : "", resume: false };
 }
 
 /**

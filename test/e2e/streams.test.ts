@@ -7,6 +7,7 @@ import { type Pair, startPair } from "./harness.ts";
 import { exited, PB, start, until } from "./lib/process.ts";
 import { untilPartial } from "./lib/running.ts";
 import { type Server, startServer } from "./lib/server.ts";
+import { leftovers } from "./lib/tree.ts";
 
 const MIB = 1 << 20;
 let restarted: Server | undefined;
@@ -41,6 +42,11 @@ test("input is not taken for whole when the rest of it has come to a server that
   const [code] = await exited(child);
   expect([code, got.stderr]).toEqual([5, expect.stringContaining("standard input can't be read again")]);
   expect(await readFile(join(pair.root, "file"), "utf8")).toBe("before");
+  // The killed server's part goes with the next that comes.
+  expect(await leftovers(pair.root)).toHaveLength(1);
+  await pair.ok(["transfer", "-", "box:/file"], { stdin: "whole" });
+  expect(await leftovers(pair.root)).toEqual([]);
+  expect(await readFile(join(pair.root, "file"), "utf8")).toBe("whole");
 });
 
 test("output is not begun anew behind what was written", async () => {

@@ -112,8 +112,6 @@ async function discardFar(
   try {
     backend = await deps.backends.open(remote, signal);
     const { native } = backend;
-    // A server removes what it has of a stream when its sender is gone.
-    if (native.kind === "session" && !record.resumable) return;
     if (native.kind === "session") await native.peer.cancelJob(record.id, signal);
     else await discardAt(deps, { job, backend, signal });
   } catch (cause) {
