@@ -19,7 +19,7 @@ export async function seal(text: string, ...identities: readonly string[]): Prom
   const { Encrypter, armor, identityToRecipient } = await library();
   const encrypter = new Encrypter();
   for (const identity of identities) encrypter.addRecipient(await identityToRecipient(identity));
-  return armor.encode(await encrypter.encrypt(text));
+  return armor.encode(await whole(await encrypter.encrypt(streamOf(Buffer.from(text)))));
 }
 
 /** @throws PbError `unauthenticated` when it is sealed for another identity or damaged */
@@ -28,7 +28,7 @@ export async function unseal(sealed: string, identity: string, file: string): Pr
   const decrypter = new Decrypter();
   decrypter.addIdentity(identity);
   try {
-    return await decrypter.decrypt(armor.decode(sealed), "text");
+    return new TextDecoder().decode(await whole(await decrypter.decrypt(streamOf(armor.decode(sealed)))));
   } catch (cause) {
     throw new PbError("unauthenticated", `${file} is not sealed for the identity beside it, or damaged`, {
       path: file,
@@ -43,7 +43,7 @@ export async function sealByPassphrase(text: string, passphrase: string, logN: n
   const encrypter = new Encrypter();
   encrypter.setScryptWorkFactor(logN);
   encrypter.setPassphrase(passphrase);
-  return armor.encode(await encrypter.encrypt(text));
+  return armor.encode(await whole(await encrypter.encrypt(streamOf(Buffer.from(text)))));
 }
 
 /** @throws PbError `unauthenticated` for another passphrase */
@@ -52,8 +52,27 @@ export async function unsealByPassphrase(sealed: string, passphrase: string, fil
   const decrypter = new Decrypter();
   decrypter.addPassphrase(passphrase);
   try {
-    return await decrypter.decrypt(armor.decode(sealed), "text");
+    return new TextDecoder().decode(await whole(await decrypter.decrypt(streamOf(armor.decode(sealed)))));
   } catch (cause) {
     throw new PbError("unauthenticated", `the passphrase does not open ${file}`, { path: file, cause });
   }
+}
+
+/**
+ * To and from age's streams by hand: given bytes, it gathers its result with a `Response` of the web, for which Node loads its whole HTTP client:
+ * half of the processor time of opening a store.
+ */
+function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(bytes);
+      controller.close();
+    },
+  });
+}
+
+async function whole(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { Secret } from "../../model/endpoint.ts";
 import { unseal } from "./age.ts";
 import { type Credential, kindOf, parseCredentials } from "./credential.ts";
@@ -60,6 +60,16 @@ describe("the store", () => {
     const identity = /AGE-SECRET-KEY-\S+/.exec(await readFile(join(folder, "identity"), "utf8"))?.[0] ?? "";
     const sealed = await readFile(join(folder, "credentials.age"), "utf8");
     expect(await unseal(sealed, identity, "x")).toContain('password = "hunter2"');
+  });
+
+  it("is sealed and opened without Node's HTTP client, whose loading costs more than both", async () => {
+    vi.stubGlobal("Response", undefined);
+    try {
+      await put(vault(), credential("box"));
+      expect(await passwordOf(vault(), "box")).toBe("hunter2");
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 
   it("shows at once what another process has changed, and loses nothing of several edits", async () => {
