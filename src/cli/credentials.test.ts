@@ -52,6 +52,13 @@ describe("secrets come in", () => {
     ]);
   });
 
+  test("from a file without the end of its line, which is none of a password", async () => {
+    const file = join(folder, "word");
+    writeFileSync(file, "hunter2\n");
+    const args = ["credentials", "add", "k", "--secret-file", `password=${file}`];
+    expect((await keeping(args)).given[0]?.secrets).toEqual({ password: "hunter2" });
+  });
+
   test("beside files, which are kept as they are found from anywhere", async () => {
     const sftp = [
       "remote",
@@ -83,6 +90,7 @@ describe("secrets come in", () => {
     [["remote", "add", "n", "https://h/x?token=hunter2"], ""],
     [["remote", "add", "n", "sftp://h", "--stdin"], "hunter2\n"],
     [["credentials", "add", "n", "--stdin", "password"], ""],
+    [["remote", "add", "n", "https://h", "--stdin", "token"], "Token of hunter2:\nhunter2\n"],
     [["credentials", "add", "n"], ""],
     [["credentials", "rotate", "n", "--secret-file", "password"], ""],
   ])("never by the command line, and no refusal repeats them: %j", async (args, stdin) => {

@@ -47,10 +47,13 @@ export function isoNs(ns: bigint): string {
   return `${whole.toISOString().slice(0, -5)}.${String(fraction).padStart(9, "0")}Z`;
 }
 
+/** Of `2026-01-31 12:00`. */
+const TIME_COLUMNS = 16;
+
 /** `2026-01-31 12:00`, local time: for people. */
 export function localTime(ns: bigint): string {
   const date = new Date(Number(ns / 1_000_000n));
-  if (Number.isNaN(date.getTime())) return "?".padEnd(16);
+  if (Number.isNaN(date.getTime())) return "?".padEnd(TIME_COLUMNS);
   const pad = (value: number) => String(value).padStart(2, "0");
   const day = `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
   return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}`;
@@ -84,7 +87,10 @@ export function longLine(
     : padStart(String(entry.size), SIZE_COLUMNS);
   const name = coloredName(entry, path, look.colors);
   const target = entry.kind === EntryKind.SYMLINK ? ` -> ${displayPath(pathText(entry.linkTarget))}` : "";
-  return `${modeText(entry.kind, entry.mode)}  ${size}  ${localTime(entry.mtimeNs)}  ${name}${target}`;
+  // A folder that an endpoint makes up for what is below has no time.
+  const unknown = entry.kind === EntryKind.DIRECTORY && entry.mtimeNs === 0n;
+  const time = unknown ? "-".padEnd(TIME_COLUMNS) : localTime(entry.mtimeNs);
+  return `${modeText(entry.kind, entry.mode)}  ${size}  ${time}  ${name}${target}`;
 }
 
 /** The name alone; a folder's ends with a slash. */

@@ -38,18 +38,35 @@ export async function readSecrets(shell: Shell, flags: SecretFlags): Promise<Map
   for (const given of flags.secretFile ?? []) {
     const [, name, file] = /^([a-z_]+)=(.+)$/s.exec(given) ?? [];
     if (name === undefined || file === undefined) throw new PbError("usage", "--secret-file: NAME=FILE");
-    secrets.set(name, new Secret(readFile(resolve(shell.cwd, file))));
+    secrets.set(name, new Secret(whole(readFile(resolve(shell.cwd, file)), `--secret-file ${name}`)));
   }
-  if (flags.stdin === undefined) return secrets;
+  if (flags.stdin !== undefined) await readStandardInput(shell, { name: flags.stdin, secrets });
+  const token = secrets.get("token")?.reveal();
+  if (token === undefined || TOKEN.test(token)) return secrets;
+  throw new PbError(
+    "usage",
+    "what was given as the token is none: it has blanks, line ends or other characters",
+  );
+}
+
+/** As it goes into a header: RFC 6750, section 2.1, with what issuers of their own use besides. */
+const TOKEN = /^[\x21-\x7e]+$/;
+
+async function readStandardInput(
+  shell: Shell,
+  { name, secrets }: { readonly name: string | true; readonly secrets: Map<string, Secret> },
+): Promise<void> {
   const read = await text(shell.terminal.stdin);
-  if (flags.stdin !== true) return secrets.set(flags.stdin, new Secret(whole(read, flags.stdin)));
+  if (name !== true) {
+    secrets.set(name, new Secret(whole(read, `--stdin ${name}`)));
+    return;
+  }
   for (const line of read.split(/\r?\n/)) {
     if (line.trim() === "" || line.startsWith("#")) continue;
-    const [, name, value] = /^\s*([a-z_]+)\s*=\s?(.*)$/.exec(line) ?? [];
-    if (name === undefined || !value) throw new PbError("usage", "--stdin: a line there is not NAME=VALUE");
-    secrets.set(name, new Secret(value));
+    const [, each, value] = /^\s*([a-z_]+)\s*=\s?(.*)$/.exec(line) ?? [];
+    if (each === undefined || !value) throw new PbError("usage", "--stdin: a line there is not NAME=VALUE");
+    secrets.set(each, new Secret(value));
   }
-  return secrets;
 }
 
 function readFile(file: string): string {
@@ -64,9 +81,9 @@ function readFile(file: string): string {
 }
 
 /** The end of the line is not of a password, but is of a key. */
-function whole(read: string, name: string): string {
+function whole(read: string, flag: string): string {
   const found = read.includes("-----BEGIN ") ? read : read.replace(/\r?\n$/, "");
-  if (found === "") throw new PbError("usage", `--stdin ${name}: nothing came on standard input`);
+  if (found === "") throw new PbError("usage", `${flag}: nothing came`);
   return found;
 }
 

@@ -90,9 +90,12 @@ export function createFileService({ resolve }: FileServiceOptions): ServiceImpl<
 }
 
 /** The error with the path as the caller knows it; a backend below a root knows only its own part. */
-export function told(error: unknown, { above }: Spot): PbError {
+export function told(error: unknown, { above, backend }: Spot): PbError {
   const known = PbError.from(error);
   const { path } = known;
-  if (path === undefined || path.startsWith("/") || above === "") return known;
-  return known.about({ path: above + path });
+  if (path === undefined) return known;
+  const placed = path.startsWith("/") || above === "" ? {} : { path: above + path };
+  // A path of an endpoint's is nobody's without its name; a server's own is named by who asked it.
+  const named = known.peer === undefined && backend.native.kind === "chunks" ? { peer: backend.name } : {};
+  return known.about({ ...placed, ...named });
 }

@@ -229,7 +229,13 @@ async function removeFolder(
     if (!calls.isRefusal(error)) throw error;
     const { entries } = await calls.readFolder(connection, where);
     const left = entries.some((entry) => entry.path !== "." && entry.path !== "..");
-    throw left ? new PbError("not_empty", "the folder is not empty", { path, cause: error }) : error;
+    throw left
+      ? new PbError("not_empty", "the folder is not empty", {
+          path,
+          hint: "remove what is in it too: --recursive",
+          cause: error,
+        })
+      : error;
   }
   return { files: inside.files, directories: inside.directories + 1 };
 }

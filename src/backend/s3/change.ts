@@ -216,7 +216,7 @@ export async function removePlace(
   if (!recursive && !(await isEmptyFolder(context, place, signal)))
     throw new PbError("not_empty", "the folder is not empty", {
       path: place.path,
-      hint: "remove it recursively",
+      hint: "remove what is in it too: --recursive",
     });
   return removeFolder(context, place, signal);
 }

@@ -241,7 +241,12 @@ async function remove(
   try {
     await calls.rmdir(session, where, signal);
   } catch (error) {
-    if (isFailure(error)) throw new PbError("not_empty", "the folder is not empty", { path, cause: error });
+    if (isFailure(error))
+      throw new PbError("not_empty", "the folder is not empty", {
+        path,
+        hint: "remove what is in it too: --recursive",
+        cause: error,
+      });
     throw error;
   }
   return { files: inside.files, directories: inside.directories + 1 };

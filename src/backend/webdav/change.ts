@@ -184,7 +184,10 @@ export async function removePath(
   const there = await entryAt(client, { path, signal });
   const folder = there.kind === "directory";
   if (folder && !recursive && !(await isEmpty(client, { path, signal })))
-    throw new PbError("not_empty", "the folder is not empty", { path, hint: "remove it recursively" });
+    throw new PbError("not_empty", "the folder is not empty", {
+      path,
+      hint: "remove what is in it too: --recursive",
+    });
   const result = folder ? await count(client, { path, signal }) : { files: 1, directories: 0 };
   const answer = await client.send({ method: "DELETE", path, folder, signal });
   answer.drop();

@@ -8,6 +8,7 @@ import { startApart } from "../detach.ts";
 import { follow, shortJobId } from "../follow.ts";
 import { pausing } from "../pausing.ts";
 import { jobRecord, jobTable, jobText } from "../render/job.ts";
+import { columnsOf } from "../terminal.ts";
 import { JOB_GROUP, jobOptions, type TransferFlags } from "../transfer-options.ts";
 import { jobFields } from "../transfer-run.ts";
 
@@ -68,7 +69,9 @@ function listCommand(host: CommandHost): Command {
         return rows.end();
       }
       if (jobs.length === 0) return context.log.log("warn", "No jobs.");
-      await context.out.write(`${jobTable(jobs, context.out.colors)}\n`);
+      const { stdout } = context.terminal;
+      const screen = stdout.isTTY ? columnsOf(stdout) : undefined;
+      await context.out.write(`${jobTable(jobs, context.out.colors, screen)}\n`);
     });
 }
 

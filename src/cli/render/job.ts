@@ -5,7 +5,7 @@ import type { Colors } from "../output.ts";
 import { donePercent, formatEta } from "./frame.ts";
 import { errorInfoRecord, receiptRecord } from "./receipt.ts";
 import { redoneLines } from "./redone.ts";
-import { formatTable } from "./text.ts";
+import { formatTable, shortenMiddle, widthOf } from "./text.ts";
 import { formatBytes, formatBytesOf, formatCount, formatRate, plural } from "./units.ts";
 
 /** A job for programs: camelCase, integer bytes, ISO 8601, null where there is nothing. */
@@ -74,7 +74,11 @@ function checkpointRecord(stats: CheckpointStats): Record<string, unknown> {
   };
 }
 
-export function jobTable(jobs: readonly Job[], colors: Colors): string {
+/** Places are shortened to what a screen of `screen` columns has for them; without one they are whole. */
+export function jobTable(jobs: readonly Job[], colors: Colors, screen?: number): string {
+  const widest = screen === undefined ? undefined : placeColumns(jobs, screen);
+  const place = (text: string) =>
+    widest === undefined ? displayPath(text) : shortenMiddle(displayPath(text), widest);
   const columns = ["ID", "STATE", "DONE", "SOURCE", "DESTINATION", "LABEL", "CHANGED"].map((title) => ({
     title,
   }));
@@ -82,12 +86,29 @@ export function jobTable(jobs: readonly Job[], colors: Colors): string {
     job.id.slice(0, 8),
     paint(job.state, colors),
     doneOf(job),
-    displayPath(job.source),
-    displayPath(job.destination),
+    place(job.source),
+    place(job.destination),
     displayPath(job.label),
     timeOf(job.changedAt),
   ]);
   return formatTable(columns, rows);
+}
+
+/** Columns of ID, STATE, DONE and CHANGED with the gaps between all seven. */
+const OTHER_COLUMNS = 8 + 11 + 4 + 16 + 6 * 2;
+/** Less says nothing of a place. */
+const MIN_PLACE_COLUMNS = 8;
+
+/** The most for each place, so that the widest of both and of the labels fit beside the rest. */
+function placeColumns(jobs: readonly Job[], screen: number): number {
+  const widest = (of: (job: Job) => string, title: string) =>
+    Math.max(widthOf(title), ...jobs.map((job) => widthOf(displayPath(of(job)))));
+  const left = screen - OTHER_COLUMNS - widest(({ label }) => label, "LABEL");
+  const shorter = Math.min(
+    widest(({ source }) => source, "SOURCE"),
+    widest(({ destination }) => destination, "DESTINATION"),
+  );
+  return Math.max(MIN_PLACE_COLUMNS, Math.floor(left / 2), left - shorter);
 }
 
 function paint(state: string, colors: Colors): string {
