@@ -5,7 +5,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type WebServer, webServer } from "../../src/backend/testing/web-server.ts";
-import { mustPass, pb } from "./harness.ts";
+import { mustPass, pb, startPair } from "./harness.ts";
 import { exited, PB, start, until } from "./lib/process.ts";
 import { sha256OfFile, writeRandomFile } from "./lib/random.ts";
 import { partialBytes, untilPartial } from "./lib/running.ts";
@@ -38,18 +38,20 @@ function client(name: string): Client {
   const home = folder.at(`home-${name}`);
   return {
     ok: async (args, stdin = "") => mustPass(args, await pb(args, { home, stdin })).stdout,
-    async begin(args, to) {
-      const child = start(PB, args, { env: { PB_HOME: home } });
-      const said: string[] = [];
-      for (const stream of [child.stdout, child.stderr])
-        stream?.on("data", (chunk: Buffer) => said.push(chunk.toString("utf8")));
-      child.stdin?.end();
-      await untilPartial(to);
-      return {
-        runs: () => child.exitCode === null && child.signalCode === null,
-        end: async () => ({ code: (await exited(child))[0], said: said.join("") }),
-      };
-    },
+    begin: (args, to) => beginAs(home, args, to),
+  };
+}
+
+async function beginAs(home: string, args: readonly string[], to: string): Promise<Transfer> {
+  const child = start(PB, args, { env: { PB_HOME: home } });
+  const said: string[] = [];
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on("data", (chunk: Buffer) => said.push(chunk.toString("utf8")));
+  child.stdin?.end();
+  await untilPartial(to);
+  return {
+    runs: () => child.exitCode === null && child.signalCode === null,
+    end: async () => ({ code: (await exited(child))[0], said: said.join("") }),
   };
 }
 
@@ -63,7 +65,7 @@ async function expectStopped(transfer: Transfer, credential: string): Promise<vo
   expect(said).not.toMatch(/revoked/);
   expect(said.match(/was removed/g)).toHaveLength(1);
   expect(said).toContain(`pb credentials add ${credential}`);
-  expect(said).toMatch(/go on with: pb jobs resume [0-9a-f]{8}/);
+  expect(said).toMatch(/go on with: pb jobs resume (--remote box )?[0-9a-f]{8}/);
 }
 
 /** Gives the file, by ranges, to who has a password that counts. */
@@ -115,6 +117,27 @@ test("of a web server", async () => {
   expect(state).toBe("done");
   expect(resumedBytes).toBeGreaterThan(0);
   expect(await sha256OfFile(join(to, "big"))).toBe(await sha256OfFile(folder.at("big")));
+});
+
+test("of a server that carries for its client", async () => {
+  const passwords = new Set(["one", "two"]);
+  await using web = await guarded(passwords);
+  await using box = await startPair();
+  const owner = (args: readonly string[], stdin = "") =>
+    client("owner").ok([...args, "--state", box.state], stdin);
+  await owner(["credentials", "add", "theirs", "--stdin", "password"], "one");
+  await owner(["remote", "add", "web", web.url, "--set", "user=me", "--credential", "theirs"]);
+  await owner(["remote", "allow", "web", "*"]);
+  const args = ["transfer", "--on", "box", "web:/big", "/there/big", ...SLOWLY];
+  const transfer = await beginAs(box.home, args, join(box.root, "there"));
+  await owner(["credentials", "rotate", "theirs", "--stdin", "password"], "two");
+  const before = web.requests.length;
+  passwords.delete("one");
+  await until("further requests", () => web.requests.length >= before + 2);
+  expect(transfer.runs()).toBe(true);
+  await owner(["credentials", "remove", "theirs"]);
+  await expectStopped(transfer, "theirs");
+  expect(existsSync(join(box.root, "there/big"))).toBe(false);
 });
 
 test("of a Packetboat server: a token", async () => {
