@@ -72,7 +72,7 @@ export function openEndpointRemotes(folder: string): EndpointRemoteStore {
     remove: (name) =>
       tables.edit((all) => {
         const found = readOne(name, all.get(name));
-        if (!found) throw unknownRemote(name);
+        if (!found) throw unknownRemote(name, all.keys());
         all.delete(name);
         return found;
       }),
@@ -81,7 +81,7 @@ export function openEndpointRemotes(folder: string): EndpointRemoteStore {
       checkRemoteName(to);
       await tables.edit((all) => {
         const table = all.get(from);
-        if (!readOne(from, table) || !table) throw unknownRemote(from);
+        if (!readOne(from, table) || !table) throw unknownRemote(from, all.keys());
         if (all.has(to)) throw taken(to);
         all.delete(from);
         all.set(to, table);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parse, stringify, type TomlTable } from "smol-toml";
 import { PbError } from "../model/error.ts";
 import { displayPath } from "../model/path.ts";
+import { mostSimilar } from "../model/similar.ts";
 import { ensurePrivateFolder, readSecret, replaceFile } from "./files.ts";
 import { withLock } from "./lock.ts";
 
@@ -36,10 +37,13 @@ export function taken(name: string): PbError {
   });
 }
 
-export function unknownRemote(name: string): PbError {
+/** @param known those there are */
+export function unknownRemote(name: string, known: Iterable<string>): PbError {
+  const similar = mostSimilar(name, known);
+  const asked = similar === undefined ? "" : `did you mean ${similar}? `;
   return new PbError("unknown_remote", `no remote is called ${displayPath(name)}`, {
     peer: name,
-    hint: "pb remote list shows those there are; pb remote add makes one",
+    hint: `${asked}pb remote list shows those there are; pb remote add makes one`,
   });
 }
 

@@ -77,7 +77,8 @@ export function openRemotes(home: string): RemoteStore {
       const found =
         remotes.get(wanted) ?? [...remotes.values()].find((remote) => remote.addresses.includes(wanted));
       if (found) return found;
-      if (!(await tables.read()).has(wanted)) throw unknownRemote(wanted);
+      const all = await tables.read();
+      if (!all.has(wanted)) throw unknownRemote(wanted, all.keys());
       throw new PbError("unsupported", `${wanted} is no Packetboat server`, { peer: wanted });
     },
 
@@ -98,7 +99,7 @@ export function openRemotes(home: string): RemoteStore {
     remove: (name) =>
       tables.edit(async (all) => {
         const table = all.get(name);
-        if (!isPb(table)) throw unknownRemote(name);
+        if (!isPb(table)) throw unknownRemote(name, all.keys());
         const found = readRemote(tables.file, name, table);
         all.delete(name);
         await unlink(pemFile(name)).catch(ignoreMissing);
@@ -109,7 +110,7 @@ export function openRemotes(home: string): RemoteStore {
       checkRemoteName(to);
       await tables.edit(async (all) => {
         const table = all.get(from);
-        if (!isPb(table)) throw unknownRemote(from);
+        if (!isPb(table)) throw unknownRemote(from, all.keys());
         if (all.has(to)) throw taken(to);
         await rename(pemFile(from), pemFile(to)).catch(ignoreMissing);
         all.delete(from);

@@ -40,7 +40,7 @@ export function createRemoteActions(options: RemoteActionsOptions): RemoteAction
     const endpoint = await endpoints.find(name);
     if (endpoint) return endpointInfo(endpoint);
     const remote = (await store.list()).find((each) => each.name === name);
-    if (!remote) throw unknownRemote(name);
+    if (!remote) throw unknownRemote(name, (await openRemoteTables(home).read()).keys());
     return infoOf(remote, await keysOf(remote));
   }
 
@@ -116,7 +116,7 @@ export function createRemoteActions(options: RemoteActionsOptions): RemoteAction
     allow: (name, clients) =>
       openRemoteTables(home).edit((all) => {
         const table = all.get(name);
-        if (!table) throw unknownRemote(name);
+        if (!table) throw unknownRemote(name, all.keys());
         all.set(name, { ...table, allow: [...clients] });
       }),
 

@@ -81,7 +81,7 @@ function unknown(shown: string, { peer, host, port }: HostKeyOptions): PbError {
   const at = port === 22 ? host : `-p ${port} ${host}`;
   return new PbError("fingerprint_mismatch", `the server's key ${shown} is not known here`, {
     peer,
-    hint: `compare it with the server's own (ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub there), then: ssh ${at}, or host_key = "${shown}" in the remote`,
+    hint: `compare it with the server's own (ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub there), then: ssh ${at}, or give the remote host_key=${shown} (--set)`,
     retryable: false,
   });
 }
