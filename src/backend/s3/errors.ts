@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import { codeOfConnection } from "../../model/errno.ts";
 import { type ErrorCode, PbError } from "../../model/error.ts";
 import { retryAfterMs } from "../retry-after.ts";
@@ -75,6 +76,8 @@ const HINTS: Readonly<Record<string, string>> = {
   CredentialsProviderError: "give the remote keys, or log in with the tool that your profile names",
 };
 
+const REFUSED =
+  "a bucket's name has 3 to 63 small letters, digits, dots and hyphens; else the region or the keys may be wrong";
 const FULL =
   "make room at the server or raise its quota: the parts of a file and the whole may both need room for a while";
 const FAILING =
@@ -84,6 +87,7 @@ const FAILING =
 function hintOf(code: ErrorCode, status: number): string | undefined {
   if (status > 300 && status < 400) return ELSEWHERE;
   if (code === "no_space") return FULL;
+  if (status === 400) return REFUSED;
   return code === "io_error" && status >= 500 ? FAILING : undefined;
 }
 
@@ -129,9 +133,16 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof PbError && error.code === "not_found";
 }
 
+/** What the SDK says where the server said nothing. */
+const NO_WORDS: ReadonlySet<string> = new Set(["UnknownError", "Unknown"]);
+
 function wordsOf(caught: unknown, name: string, status: number | undefined): string {
   const message = field(caught, "message");
-  const known = message !== undefined && message !== "UnknownError" && message !== "" ? message : name;
+  const known = [message, name].find((words) => words && !NO_WORDS.has(words));
+  // The answer to a HEAD has no body that could say more.
+  if (known === undefined && status !== undefined)
+    return `the server answered ${status}${STATUS_CODES[status] ? ` ${STATUS_CODES[status]}` : ""}`;
+  if (known === undefined) return name;
   return status === undefined || status < 400 ? known : `${known} (${status})`;
 }
 
