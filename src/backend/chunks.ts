@@ -14,6 +14,9 @@ export interface ChunkAccess {
   /** Calls at once that the endpoint, or a polite guest at it, can bear; connections are opened as they are needed. */
   readonly maxCalls: number;
 
+  /** Large files that are best written at once, where each holds a connection from its first write to its last. Absent: as many as the caller likes. */
+  readonly maxFiles?: number;
+
   /**
    * Opens a file for reading; no byte of it need move yet, so that opening costs no round trip where the listing has told enough (`known`).
    *

@@ -17,6 +17,8 @@ import { openSource, readWhole } from "./source.ts";
 const PORT = { explicit: 21, off: 21, implicit: 990 } as const;
 /** Each carries one transfer; many servers bear no more of one user (vsftpd's max_per_ip, pure-ftpd's 8). */
 const MAX_CONNECTIONS = 8;
+/** The other is for questions and for files that are small: for those an upload would be broken off, and gone on with later or written anew. */
+const MAX_FILES = MAX_CONNECTIONS - 1;
 
 /**
  * Files of a server with FTP. Connects with the first call: what the server can do is known only then.
@@ -157,6 +159,7 @@ function backendOf({ pool, peer, learned, unwatch }: Shared): Backend {
       kind: "chunks",
       chunks: {
         maxCalls: MAX_CONNECTIONS,
+        maxFiles: MAX_FILES,
         open: async (path, options) => openSource(ground, path, options),
         readWhole: async (path, into, options) => readWhole(ground, path, { ...options, into }),
         create: async (path, options) => openSink(ground, path, options),

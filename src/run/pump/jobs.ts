@@ -62,7 +62,8 @@ export function startPumpedSend({
 
 /** Large files in flight, where the user has not chosen, into an endpoint that JavaScript writes to; 0: the engine's own number. */
 export function parallelFilesInto(destination: Endpoint | undefined): number {
-  return destination && chunksOf(destination) ? PARALLEL_FILES : 0;
+  const chunks = destination && chunksOf(destination);
+  return chunks ? Math.min(PARALLEL_FILES, chunks.maxFiles ?? PARALLEL_FILES) : 0;
 }
 
 /** The result once nothing of the pump is under way any more. */
