@@ -10,8 +10,13 @@ export declare class NativeCancel {
 /** Fetches, each with a number of the caller's. */
 export declare class NativeFetcher {
   constructor(options: NativeFetcherOptions, hears: (arg: NativeFetched) => void)
-  /** False: a call is over, or has no memory to fill; or the fetcher is closed. Else `hears` is told what becomes of it. */
+  /**
+   * False: a call is over, or has no memory to fill; or the fetcher is closed. Else `hears` is told the head of the answer, and waits for `judge`; and
+   * what becomes of it. Calls are answered as they are filled.
+   */
   fetch(number: number, pump: NativePump, wanted: NativeFetch): boolean
+  /** Says whether the head that was told is the right one. */
+  judge(number: number, isRight: boolean): void
   /** It ends soon, if it has not. */
   cancel(number: number): void
   /** Ends what is under way, and lets go of connections. Idempotent. */
@@ -217,7 +222,7 @@ export interface NativeFetch {
 /** See `Fetcher` in src/native/fetch.ts. */
 export interface NativeFetched {
   number: number
-  /** "filled", "refused", "unsuited", "lost", "timeout", "cancelled" */
+  /** "head" (to be judged; more comes), "filled", "rejected", "refused", "unsuited", "lost", "timeout", "cancelled" */
   kind: string
   /** 0 where there is no answer. */
   status: number
@@ -225,6 +230,8 @@ export interface NativeFetched {
   headers: Array<string>
   /** What a server said about its refusal; why it is not suited. */
   text: Buffer
+  /** Calls at the end of those that are not answered. */
+  left: number
 }
 
 export interface NativeFetcherOptions {

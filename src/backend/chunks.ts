@@ -109,10 +109,10 @@ export interface ChunkSource extends AsyncDisposable {
    */
   read(offset: number, into: Uint8Array, signal: AbortSignal): Promise<void>;
   /**
-   * As `read`, into memory that only the engine reaches (`fetching.ts`). False: not in this way, and nothing of it is filled that counts; `read` can. Absent:
-   * the endpoint's protocol is spoken by JavaScript alone.
+   * As `read`, into memory that only the engine reaches (`fetching.ts`), the calls for it answered as it is filled. When it throws, what was filled is not in the
+   * memory any more: the same call goes on with the rest. False: not in this way; `read` can. Absent: the endpoint's protocol is spoken by JavaScript alone.
    */
-  readInto?(offset: number, memory: FillableMemory, signal: AbortSignal): Promise<boolean>;
+  readInto?(memory: FillableMemory, signal: AbortSignal): Promise<boolean>;
   /** After the last read: is it still the version that was opened? Tells what the endpoint itself could confirm of what was read. @throws PbError `source_changed`, `verification_failed` */
   finish(signal: AbortSignal): Promise<Confirmed>;
 }

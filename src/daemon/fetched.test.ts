@@ -99,16 +99,22 @@ describe("a file of a web server", () => {
         expect((await copy()).equals(OLD)).toBe(true);
         const ranges = server.requests.filter(({ headers }) => headers.range);
         expect(rangesPastJavaScript()).toBe(ranges.length);
-        expect(ranges.length).toBeGreaterThanOrEqual(3);
+        expect(ranges.length).toBeGreaterThanOrEqual(1);
         expect(ranges[0]?.headers).toMatchObject({ "if-range": '"old"', "accept-encoding": "identity" });
       },
     ));
 
   it("is asked for again where a range broke off, or the server wanted to be left alone", () => {
+    let brokenAt = 0;
     const breaksOff: Trick = (request, response) => {
       const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "") ?? [];
-      response.writeHead(206, { "content-length": Number(to) - Number(from) + 1 });
-      response.write("abc", () => response.destroy());
+      brokenAt = Number(from);
+      response.writeHead(206, {
+        etag: '"old"',
+        "content-range": `bytes ${from}-${to}/${SIZE}`,
+        "content-length": Number(to) - Number(from) + 1,
+      });
+      response.write(OLD.subarray(brokenAt, brokenAt + 1_500_000), () => response.destroy());
       return true;
     };
     const refuses: Trick = (_request, response) => {
@@ -124,7 +130,10 @@ describe("a file of a web server", () => {
       const { receipt, copy } = await copied();
       expect(receipt).toMatchObject({ state: "done", errors: [] });
       expect((await copy()).equals(OLD)).toBe(true);
-      expect(rangesPastJavaScript()).toBeGreaterThanOrEqual(5);
+      // The chunk of 1 MiB that had come is not asked for again.
+      const begins = server.requests.map(({ headers }) => Number(/=(\d+)-/.exec(headers.range ?? "")?.[1]));
+      expect(begins).toContain(brokenAt + (1 << 20));
+      expect(rangesPastJavaScript()).toBe(server.requests.filter(({ headers }) => headers.range).length);
     });
   });
 
@@ -178,7 +187,7 @@ describe("a file of a web server", () => {
       // Asked once in the other way, by each of those that began at once.
       const past = ranges.filter(({ headers }) => headers.connection === undefined).length;
       expect(past).toBeGreaterThan(0);
-      expect(ranges.length - past).toBeGreaterThanOrEqual(3);
+      expect(ranges.length - past).toBeGreaterThanOrEqual(1);
     });
   });
 });
@@ -200,7 +209,7 @@ describe("a web server with TLS", () => {
           const { receipt, copy } = await copied({ url, ca_file: certificate });
           expect(receipt).toMatchObject({ state: "done", errors: [] });
           expect((await copy()).equals(OLD)).toBe(true);
-          expect(keep.length).toBeGreaterThanOrEqual(3);
+          expect(keep.length).toBeGreaterThanOrEqual(1);
           expect(keep.every((said) => said === undefined)).toBe(true);
           const refused = await copied({ url });
           expect([refused.error?.code, ...(refused.receipt?.errors ?? []).map(({ code }) => code)]).toContain(

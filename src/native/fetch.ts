@@ -3,7 +3,7 @@ import { setMaxListeners } from "node:events";
 import { PbError } from "../model/error.ts";
 import { type Addon, addon } from "./addon.ts";
 import { CallMemory } from "./pump.ts";
-import type { Fetched, Fetcher, FetcherOptions, FetchRequest } from "./types.ts";
+import type { Fetched, FetchedHead, Fetcher, FetcherOptions, FetchRequest } from "./types.ts";
 
 /** A server that could not be asked in this way is not asked so again before that: certificates and proxies don't change by the minute. */
 const UNSUITED_MS = 60_000;
@@ -14,7 +14,9 @@ export function openFetcher(options: FetcherOptions): Fetcher {
 }
 
 interface Waiting {
-  readonly origin: string;
+  readonly request: FetchRequest;
+  readonly memory: CallMemory;
+  readonly handle: Addon.NativeFetcher;
   readonly resolve: (fetched: Fetched) => void;
   readonly reject: (error: PbError) => void;
   readonly release: () => void;
@@ -53,7 +55,7 @@ class NativeFetcher implements Fetcher {
         target: path,
         headers: ["host", url.host, ...Object.entries(headers).flat()],
         status,
-        calls: [...memory.numbers],
+        calls: memory.numbers,
       };
       const stop = () => {
         handle.cancel(number);
@@ -61,7 +63,7 @@ class NativeFetcher implements Fetcher {
         this.#waiting.delete(number);
       };
       const release = () => signal.removeEventListener("abort", stop);
-      this.#waiting.set(number, { origin, resolve, reject, release });
+      this.#waiting.set(number, { request, memory, handle, resolve, reject, release });
       // As many wait for one signal as there are fetches.
       setMaxListeners(0, signal);
       signal.addEventListener("abort", stop, { once: true });
@@ -83,18 +85,38 @@ class NativeFetcher implements Fetcher {
     return made;
   }
 
-  #hear({ number, kind, status, headers, text }: Addon.NativeFetched): void {
+  #hear(news: Addon.NativeFetched): void {
+    const { number, kind, status, headers, left } = news;
     const waiting = this.#waiting.get(number);
     if (waiting === undefined) return;
+    if (kind === "head") {
+      this.#judge(waiting, number, { status, headers: headersOf(headers) });
+      return;
+    }
     this.#waiting.delete(number);
     waiting.release();
-    const head = () => ({ status, headers: headersOf(headers) });
-    if (kind === "filled") waiting.resolve({ kind, ...head() });
-    else if (kind === "refused") waiting.resolve({ kind, ...head(), text });
+    waiting.memory.keep(left);
+    this.#settle(waiting, news);
+  }
+
+  #judge({ request, handle, reject }: Waiting, number: number, head: FetchedHead): void {
+    try {
+      request.check(head);
+      handle.judge(number, true);
+    } catch (error) {
+      // The end that is told now is no news to who waits.
+      reject(PbError.from(error));
+      handle.judge(number, false);
+    }
+  }
+
+  #settle({ request, resolve, reject }: Waiting, { kind, status, headers, text }: Addon.NativeFetched): void {
+    if (kind === "filled") resolve({ kind });
+    else if (kind === "refused") resolve({ kind, status, headers: headersOf(headers), text });
     else if (kind === "unsuited") {
-      this.#unsuitedUntil.set(waiting.origin, performance.now() + UNSUITED_MS);
-      waiting.resolve({ kind, why: text.toString("utf8") });
-    } else waiting.reject(brokenError(kind));
+      this.#unsuitedUntil.set(request.origin, performance.now() + UNSUITED_MS);
+      resolve({ kind, why: text.toString("utf8") });
+    } else reject(brokenError(kind));
   }
 
   close(): void {
@@ -104,7 +126,7 @@ class NativeFetcher implements Fetcher {
 }
 
 function brokenError(kind: string): PbError {
-  if (kind === "cancelled") return new PbError("aborted", "interrupted");
+  if (kind === "cancelled" || kind === "rejected") return new PbError("aborted", "interrupted");
   return kind === "timeout"
     ? new PbError("timeout", "the server stands still in the middle of an answer")
     : new PbError("connection_lost", "the connection ended in the middle of an answer");

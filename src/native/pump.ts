@@ -69,8 +69,8 @@ export interface PumpCalls {
   fill(number: number, from: Uint8Array): boolean;
   /** Lets go of the memory, and of the sender's credit that it holds, before the call is answered: it was taken. */
   release(number: number): void;
-  /** Of calls that are to be filled, in turn: for what fills it without JavaScript. */
-  memory(numbers: readonly number[], length: number): CallMemory;
+  /** Of calls that are to be filled, which follow each other: for what fills it, and answers them, without JavaScript. */
+  memory(asks: readonly PumpAsk[]): CallMemory;
   done(number: number): void;
   version(number: number, what: PumpVersion): void;
   wanted(number: number, wanted: boolean): void;
@@ -81,16 +81,32 @@ export interface PumpCalls {
   fail(number: number, error: PbError): void;
 }
 
-/** Memory of calls, one after the other, so many bytes in all. */
+/** Memory of calls, one after the other. */
 export class CallMemory {
-  readonly numbers: readonly number[];
-  readonly length: number;
   readonly handle: Addon.NativePump;
+  #open: readonly PumpAsk[];
 
-  constructor(numbers: readonly number[], length: number, handle: Addon.NativePump) {
-    this.numbers = numbers;
-    this.length = length;
+  constructor(asks: readonly PumpAsk[], handle: Addon.NativePump) {
+    this.#open = asks;
     this.handle = handle;
+  }
+
+  get offset(): number {
+    return this.#open[0]?.offset ?? 0;
+  }
+
+  get length(): number {
+    return this.#open.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** Of the calls that are not answered. */
+  get numbers(): number[] {
+    return this.#open.map(({ number }) => number);
+  }
+
+  /** So many at the end are still open. */
+  keep(count: number): void {
+    this.#open = this.#open.slice(this.#open.length - count);
   }
 }
 
@@ -114,7 +130,7 @@ export function nativePump(pump: Pump, handle: () => Addon.NativePump): (ask: Ad
     take: (number, into) => handle().take(number, into),
     fill: (number, from) => handle().fill(number, from),
     release: (number) => handle().release(number),
-    memory: (numbers, length) => new CallMemory(numbers, length, handle()),
+    memory: (asks) => new CallMemory(asks, handle()),
     done: (number) => handle().done(number),
     version: (number, { size, mtimeNs, version, parallel }) =>
       handle().version(number, size, mtimeNs, version, parallel),

@@ -372,9 +372,11 @@ export interface RemovePartsOptions {
   readonly parts: readonly PartRecord[];
 }
 
-/** Memory of the engine that waits to be filled (`PumpCalls.memory`); only a `Fetcher` can do something with it. */
+/** Memory of the engine that waits for content of a file (`PumpCalls.memory`); only a `Fetcher` can do something with it. */
 export interface FillableMemory {
-  /** Bytes. */
+  /** Where in the file what is not filled yet begins. */
+  readonly offset: number;
+  /** Bytes from there. */
   readonly length: number;
 }
 
@@ -399,29 +401,31 @@ export interface FetchRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** With this status the content is what is wanted: 200 or 206. */
   readonly status: number;
-  /** As long as the content has to be. */
+  /** As long as the content has to be. What of it was filled when the content broke off is not in it any more. */
   readonly memory: FillableMemory;
+  /** Throws where a head of that status is not of the answer that was asked for: nothing is filled then. */
+  readonly check: (head: FetchedHead) => void;
   readonly signal: AbortSignal;
 }
 
-interface FetchedHead {
+export interface FetchedHead {
   readonly status: number;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | string[]>>;
 }
 
 /**
- * "filled": the memory holds the content. "refused": another status, and what the server said about it, at most 1 MiB. "unsuited": this server is to be asked in
+ * "filled": all memory, and calls are answered as theirs is. "refused": another status, and what the server said about it, at most 1 MiB. "unsuited": this server is to be asked in
  * another way: it can't be reached, is not trusted, gives no length or another, speaks no HTTP/1.1.
  */
 export type Fetched =
-  | ({ readonly kind: "filled" } & FetchedHead)
+  | { readonly kind: "filled" }
   | ({ readonly kind: "refused"; readonly text: Buffer } & FetchedHead)
   | { readonly kind: "unsuited"; readonly why: string };
 
 /** Reads content of web servers into memory of the engine, on threads of its own. */
 export interface Fetcher {
-  /** Any number at once. @throws PbError `aborted`, `connection_lost`, `timeout` */
+  /** Any number at once. @throws PbError `aborted`, `connection_lost`, `timeout`; what `check` throws */
   fetch(request: FetchRequest): Promise<Fetched>;
   /** Ends what is under way. Idempotent. */
   close(): void;

@@ -1,16 +1,19 @@
 //! Content of web servers that goes from the socket to the memory of a pump's calls (`pb_io::web`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use napi::Status;
 use napi::bindgen_prelude::{Buffer, Function, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use pb_io::pump::{Memory, Pump};
-use pb_io::web::{Broken, Cancel, Client, Fetch, Head, Options, Origin, Outcome, Trust};
+use pb_io::pump::{Memory, Pump, Reply};
+use pb_io::web::{
+    Broken, Cancel, Client, Fetch, Head, Judge, Options, Origin, Outcome, Take, Trust,
+};
 
 use crate::session::pump::NativePump;
 
@@ -44,7 +47,7 @@ pub struct NativeFetch {
 #[napi(object)]
 pub struct NativeFetched {
     pub number: u32,
-    /// "filled", "refused", "unsuited", "lost", "timeout", "cancelled"
+    /// "head" (to be judged; more comes), "filled", "rejected", "refused", "unsuited", "lost", "timeout", "cancelled"
     pub kind: String,
     /// 0 where there is no answer.
     pub status: u16,
@@ -52,16 +55,33 @@ pub struct NativeFetched {
     pub headers: Vec<String>,
     /// What a server said about its refusal; why it is not suited.
     pub text: Buffer,
+    /// Calls at the end of those that are not answered.
+    pub left: u32,
 }
 
-type Hears = ThreadsafeFunction<(u32, Outcome), (), NativeFetched, Status, false, true>;
+/// What a fetch has come to.
+enum News {
+    Head(Head),
+    /// What became of it, and how many calls are left.
+    End(Outcome, usize),
+}
+
+type Hears = ThreadsafeFunction<(u32, News), (), NativeFetched, Status, false, true>;
+
+/// A fetch that is under way.
+#[derive(Clone)]
+struct Running {
+    cancel: Option<Cancel>,
+    /// Is the head that was told the right one?
+    verdict: Sender<bool>,
+}
 
 /// Fetches, each with a number of the caller's.
 #[napi]
 pub struct NativeFetcher {
     client: Mutex<Option<Client>>,
     hears: Arc<Hears>,
-    running: Arc<Mutex<HashMap<u32, Cancel>>>,
+    running: Arc<Mutex<HashMap<u32, Running>>>,
 }
 
 #[napi]
@@ -72,7 +92,7 @@ impl NativeFetcher {
         hears: Function<'_, NativeFetched, ()>,
     ) -> napi::Result<NativeFetcher> {
         let hears = hears
-            .build_threadsafe_function::<(u32, Outcome)>()
+            .build_threadsafe_function::<(u32, News)>()
             .weak::<true>()
             .build_callback(|c| Ok(to_js(c.value)))?;
         let ms = |ms: u32| Duration::from_millis(u64::from(ms.max(1)));
@@ -90,7 +110,8 @@ impl NativeFetcher {
         })
     }
 
-    /// False: a call is over, or has no memory to fill; or the fetcher is closed. Else `hears` is told what becomes of it.
+    /// False: a call is over, or has no memory to fill; or the fetcher is closed. Else `hears` is told the head of the answer, and waits for `judge`; and
+    /// what becomes of it. Calls are answered as they are filled.
     #[napi]
     pub fn fetch(&self, number: u32, pump: &NativePump, wanted: NativeFetch) -> bool {
         let client = self.client.lock();
@@ -102,6 +123,12 @@ impl NativeFetcher {
         let Some(memory) = lend(&pump, &calls) else {
             return false;
         };
+        let (verdict, verdicts) = bounded(1);
+        let entry = Running {
+            cancel: None,
+            verdict,
+        };
+        self.running.lock().insert(number, entry);
         let (pairs, _) = wanted.headers.as_chunks::<2>();
         let fetch = Fetch {
             origin: Origin {
@@ -113,26 +140,31 @@ impl NativeFetcher {
             headers: pairs.iter().map(|[n, v]| (n.clone(), v.clone())).collect(),
             status: wanted.status,
             memory,
+            judge: self.judge_by(number, verdicts),
+            take: taker(&pump, &calls),
         };
-        let hears = Arc::clone(&self.hears);
-        let running = Arc::clone(&self.running);
-        // It may have ended before it is entered.
-        let mut entered = self.running.lock();
-        let cancel = client.fetch(fetch, move |outcome, memory| {
-            give_back(&pump, &calls, memory);
-            running.lock().remove(&number);
-            hears.call((number, outcome), ThreadsafeFunctionCallMode::NonBlocking);
-        });
-        entered.insert(number, cancel);
+        let cancel = self.start(number, client, fetch, (pump, calls));
+        if let Some(running) = self.running.lock().get_mut(&number) {
+            running.cancel = Some(cancel);
+        }
         true
+    }
+
+    /// Says whether the head that was told is the right one.
+    #[napi]
+    pub fn judge(&self, number: u32, is_right: bool) {
+        if let Some(running) = self.running.lock().get(&number) {
+            // It is asked once; a second word finds nobody.
+            _ = running.verdict.try_send(is_right);
+        }
     }
 
     /// It ends soon, if it has not.
     #[napi]
     pub fn cancel(&self, number: u32) {
-        let cancel = self.running.lock().get(&number).cloned();
-        if let Some(cancel) = cancel {
-            cancel.cancel();
+        let running = self.running.lock().get(&number).cloned();
+        if let Some(running) = running {
+            running.end();
         }
     }
 
@@ -140,40 +172,104 @@ impl NativeFetcher {
     #[napi]
     pub fn close(&self) {
         self.client.lock().take();
-        let running: Vec<Cancel> = self.running.lock().values().cloned().collect();
-        for cancel in running {
-            cancel.cancel();
+        let running: Vec<Running> = self.running.lock().values().cloned().collect();
+        for one in running {
+            one.end();
         }
     }
 }
 
-fn lend(pump: &Pump, calls: &[u32]) -> Option<Vec<Memory>> {
-    let mut lent = Vec::with_capacity(calls.len());
+impl Running {
+    fn end(&self) {
+        if let Some(cancel) = &self.cancel {
+            cancel.cancel();
+        }
+        _ = self.verdict.try_send(false);
+    }
+}
+
+impl NativeFetcher {
+    fn start(
+        &self,
+        number: u32,
+        client: &Client,
+        fetch: Fetch,
+        (pump, calls): (Arc<Pump>, Vec<u32>),
+    ) -> Cancel {
+        let hears = Arc::clone(&self.hears);
+        let running = Arc::clone(&self.running);
+        client.fetch(fetch, move |outcome, left| {
+            let count = left.len();
+            give_back(&pump, &calls[calls.len() - count..], left);
+            running.lock().remove(&number);
+            let news = (number, News::End(outcome, count));
+            hears.call(news, ThreadsafeFunctionCallMode::NonBlocking);
+        })
+    }
+
+    /// Tells JavaScript of the head, and waits for its word.
+    fn judge_by(&self, number: u32, verdicts: Receiver<bool>) -> Judge {
+        let hears = Arc::clone(&self.hears);
+        Box::new(move |head| {
+            let news = (number, News::Head(head.clone()));
+            let told = hears.call(news, ThreadsafeFunctionCallMode::NonBlocking);
+            told == Status::Ok && verdicts.recv().unwrap_or(false)
+        })
+    }
+}
+
+/// Answers the calls in turn, each with its memory.
+fn taker(pump: &Arc<Pump>, calls: &[u32]) -> Take {
+    let pump = Arc::clone(pump);
+    let mut calls: VecDeque<u32> = calls.to_vec().into();
+    Box::new(move |memory| {
+        if let Some(call) = calls.pop_front() {
+            pump.give_back(call, memory);
+            pump.answer(call, Ok(Reply::Done));
+        }
+    })
+}
+
+fn lend(pump: &Pump, calls: &[u32]) -> Option<VecDeque<Memory>> {
+    let mut lent = VecDeque::with_capacity(calls.len());
     for &call in calls {
         let Some(memory) = pump.lend(call) else {
             give_back(pump, calls, lent);
             return None;
         };
-        lent.push(memory);
+        lent.push_back(memory);
     }
     Some(lent)
 }
 
-fn give_back(pump: &Pump, calls: &[u32], lent: Vec<Memory>) {
-    for (&call, memory) in calls.iter().zip(lent) {
+fn give_back(pump: &Pump, calls: &[u32], left: VecDeque<Memory>) {
+    for (&call, memory) in calls.iter().zip(left) {
         pump.give_back(call, memory);
     }
 }
 
-fn to_js((number, outcome): (u32, Outcome)) -> NativeFetched {
+fn to_js((number, news): (u32, News)) -> NativeFetched {
+    let (outcome, left) = match news {
+        News::Head(head) => return fetched((number, 0), "head", (Some(head), Vec::new())),
+        News::End(outcome, left) => (outcome, left),
+    };
     let (kind, head, text) = match outcome {
-        Outcome::Filled(head) => ("filled", Some(head), Vec::new()),
+        Outcome::Filled => ("filled", None, Vec::new()),
+        Outcome::Rejected => ("rejected", None, Vec::new()),
         Outcome::Refused(head, text) => ("refused", Some(head), text),
         Outcome::Unsuited(why) => ("unsuited", None, why.into_bytes()),
         Outcome::Broken(Broken::Lost) => ("lost", None, Vec::new()),
         Outcome::Broken(Broken::TimedOut) => ("timeout", None, Vec::new()),
         Outcome::Broken(Broken::Cancelled) => ("cancelled", None, Vec::new()),
     };
+    fetched((number, left), kind, (head, text))
+}
+
+fn fetched(
+    (number, left): (u32, usize),
+    kind: &str,
+    (head, text): (Option<Head>, Vec<u8>),
+) -> NativeFetched {
     let (status, headers) = head.map_or((0, Vec::new()), |Head { status, headers }| {
         (
             status,
@@ -186,5 +282,6 @@ fn to_js((number, outcome): (u32, Outcome)) -> NativeFetched {
         status,
         headers,
         text: text.into(),
+        left: u32::try_from(left).unwrap_or(u32::MAX),
     }
 }

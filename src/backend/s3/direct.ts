@@ -6,7 +6,7 @@ import { HeadObjectCommand, type S3Client } from "@aws-sdk/client-s3";
 import { Agent } from "undici";
 import { PbError } from "../../model/error.ts";
 import { type Exchange, exchange, type Reply } from "../exchange.ts";
-import { type Fetcher, type FillableMemory, fetchContent } from "../fetching.ts";
+import { type Fetcher, fetchRange, type RangeRequest } from "../fetching.ts";
 import { transportError } from "../transport-error.ts";
 import type { Place } from "./place.ts";
 import { createSigner, EMPTY_HASH, encodeKey, type Keys, sha256Hex } from "./sign.ts";
@@ -27,9 +27,7 @@ export interface DirectOptions {
 
 export type ObjectRequest = Pick<Exchange, "method" | "headers" | "body" | "place" | "signal">;
 
-export interface RangeRequest extends Pick<Exchange, "headers" | "signal"> {
-  readonly memory: FillableMemory;
-}
+export type ObjectRange = Pick<RangeRequest, "headers" | "signal" | "memory" | "check">;
 
 export interface Direct {
   /**
@@ -39,7 +37,7 @@ export interface Direct {
    */
   send(place: Place, request: ObjectRequest): Promise<Reply | undefined>;
   /** A GET of a range into memory of the engine. Undefined: not in this way. Absent: never. @throws as `send` */
-  readonly fetchRange?: ((place: Place, request: RangeRequest) => Promise<Reply | undefined>) | undefined;
+  readonly fetchRange?: ((place: Place, request: ObjectRange) => Promise<Reply | undefined>) | undefined;
   close(): void;
 }
 
@@ -108,7 +106,7 @@ export function createDirect(options: DirectOptions): Direct {
       (async (place, { headers, ...request }) => {
         const prepared = await prepare(place, { method: "GET", headers });
         if (prepared === undefined) return undefined;
-        return checked(place, fetchContent(fetcher, { ...request, ...prepared, status: 206 }));
+        return checked(place, fetchRange(fetcher, { ...request, ...prepared }));
       }),
     close() {
       fetcher?.close();

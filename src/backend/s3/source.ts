@@ -9,8 +9,10 @@ import { headObject, notFound } from "./look.ts";
 import type { Place } from "./place.ts";
 import { mtimeIn, mtimeOf } from "./times.ts";
 
-/** Of one request: what it costs is spread over so much. */
+/** Of one request: what it costs, a round trip and often the start of a connection, is spread over so much. */
 const RANGE_BYTES = 4 * 1024 * 1024;
+/** Past JavaScript, where chunks count as they come. */
+const LONG_RANGE_BYTES = 16 * 1024 * 1024;
 
 /** Without a request where the listing has told the ETag: every read is bound to it by If-Match. */
 export async function openSource(
@@ -23,11 +25,10 @@ export async function openSource(
   return {
     now,
     parallel: true,
-    gatherBytes: RANGE_BYTES,
+    gatherBytes: context.direct.fetchRange ? LONG_RANGE_BYTES : RANGE_BYTES,
     read: (offset, into, about) => readRange(context, { place, now, offset, into, signal: about }),
     ...(context.direct.fetchRange && {
-      readInto: (offset, memory, about) =>
-        readInto(context, { place, now, offset, into: memory, signal: about }),
+      readInto: (memory, about) => readInto(context, { place, now, memory, signal: about }),
     }),
     // What has been read had this ETag, request by request.
     finish: async () => ({ how: "size" }),
@@ -57,20 +58,22 @@ interface Range {
 /** As it is asked for, whatever it goes into. */
 type Asked = Omit<Range, "into"> & { readonly into: { readonly length: number } };
 
-/** False: this bucket, or its server, is not to be asked in this way. */
+/** False: this bucket, or its server, is not to be asked in this way; or it gives the whole, and `readRange` tells what is wrong. */
 async function readInto(
   context: Context,
-  range: Asked & { readonly into: FillableMemory },
+  { place, now, memory, signal }: Omit<Range, "offset" | "into"> & { readonly memory: FillableMemory },
 ): Promise<boolean> {
-  const { place, into: memory, signal } = range;
+  const range: Asked = { place, now, offset: memory.offset, into: { length: memory.length }, signal };
   const headers = { range: rangeOf(range), ...ifMatch(range) };
   return request(context, { path: place.path, signal }, async ({ abortSignal }) => {
-    const reply = await context.direct.fetchRange?.(place, { headers, memory, signal: abortSignal });
-    // The whole instead of a range: `readRange` tells what is wrong.
-    if (reply?.status !== 206) return false;
-    const { header } = reply;
-    demandRange(context, range, { etag: header("etag"), answered: header("content-range") });
-    return true;
+    const reply = await context.direct.fetchRange?.(place, {
+      headers,
+      memory,
+      check: ({ header }) =>
+        demandRange(context, range, { etag: header("etag"), answered: header("content-range") }),
+      signal: abortSignal,
+    });
+    return reply?.status === 206;
   });
 }
 

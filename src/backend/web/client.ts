@@ -9,7 +9,7 @@ import type { EndpointConfig } from "../../model/endpoint.ts";
 import { PbError } from "../../model/error.ts";
 import { joinPath, pathText } from "../../model/path.ts";
 import { type Exchange, exchange, type Reply, type ReplyHead } from "../exchange.ts";
-import { type Fetcher, type FillableMemory, fetchContent } from "../fetching.ts";
+import { type Fetcher, type FillableMemory, fetchRange } from "../fetching.ts";
 import type { EndpointTools } from "../registry.ts";
 import { either, refuseAborted } from "../signals.ts";
 import { statusError, transportError } from "./errors.ts";
@@ -70,6 +70,8 @@ export interface SmallRequest
 /** A range, into memory of the engine. */
 export interface ContentRequest extends Pick<WebRequest, "path" | "headers" | "signal"> {
   readonly memory: FillableMemory;
+  /** Of a 206: throws where it is not what was asked for. */
+  readonly check: (answer: SmallAnswer) => void;
 }
 
 export type SmallAnswer = Pick<WebAnswer, "status" | "header" | "url">;
@@ -81,9 +83,9 @@ export interface WebClient {
   /** As `send`, to the end of the answer. */
   sendSmall(request: SmallRequest): Promise<SmallAnswer>;
   /**
-   * A GET of a range, whose content is in the memory with a 206 that fits the range. Undefined: not in this way. Absent: never.
+   * A GET of a range; with 206 the memory is filled. Undefined: not in this way. Absent: never.
    *
-   * @throws as `send`
+   * @throws as `send`; what `check` throws
    */
   readonly fetchRange?: ((request: ContentRequest) => Promise<SmallAnswer | undefined>) | undefined;
   /** What of a path of the contract is a URL here. @throws PbError `path_escapes`, `invalid_path` */
@@ -123,7 +125,7 @@ export async function openWebClient(
     send: (request) => send(sending, request, urlOf),
     sendSmall: (request) =>
       sendSmall(sending, request, { urlOf, ask: (wanted) => exchange(dispatcher, wanted) }),
-    fetchRange: fetcher && ((request) => fetchRange(sending, request, { urlOf, fetcher })),
+    fetchRange: fetcher && ((request) => rangeOf(sending, request, { urlOf, fetcher })),
     async close() {
       closing.abort();
       fetcher?.close();
@@ -320,22 +322,29 @@ async function sendSmall(
   }
 }
 
-async function fetchRange(
+async function rangeOf(
   sending: Sending,
-  { memory, ...request }: ContentRequest,
+  { memory, check, ...request }: ContentRequest,
   { urlOf, fetcher }: Pick<Asking, "urlOf"> & { readonly fetcher: Fetcher },
 ): Promise<SmallAnswer | undefined> {
   let isSuited = true;
   const ask = async (wanted: Exchange): Promise<Reply> => {
-    const reply = await fetchContent(fetcher, { ...wanted, memory, status: 206 });
+    const { origin, path, headers, signal } = wanted;
+    const asked = { origin, path, headers, signal, memory };
+    const reply = await fetchRange(fetcher, { ...asked, check: (head) => void wanted.place?.(head) });
     isSuited = reply !== undefined;
     return reply ?? NO_ANSWER;
   };
-  const answer = await sendSmall(sending, { method: "GET", ...request }, { urlOf, ask });
+  const place = (answer: SmallAnswer) => {
+    check(answer);
+    return NOTHING;
+  };
+  const answer = await sendSmall(sending, { method: "GET", place, ...request }, { urlOf, ask });
   return isSuited ? answer : undefined;
 }
 
-const NO_ANSWER: Reply = { status: 204, headers: {}, header: () => undefined, text: Buffer.alloc(0) };
+const NOTHING = Buffer.alloc(0);
+const NO_ANSWER: Reply = { status: 204, headers: {}, header: () => undefined, text: NOTHING };
 
 /** @throws PbError of the status */
 function accepted<T extends Pick<WebAnswer, "status" | "header">>(

@@ -50,17 +50,19 @@ interface Opened {
   readonly told: KnownVersion;
 }
 
-/** Of one request: four of these fill as long a path as sixteen chunks do. */
+/** Of one request: what it costs, a round trip and often the start of a connection, is spread over so much. */
 const RANGE_BYTES = 4 * 1024 * 1024;
+/** Past JavaScript, where chunks count as they come. */
+const LONG_RANGE_BYTES = 16 * 1024 * 1024;
 
 function ranged(client: WebClient, { path, now, told }: Opened): ChunkSource {
   return {
     now: told,
     parallel: true,
-    gatherBytes: RANGE_BYTES,
+    gatherBytes: client.fetchRange ? LONG_RANGE_BYTES : RANGE_BYTES,
     read: (offset, into, signal) => readRange(client, { path, now, offset, into, signal }),
     ...(client.fetchRange && {
-      readInto: (offset, memory, signal) => readInto(client, { path, now, offset, into: memory, signal }),
+      readInto: (memory, signal) => readInto(client, { path, now, memory, signal }),
     }),
     // Each read was of this version where the server tells versions; else it is asked once more.
     finish: async (signal) =>
@@ -121,13 +123,17 @@ async function readRange(client: WebClient, range: Range): Promise<void> {
 /** False where the server gives the whole, or cannot be asked in this way: `readRange` finds out which. */
 async function readInto(
   client: WebClient,
-  range: Asked & { readonly into: FillableMemory },
+  { path, now, memory, signal }: Omit<Range, "offset" | "into"> & { readonly memory: FillableMemory },
 ): Promise<boolean> {
-  const { path, into: memory, signal } = range;
-  const answer = await client.fetchRange?.({ path, headers: askedFor(range), memory, signal });
-  if (answer?.status !== 206) return false;
-  demandRange(client, range, answer);
-  return true;
+  const range: Asked = { path, now, offset: memory.offset, into: { length: memory.length }, signal };
+  const answer = await client.fetchRange?.({
+    path,
+    headers: askedFor(range),
+    memory,
+    check: (head) => demandRange(client, range, head),
+    signal,
+  });
+  return answer?.status === 206;
 }
 
 /** @throws PbError `source_changed`, `protocol_violation` */

@@ -84,8 +84,7 @@ function retryingSource(source: ChunkSource, again: Again): ChunkSource {
     ...(source.gatherBytes === undefined ? {} : { gatherBytes: source.gatherBytes }),
     read: (offset, into, signal) => again(signal, () => source.read(offset, into, signal)),
     ...(readInto && {
-      readInto: (offset, memory, signal) =>
-        again(signal, () => readInto.call(source, offset, memory, signal)),
+      readInto: (memory, signal) => again(signal, () => readInto.call(source, memory, signal)),
     }),
     finish: (signal) => again(signal, () => source.finish(signal)),
     [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),

@@ -141,37 +141,32 @@ export class SourcePump implements AsyncDisposable {
     const length = run.reduce((sum, ask) => sum + ask.length, 0);
     const { signal } = this.#stop;
     try {
-      if (await this.#readInto(source, run, { calls, length })) {
-        for (const ask of run) calls.done(ask.number);
-        return;
-      }
-      await this.#buffers.use(length, async (buffer) => {
-        await this.#tuner.run(length, () => source.read(run[0]?.offset ?? 0, buffer, signal));
-        let at = 0;
-        for (const ask of run) {
-          calls.fill(ask.number, buffer.subarray(at, at + ask.length));
-          calls.done(ask.number);
-          at += ask.length;
-        }
-      });
+      if (await this.#readInto(source, run, calls)) return;
+      // Memory for those alone that have their turn.
+      await this.#tuner.run(length, () =>
+        this.#buffers.use(length, async (buffer) => {
+          await source.read(run[0]?.offset ?? 0, buffer, signal);
+          let at = 0;
+          for (const ask of run) {
+            calls.fill(ask.number, buffer.subarray(at, at + ask.length));
+            calls.done(ask.number);
+            at += ask.length;
+          }
+        }),
+      );
     } catch (cause) {
       const error = PbError.from(cause, "io_error");
+      // Nobody hears it of one that was answered.
       for (const ask of run) calls.fail(ask.number, error);
     }
   }
 
   /** Past JavaScript, where that can be. */
-  async #readInto(
-    source: ChunkSource,
-    run: readonly PumpAsk[],
-    { calls, length }: { readonly calls: PumpCalls; readonly length: number },
-  ): Promise<boolean> {
+  async #readInto(source: ChunkSource, run: readonly PumpAsk[], calls: PumpCalls): Promise<boolean> {
     const { readInto } = source;
-    if (readInto === undefined || length === 0) return false;
-    const numbers = run.map(({ number }) => number);
-    const memory = calls.memory(numbers, length);
-    const from = run[0]?.offset ?? 0;
-    return this.#tuner.run(length, () => readInto.call(source, from, memory, this.#stop.signal));
+    if (readInto === undefined) return false;
+    const memory = calls.memory(run);
+    return this.#tuner.run(memory.length, () => readInto.call(source, memory, this.#stop.signal));
   }
 
   async #whole(ask: PumpAsk, { path, size, mtimeNs }: PumpSubject, calls: PumpCalls): Promise<void> {

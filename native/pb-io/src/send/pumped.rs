@@ -11,10 +11,10 @@ use crate::fs::{Kind, Meta};
 use crate::job::add;
 use crate::pump::{Answer, Ask, Memory, Pump, PumpError, Reply, Subject, Waiting};
 
-/// Readers only wait for answers, so there are as many as a carrier may have calls at once.
-pub(super) const READERS: usize = 32;
-/// Chunks of one file that are read at once: enough for a carrier on a long path. It keeps fewer if it wants.
-pub(super) const SPREAD: u64 = 16;
+/// Readers only wait for answers, so there are as many as chunks may be asked for at once: 64 MiB of a file's, or as many of several.
+pub(super) const READERS: usize = 64;
+/// Chunks of one file that are read at once: four requests for 16 MiB each. A connection that falls behind holds up the others no sooner (docs/design/0015).
+pub(super) const SPREAD: u64 = 64;
 
 /// A large file that a carrier has opened.
 pub(super) struct PumpedFile {

@@ -158,7 +158,9 @@ mod tests {
             target: target.into(),
             headers: headers.iter().map(|&(n, v)| (n.into(), v.into())).collect(),
             status: 206,
-            memory: Vec::new(),
+            memory: std::collections::VecDeque::new(),
+            judge: Box::new(|_| true),
+            take: Box::new(|_| {}),
         }
     }
 

@@ -13,6 +13,7 @@ mod tests;
 mod tls;
 mod workers;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,11 @@ pub struct Origin {
     pub port: u16,
 }
 
+/// Says whether an answer is the one that was asked for, before a byte of its content counts.
+pub type Judge = Box<dyn FnOnce(&Head) -> bool + Send>;
+/// Is given each memory as soon as it is filled.
+pub type Take = Box<dyn FnMut(Memory) + Send>;
+
 /// A GET, and the memory for what comes.
 pub struct Fetch {
     pub origin: Origin,
@@ -56,13 +62,17 @@ pub struct Fetch {
     /// The status with which the content goes into the memory: 206.
     pub status: u16,
     /// Filled in turn; together they are as long as that content has to be.
-    pub memory: Vec<Memory>,
+    pub memory: VecDeque<Memory>,
+    pub judge: Judge,
+    pub take: Take,
 }
 
 /// What became of a [`Fetch`].
 pub enum Outcome {
-    /// The memory holds the content.
-    Filled(Head),
+    /// All memory was filled, and taken.
+    Filled,
+    /// It is not the answer that was asked for.
+    Rejected,
     /// Another status, with what the server says about it: at most 1 MiB, and nothing of more.
     Refused(Head, Vec<u8>),
     /// No answer that can be taken here: the server can't be reached, its certificate is not trusted, it gives no length, or another.
@@ -92,11 +102,11 @@ impl Client {
         }
     }
 
-    /// Fetches on a thread of its own; `then` hears there what became of it, with the memory back.
+    /// Fetches on a thread of its own; `then` hears there what became of it, with the memory back that was not filled.
     pub fn fetch(
         &self,
         mut fetch: Fetch,
-        then: impl FnOnce(Outcome, Vec<Memory>) + Send + 'static,
+        then: impl FnOnce(Outcome, VecDeque<Memory>) + Send + 'static,
     ) -> Cancel {
         let cancel = Cancel::default();
         let pool = Arc::clone(&self.pool);

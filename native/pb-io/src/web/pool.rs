@@ -130,9 +130,13 @@ impl Pool {
         let wanted: usize = fetch.memory.iter_mut().map(|m| m.bytes_mut().len()).sum();
         let into_memory = head.status == fetch.status;
         let read = match framing {
-            Framing::Length(length) if into_memory && length == wanted as u64 => self
-                .fill(&mut connection, fetch)
-                .map(|()| Outcome::Filled(head)),
+            Framing::Length(length) if into_memory && length == wanted as u64 => {
+                let judge = std::mem::replace(&mut fetch.judge, Box::new(|_| false));
+                if !judge(&head) {
+                    return Outcome::Rejected;
+                }
+                self.fill(&mut connection, fetch).map(|()| Outcome::Filled)
+            }
             _ if into_memory => return Outcome::Unsuited("the answer has another length".into()),
             framing => self
                 .text(&mut connection, framing)
@@ -165,8 +169,11 @@ impl Pool {
 
     fn fill(&self, connection: &mut Connection, fetch: &mut Fetch) -> io::Result<()> {
         connection.patience(self.options.body)?;
-        for memory in &mut fetch.memory {
+        while let Some(memory) = fetch.memory.front_mut() {
             connection.read(memory.bytes_mut())?;
+            if let Some(filled) = fetch.memory.pop_front() {
+                (fetch.take)(filled);
+            }
         }
         Ok(())
     }

@@ -57,6 +57,14 @@ fn client() -> Client {
 }
 
 fn fetch(port: u16, lengths: &[usize]) -> Fetch {
+    judged(port, lengths, |_| true)
+}
+
+fn judged(
+    port: u16,
+    lengths: &[usize],
+    judge: impl FnOnce(&Head) -> bool + Send + 'static,
+) -> Fetch {
     Fetch {
         origin: Origin {
             tls: false,
@@ -70,20 +78,22 @@ fn fetch(port: u16, lengths: &[usize]) -> Fetch {
             .iter()
             .map(|&len| Memory::Bytes(vec![0; len]))
             .collect(),
+        judge: Box::new(judge),
+        take: Box::new(|_| {}),
     }
 }
 
-fn wait(client: &Client, fetch: Fetch) -> (Outcome, Vec<Vec<u8>>) {
+/// What became of it, what was filled, and what was not.
+fn wait(client: &Client, mut fetch: Fetch) -> (Outcome, Vec<Vec<u8>>, usize) {
     let (tell, hear) = crossbeam_channel::bounded(1);
+    let (filled, taken) = crossbeam_channel::unbounded();
+    fetch.take = Box::new(move |memory| filled.send(memory).unwrap());
     client.fetch(fetch, move |outcome, memory| {
-        tell.send((outcome, memory)).unwrap()
+        tell.send((outcome, memory.len())).unwrap();
     });
-    let (outcome, memory) = hear.recv_timeout(Duration::from_secs(20)).unwrap();
-    let bytes = memory
-        .into_iter()
-        .map(|mut m| m.bytes_mut().to_vec())
-        .collect();
-    (outcome, bytes)
+    let (outcome, left) = hear.recv_timeout(Duration::from_secs(20)).unwrap();
+    let bytes = taken.try_iter().map(|mut m| m.bytes_mut().to_vec());
+    (outcome, bytes.collect(), left)
 }
 
 const ABCDEF: &str =
@@ -98,12 +108,13 @@ fn content_fills_the_memory_in_turn_over_one_connection() {
     let server = serve(vec![vec![answer(ABCDEF), answer(ABCDEF)]]);
     let client = client();
     for _ in 0..2 {
-        let (Outcome::Filled(head), memory) = wait(&client, fetch(server.port, &[4, 2])) else {
-            panic!("not filled");
+        let judge = |head: &Head| {
+            assert_eq!(head.status, 206);
+            head.headers.contains(&("etag".into(), "\"v\"".into()))
         };
-        assert_eq!(memory, [b"abcd".to_vec(), b"ef".to_vec()]);
-        assert_eq!(head.status, 206);
-        assert!(head.headers.contains(&("etag".into(), "\"v\"".into())));
+        let (outcome, memory, left) = wait(&client, judged(server.port, &[4, 2], judge));
+        assert!(matches!(outcome, Outcome::Filled));
+        assert_eq!((memory, left), (vec![b"abcd".to_vec(), b"ef".to_vec()], 0));
     }
     let requests = server.requests.join().unwrap();
     assert_eq!(requests, ["GET /x HTTP/1.1\r\nhost: h\r\n\r\n"; 2]);
@@ -118,12 +129,12 @@ fn after_long_content_the_connection_is_used_again_too() {
     );
     let server = serve(vec![vec![answer(&long), answer(ABCDEF)]]);
     let client = client();
-    let (outcome, memory) = wait(&client, fetch(server.port, &[1 << 20, 2 << 20]));
-    assert!(matches!(outcome, Outcome::Filled(_)));
+    let (outcome, memory, _) = wait(&client, fetch(server.port, &[1 << 20, 2 << 20]));
+    assert!(matches!(outcome, Outcome::Filled));
     assert_eq!((memory[0][0], memory[1].last()), (b'0', Some(&b'1')));
     assert!(matches!(
         wait(&client, fetch(server.port, &[6])).0,
-        Outcome::Filled(_)
+        Outcome::Filled
     ));
     server.requests.join().unwrap();
 }
@@ -134,8 +145,8 @@ fn a_connection_that_was_closed_while_idle_is_not_the_end() {
     let server = serve(vec![vec![answer(ABCDEF)], vec![answer(ABCDEF)]]);
     let client = client();
     for _ in 0..2 {
-        let (outcome, memory) = wait(&client, fetch(server.port, &[6]));
-        assert!(matches!(outcome, Outcome::Filled(_)));
+        let (outcome, memory, _) = wait(&client, fetch(server.port, &[6]));
+        assert!(matches!(outcome, Outcome::Filled));
         assert_eq!(memory, [b"abcdef"]);
     }
     server.requests.join().unwrap();
@@ -149,7 +160,7 @@ fn one_that_is_to_be_closed_is_not_used_again() {
     for _ in 0..2 {
         assert!(matches!(
             wait(&client, fetch(server.port, &[6])).0,
-            Outcome::Filled(_)
+            Outcome::Filled
         ));
     }
     assert_eq!(server.requests.join().unwrap().len(), 2);
@@ -160,16 +171,17 @@ fn a_refusal_comes_with_its_words_and_leaves_the_memory_alone() {
     let refusal = "HTTP/1.1 503 Slow\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nslow";
     let server = serve(vec![vec![answer(refusal), answer(ABCDEF)]]);
     let client = client();
-    let (Outcome::Refused(head, text), memory) = wait(&client, fetch(server.port, &[6])) else {
+    let (Outcome::Refused(head, text), memory, left) = wait(&client, fetch(server.port, &[6]))
+    else {
         panic!("not refused");
     };
     assert_eq!((head.status, text), (503, b"slow".to_vec()));
     assert!(head.headers.contains(&("retry-after".into(), "7".into())));
-    assert_eq!(memory, [[0; 6]]);
+    assert_eq!((memory.len(), left), (0, 1));
     // Over the same connection.
     assert!(matches!(
         wait(&client, fetch(server.port, &[6])).0,
-        Outcome::Filled(_)
+        Outcome::Filled
     ));
     server.requests.join().unwrap();
 }
@@ -187,7 +199,7 @@ fn another_length_or_none_is_for_somebody_else() {
         &ABCDEF.replace(": 6", ": 7"),
     ] {
         let server = serve(vec![vec![answer(odd)]]);
-        let (outcome, _) = wait(&client(), fetch(server.port, &[6]));
+        let (outcome, ..) = wait(&client(), fetch(server.port, &[6]));
         assert!(matches!(outcome, Outcome::Unsuited(_)), "{odd}");
         server.requests.join().unwrap();
     }
@@ -200,7 +212,7 @@ fn a_whole_file_instead_of_a_range_is_a_refusal_without_it() {
         1u64 << 40
     );
     let server = serve(vec![vec![answer(&whole)]]);
-    let (Outcome::Refused(head, text), _) = wait(&client(), fetch(server.port, &[6])) else {
+    let (Outcome::Refused(head, text), ..) = wait(&client(), fetch(server.port, &[6])) else {
         panic!("not answered");
     };
     assert_eq!((head.status, text), (200, Vec::new()));
@@ -208,10 +220,35 @@ fn a_whole_file_instead_of_a_range_is_a_refusal_without_it() {
 }
 
 #[test]
+fn an_answer_that_is_rejected_fills_nothing() {
+    let server = serve(vec![vec![answer(ABCDEF)], vec![answer(ABCDEF)]]);
+    let client = client();
+    let (outcome, memory, left) = wait(&client, judged(server.port, &[4, 2], |_| false));
+    assert!(matches!(outcome, Outcome::Rejected));
+    assert_eq!((memory.len(), left), (0, 2));
+    // What is left of it comes to nobody: the next answer is over another connection.
+    assert!(matches!(
+        wait(&client, fetch(server.port, &[6])).0,
+        Outcome::Filled
+    ));
+    server.requests.join().unwrap();
+}
+
+#[test]
+fn what_was_filled_before_a_connection_broke_counts() {
+    let cut = &ABCDEF[..ABCDEF.len() - 1];
+    let server = serve(vec![vec![answer(cut)]]);
+    let (outcome, memory, left) = wait(&client(), fetch(server.port, &[2, 2, 2]));
+    assert!(matches!(outcome, Outcome::Broken(Broken::Lost)));
+    assert_eq!((memory, left), (vec![b"ab".to_vec(), b"cd".to_vec()], 1));
+    server.requests.join().unwrap();
+}
+
+#[test]
 fn less_than_was_said_is_a_lost_connection() {
     for cut in [ABCDEF.len() - 1, 20] {
         let server = serve(vec![vec![answer(&ABCDEF[..cut])]]);
-        let (outcome, _) = wait(&client(), fetch(server.port, &[6]));
+        let (outcome, ..) = wait(&client(), fetch(server.port, &[6]));
         assert!(matches!(outcome, Outcome::Broken(Broken::Lost)));
         server.requests.join().unwrap();
     }
@@ -222,9 +259,9 @@ fn nobody_there_is_for_somebody_else() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let (outcome, memory) = wait(&client(), fetch(port, &[6]));
+    let (outcome, memory, left) = wait(&client(), fetch(port, &[6]));
     assert!(matches!(outcome, Outcome::Unsuited(_)));
-    assert_eq!(memory, [[0; 6]]);
+    assert_eq!((memory.len(), left), (0, 1));
     let mut secret = fetch(port, &[6]);
     secret.origin.tls = true;
     // Without an authority nobody is trusted.
@@ -263,7 +300,7 @@ fn a_server_that_stands_still_is_left() {
         idle: 4,
     };
     let client = Client::new(options, Trust::new(Vec::new()));
-    let (outcome, _) = wait(&client, fetch(port, &[6]));
+    let (outcome, ..) = wait(&client, fetch(port, &[6]));
     assert!(matches!(outcome, Outcome::Broken(Broken::TimedOut)));
     drop(listener);
 }
@@ -274,7 +311,7 @@ fn the_words_of_a_refusal_may_come_in_chunks_or_with_the_end() {
     let ended = "HTTP/1.1 404 x\r\nConnection: close\r\n\r\nnone of its name";
     for refusal in [chunked, ended] {
         let server = serve(vec![vec![answer(refusal)]]);
-        let (Outcome::Refused(head, text), _) = wait(&client(), fetch(server.port, &[6])) else {
+        let (Outcome::Refused(head, text), ..) = wait(&client(), fetch(server.port, &[6])) else {
             panic!("not answered");
         };
         assert_eq!((head.status, text), (404, b"none of its name".to_vec()));
@@ -288,7 +325,7 @@ fn the_words_of_a_refusal_may_come_in_chunks_or_with_the_end() {
     ] {
         let text = format!("HTTP/1.1 404 x\r\nTransfer-Encoding: chunked\r\n\r\n{broken}");
         let server = serve(vec![vec![answer(&text)]]);
-        let (outcome, _) = wait(&client(), fetch(server.port, &[6]));
+        let (outcome, ..) = wait(&client(), fetch(server.port, &[6]));
         assert!(
             matches!(outcome, Outcome::Broken(Broken::Lost)),
             "{broken:?}"
