@@ -139,6 +139,8 @@ export declare class NativeSession {
    * waits for the peer to say that it knows of the end. Idempotent.
    */
   close(): Promise<void>
+  /** A close that waits for the peer waits no longer: the peer has ended the session, or nobody is there. */
+  abandon(): void
 }
 
 /** A listing under way. */

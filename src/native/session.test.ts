@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { createSocket } from "node:dgram";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { connect as connectTcp, Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -95,6 +96,63 @@ test("a receiver may be ready before there is a sender", async () => {
   expect(await copy(a, b, { senderLateMs: 100 })).toMatchObject({ state: "done", files: 1 });
   await Promise.all([a.close(), b.close()]);
 });
+
+test("a close that waits for a peer who is gone ends when it is told so", async () => {
+  await using listener = await engine.listen({ host: "127.0.0.1", port: 0, onStream: () => {} });
+  await using relay = await udpRelay(listener.port);
+  const keys = { ...KEYS, connectionId: 8n, clientRandom: randomBytes(32) };
+  const far = listener.register({ ...OPTIONS, keys });
+  const connect = { ...OPTIONS, keys, transport: "udp", host: "127.0.0.1", port: relay.port } as const;
+  const near = await engine.connect(connect, AbortSignal.timeout(10_000));
+  relay.cut();
+  const root = await openRoot({ directory: join(scratch, "a"), resolve: "beneath", writable: true });
+  const sending = near.send({
+    job: 1,
+    onProgress: () => {},
+    roots: [root],
+    chunkBytes: 0,
+    parallelFiles: 0,
+    follow: false,
+    removeSources: false,
+  });
+  // That is to be told to the peer, who never hears it.
+  sending.abort("the server is gone");
+  await sending.done;
+  let isClosed = false;
+  const closing = near.close().then(() => (isClosed = true));
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(isClosed).toBe(false);
+  near.abandon();
+  const patience = new Promise((resolve) => setTimeout(resolve, 3_000, "it still waits"));
+  expect(await Promise.race([closing, patience])).toBe(true);
+  root.close();
+  await far.close();
+});
+
+/** Passes datagrams on, both ways, until it is cut. */
+async function udpRelay(to: number) {
+  const sockets = [createSocket("udp4"), createSocket("udp4")] as const;
+  const [door, far] = sockets;
+  let client = 0;
+  let isCut = false;
+  door.on("message", (message, { port }) => {
+    client = port;
+    if (!isCut) far.send(message, to, "127.0.0.1");
+  });
+  far.on("message", (message) => {
+    if (!isCut) door.send(message, client, "127.0.0.1");
+  });
+  await new Promise<void>((done) => door.bind(0, "127.0.0.1", done));
+  return {
+    port: door.address().port,
+    cut: () => {
+      isCut = true;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.close();
+    },
+  };
+}
 
 for (const transport of ["udp", "tcp"] as const) {
   for (const seal of [true, false]) {

@@ -253,6 +253,10 @@ class Session implements NativeSession {
     await this.#handle.close();
   }
 
+  abandon(): void {
+    this.#handle.abandon();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -96,7 +96,10 @@ export interface NativeSession extends AsyncDisposable {
   takeTrace(): SessionTrace;
   /** Resolves when the session has ended, with the reason unless it was `close()`. */
   readonly closed: Promise<PbError | undefined>;
+  /** At once while a job runs, or when the peer has everything; else what is queued may take up to 5 s to leave. */
   close(): Promise<void>;
+  /** Ends that wait: the peer has ended the session too, or is not there. */
+  abandon(): void;
 }
 
 export interface SendJobOptions {

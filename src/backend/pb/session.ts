@@ -220,11 +220,19 @@ async function closeBoth(
 ): Promise<void> {
   const { connectionId } = opened;
   const joined = await connected.catch(() => undefined);
+  const sayClose = async () => {
+    try {
+      await client.close({ connectionId, finishedJobId }, { timeoutMs: CLOSE_MS });
+    } finally {
+      // Answered or not: nobody is there any more to whom something should still arrive.
+      joined?.session.abandon();
+    }
+  };
   await Promise.allSettled([
     joined?.learn(),
     joined?.session.close(),
     // A server that is gone has closed it too.
-    connection.lastWord(() => client.close({ connectionId, finishedJobId }, { timeoutMs: CLOSE_MS })),
+    connection.lastWord(sayClose),
   ]);
 }
 

@@ -10,7 +10,7 @@ mod trace;
 mod update;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use napi::Env;
@@ -42,7 +42,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 #[napi]
 pub struct NativeSession {
     session: Arc<Session>,
-    lanes: Arc<Mutex<Option<LaneSet>>>,
+    lanes: Arc<Mutex<Option<Arc<LaneSet>>>>,
+    /// Of the lanes also while they are being closed.
+    ending: Weak<LaneSet>,
     transport: Option<TransportKind>,
     note: Option<String>,
 }
@@ -53,8 +55,10 @@ impl NativeSession {
         lanes: Option<LaneSet>,
         transport: Option<TransportKind>,
     ) -> NativeSession {
+        let lanes = lanes.map(Arc::new);
         NativeSession {
             session,
+            ending: lanes.as_ref().map(Arc::downgrade).unwrap_or_default(),
             lanes: Arc::new(Mutex::new(lanes)),
             transport,
             note: None,
@@ -282,6 +286,14 @@ impl NativeSession {
             session.end(None);
             Ok(())
         })
+    }
+
+    /// A close that waits for the peer waits no longer: the peer has ended the session, or nobody is there.
+    #[napi]
+    pub fn abandon(&self) {
+        if let Some(lanes) = self.ending.upgrade() {
+            lanes.leave_at_once();
+        }
     }
 }
 
