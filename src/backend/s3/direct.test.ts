@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { type EndpointConfig, Secret } from "../../model/endpoint.ts";
+import { PbError } from "../../model/error.ts";
 import type { Backend } from "../backend.ts";
 import { never, refused } from "../conformance/fixture.ts";
 import { webServer } from "../testing/web-server.ts";
@@ -101,4 +102,23 @@ test("a key that is out of reach at first is asked for again", async () => {
   await using backend = await open(server.url, secret);
   await expect(backend.stat("f", { follow: true, signal: never })).rejects.toThrow();
   expect((await backend.stat("f", { follow: true, signal: never })).size).toBe(1);
+});
+
+test("a refusal of keys that were changed meanwhile may be repeated, one of the present ones not", async () => {
+  let key = "old";
+  let accepted = "new";
+  await using server = await webServer((request, response) => {
+    const isRight = request.headers.authorization?.includes(`Credential=${accepted}/`);
+    // Rotated while the request was under way.
+    key = "new";
+    const length = { "content-length": isRight ? CONTENT.length : 0 };
+    response.writeHead(isRight ? 200 : 403, isRight ? { ...PROPERTIES, ...length } : length).end();
+  });
+  await using backend = await open(server.url, () => key);
+  const stat = () =>
+    backend.stat("f", { follow: true, signal: never }).catch((cause: unknown) => PbError.from(cause));
+  expect(await stat()).toMatchObject({ code: "permission_denied", retryable: true });
+  expect(await stat()).toMatchObject({ size: CONTENT.length });
+  accepted = "another";
+  expect(await stat()).toMatchObject({ code: "permission_denied", retryable: false });
 });

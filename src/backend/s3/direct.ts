@@ -85,34 +85,49 @@ export function createDirect(options: DirectOptions): Direct {
     const payloadHash = body === undefined ? EMPTY_HASH : sha256Hex(body);
     const signable = { method, host, path, headers, payloadHash };
     const all = identity ? sign(signable, { keys: identity, region, service, now }) : headers;
-    return { origin, path, headers: { ...all, "user-agent": "packetboat" } };
+    return { sent: { origin, path, headers: { ...all, "user-agent": "packetboat" } }, identity };
   };
-  const checked = async ({ path }: Place, asked: Promise<Reply | undefined>): Promise<Reply | undefined> => {
+  const checked = async (
+    { path }: Place,
+    { identity, asked }: { readonly identity: Keys | undefined; readonly asked: Promise<Reply | undefined> },
+  ): Promise<Reply | undefined> => {
+    const at = { path, peer: options.peer };
     const reply = await asked.catch((cause) => {
-      throw transportError(cause, { path, peer: options.peer });
+      throw transportError(cause, at);
     });
-    if (reply !== undefined && reply.status >= 300) throw refusal(reply);
-    return reply;
+    if (reply === undefined || reply.status < 300) return reply;
+    const isOld =
+      identity && (reply.status === 401 || reply.status === 403) && !isSame(identity, await keys());
+    // It says nothing of the new keys.
+    if (isOld)
+      throw new PbError("permission_denied", "the keys were changed meanwhile", { ...at, retryable: true });
+    throw refusal(reply);
   };
   return {
     async send(place, { body, headers, method, ...request }) {
       const signable = { method, headers, ...(body === undefined ? {} : { body }) };
       const prepared = await prepare(place, signable);
       if (prepared === undefined) return undefined;
-      return checked(place, exchange(agent, { ...request, ...signable, ...prepared }));
+      const { sent, identity } = prepared;
+      return checked(place, { identity, asked: exchange(agent, { ...request, ...signable, ...sent }) });
     },
     fetchRange:
       fetcher &&
       (async (place, { headers, ...request }) => {
         const prepared = await prepare(place, { method: "GET", headers });
         if (prepared === undefined) return undefined;
-        return checked(place, fetchRange(fetcher, { ...request, ...prepared }));
+        const { sent, identity } = prepared;
+        return checked(place, { identity, asked: fetchRange(fetcher, { ...request, ...sent }) });
       }),
     close() {
       fetcher?.close();
       void agent.destroy();
     },
   };
+}
+
+function isSame(a: Keys, b: Keys | undefined): boolean {
+  return a.accessKeyId === b?.accessKeyId && a.secretAccessKey === b.secretAccessKey;
 }
 
 /** Where requests about a bucket's objects go, by the SDK's rules. No request is made. */

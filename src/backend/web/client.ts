@@ -212,11 +212,7 @@ function dispatcherOf({
 }
 
 /** Asked for at each request, so that what was rotated or locked counts at once. @throws PbError `invalid_argument` */
-async function authorizationOf(
-  config: EndpointConfig,
-  base: URL,
-  peer: string,
-): Promise<Readonly<Record<string, string>>> {
+async function authorizationOf(config: EndpointConfig, base: URL, peer: string): Promise<Authorization> {
   const token = await config.secret("token");
   if (token !== undefined) return { authorization: `Bearer ${token.reveal()}` };
   const user = textOf(config, "user");
@@ -228,11 +224,14 @@ async function authorizationOf(
   return { authorization: `Basic ${pair}` };
 }
 
+/** A header, or none. */
+type Authorization = { readonly authorization?: string };
+
 interface Sending {
   readonly dispatcher: Dispatcher;
   readonly peer: string;
   readonly base: URL;
-  readonly authorization: () => Promise<Readonly<Record<string, string>>>;
+  readonly authorization: () => Promise<Authorization>;
   readonly closing: AbortSignal;
 }
 
@@ -245,11 +244,12 @@ async function send(
   const at = { path, peer };
   // Not disposed before the body has been read: the listeners go with it.
   const signals = either(caller, closing);
+  let own: Authorization = {};
   try {
     refuseAborted(signals.signal);
     let url = urlOf(path, folder);
     for (let hops = 0; ; hops += 1) {
-      const own = url.origin === base.origin ? await authorization() : {};
+      own = url.origin === base.origin ? await authorization() : {};
       const answer = await dispatcher.request({
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
@@ -274,7 +274,8 @@ async function send(
     const wasAborted = signals.signal.aborted;
     signals[Symbol.dispose]();
     if (wasAborted) throw new PbError("aborted", "interrupted", { path, cause: error });
-    throw transportError(error, at);
+    const failure = transportError(error, at);
+    throw isStream(body) ? failure : await withoutOldSecret(failure, { own, authorization });
   }
 }
 
@@ -289,11 +290,12 @@ async function sendSmall(
   { urlOf, ask }: Asking,
 ): Promise<SmallAnswer> {
   const at = { path, peer };
+  let own: Authorization = {};
   try {
     refuseAborted(closing);
     let url = urlOf(path, folder);
     for (let hops = 0; ; hops += 1) {
-      const own = url.origin === base.origin ? await authorization() : {};
+      own = url.origin === base.origin ? await authorization() : {};
       const seen = url;
       const answerOf = ({ status, headers }: Pick<ReplyHead, "status" | "headers">): SmallAnswer => ({
         status,
@@ -318,8 +320,27 @@ async function sendSmall(
   } catch (error) {
     if (signal.aborted || closing.aborted)
       throw new PbError("aborted", "interrupted", { path, cause: error });
-    throw transportError(error, at);
+    throw await withoutOldSecret(transportError(error, at), { own, authorization });
   }
+}
+
+/** A refusal of what was asked with a secret that is another by now says nothing of the new one: the call may be repeated. */
+async function withoutOldSecret(
+  failure: PbError,
+  { own, authorization }: { readonly own: Authorization } & Pick<Sending, "authorization">,
+): Promise<PbError> {
+  const { code, message, path, peer } = failure;
+  if (code !== "unauthenticated" && code !== "permission_denied") return failure;
+  if (own.authorization === undefined) return failure;
+  // A secret that is gone has an error of its own, which stops the job.
+  const now = await authorization();
+  if (now.authorization === own.authorization) return failure;
+  return new PbError(code, message, {
+    ...(path && { path }),
+    ...(peer && { peer }),
+    cause: failure,
+    retryable: true,
+  });
 }
 
 async function rangeOf(
