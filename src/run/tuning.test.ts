@@ -56,6 +56,23 @@ describe("the number of calls at once", () => {
     expect(tuner.limit).toBeLessThan(64);
   });
 
+  it("climbs for calls that all came at once, too", async () => {
+    const clock = { ms: 0 };
+    const tuner = new Tuner({ max: 64, now: () => clock.ms });
+    const ends: (() => void)[] = [];
+    const calls = Array.from({ length: 1_000 }, () =>
+      tuner.run(10_000, () => new Promise<void>((end) => ends.push(end))),
+    );
+    // Each takes a round trip of 50 ms, however many there are.
+    while (ends.length > 0) {
+      clock.ms += 50;
+      for (const end of ends.splice(0)) end();
+      for (let turn = 0; turn < 8; turn += 1) await Promise.resolve();
+    }
+    await Promise.all(calls);
+    expect(tuner.limit).toBe(64);
+  });
+
   it("climbs no further where as many as it begins with fill the line", async () => {
     const clock = { ms: 0 };
     const tuner = new Tuner({ max: 64, now: () => clock.ms });

@@ -106,7 +106,9 @@ export class Tuner {
     window.latencyMs += latencyMs;
     const lasted = this.#now() - window.since;
     if (this.#isFixed || lasted < WINDOW_MS || window.calls < WINDOW_CALLS * this.#limit) return;
-    if (window.full) this.#judge(window.bytes / lasted, window.latencyMs / window.calls);
+    // Those that wait since before this window are no less in want of room.
+    if (window.full || this.#waiting.length > 0)
+      this.#judge(window.bytes / lasted, window.latencyMs / window.calls);
     this.#window = newWindow(this.#now());
   }
 
