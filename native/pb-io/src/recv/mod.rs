@@ -251,15 +251,22 @@ impl RecvJob {
 
     /// The results of entries, said to the sender; the last one finishes the job.
     pub(crate) fn resolve(&self, results: &[(u32, Outcome<'_>)]) {
+        if self.tell_results(results) {
+            self.resolved(results.len());
+        }
+    }
+
+    /// Tells the sender results; false when there is no session any more.
+    fn tell_results(&self, results: &[(u32, Outcome<'_>)]) -> bool {
         let Some(session) = self.session.upgrade() else {
-            return;
+            return false;
         };
         let notes: Vec<Note<'_>> = results
             .iter()
             .map(|(id, outcome)| result(*id, outcome.clone()))
             .collect();
         session.send_notes(self.options.job, &notes);
-        self.resolved(results.len());
+        true
     }
 
     /// So many more entries have a result, and their sender was told.
@@ -308,16 +315,16 @@ impl RecvJob {
             path: path.to_vec(),
             message: text.to_string(),
         });
-        self.resolve(&[(
-            id,
-            Outcome::Failed {
-                code: code.as_str().as_bytes(),
-                text: text.as_bytes(),
-            },
-        )]);
-        if code == Code::NoSpace {
-            self.abort_as(code, text, State::Failed);
+        let outcome = Outcome::Failed {
+            code: code.as_str().as_bytes(),
+            text: text.as_bytes(),
+        };
+        if code != Code::NoSpace {
+            return self.resolve(&[(id, outcome)]);
         }
+        // It has no result here: with that of the last entry the committer would end the job as done.
+        self.tell_results(&[(id, outcome)]);
+        self.abort_as(code, text, State::Failed);
     }
 
     /// The base folder, for `syncfs`.
