@@ -1,7 +1,7 @@
 /** Runs one step of `npm test` and counts it from what its runner reports to machines. */
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { ROOT } from "../lib/tools.mjs";
 
 /**
@@ -35,6 +35,9 @@ export function tee(command, args, { timeoutMs = 15 * 60_000, env = process.env 
   });
 }
 
+/** Of each failure's message; the rest is where the runner printed it. */
+const LINES_OF_FAILURE = 16;
+
 export const NOTHING = { passed: 0, failed: 0, skipped: 0, notes: [] };
 
 /** A check that passes or fails as a whole. */
@@ -57,7 +60,8 @@ export function countCargo(status, text) {
     counts.skipped += Number(line[3]);
   }
   if (status !== 0 && counts.failed === 0) counts.failed = 1;
-  return counts;
+  const failed = new Set([...text.matchAll(/^test (.+?) \.\.\. FAILED$/gm)].map((line) => line[1]));
+  return { ...counts, notes: [...failed].map((name) => `FAILED: ${name}`) };
 }
 
 /** Runs a vitest project and counts from its JSON report. */
@@ -91,6 +95,22 @@ export function countVitest(status, report) {
     passed: of("passed").length,
     failed: status !== 0 && failed === 0 ? 1 : failed,
     skipped: skipped.length,
-    notes: skipped.map((test) => `SKIPPED: ${test.fullName}`),
+    notes: [
+      ...report.testResults.flatMap((file) =>
+        file.assertionResults
+          .filter((test) => test.status === "failed")
+          .map((test) =>
+            failure(`${relative(ROOT, file.name)}: ${test.fullName}`, test.failureMessages?.[0]),
+          ),
+      ),
+      ...broken.map((file) => failure(relative(ROOT, file.name), file.message)),
+      ...skipped.map((test) => `SKIPPED: ${test.fullName}`),
+    ],
   };
+}
+
+/** A name and the first lines of why, for whoever sees only the end of a long log. */
+function failure(name, why = "") {
+  const lines = why.split("\n").filter((line) => line.trim() !== "");
+  return [`FAILED: ${name}`, ...lines.slice(0, LINES_OF_FAILURE)].join("\n    ");
 }
