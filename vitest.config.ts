@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 
 /** End-to-end tests that mostly wait (for a limit, a retry, a killed process to be noticed) and have servers of their own: several files at a time. */
 const BESIDE = [
-  "test/e2e/{access,discard,elsewhere,elsewhere-kinds,endpoints,failures,files,jobs,orphans,resume,resume-matrix,rotation,secrets,sftp-ftp,streams,terminal,tokens,transfer,trees,warm,wizard}.test.ts",
+  "test/e2e/{access,between,discard,elsewhere,elsewhere-kinds,endpoints,failures,files,jobs,orphans,resume,resume-matrix,rotation,secrets,sftp-ftp,streams,terminal,tokens,transfer,trees,warm,wizard}.test.ts",
   "test/crash/{crash,faults/*}.test.ts",
 ];
 

@@ -7,8 +7,18 @@ export declare class NativeCancel {
   cancel(): void
 }
 
-/** Fetches, each with a number of the caller's. */
+/** Fetches and uploads, each with a number of the caller's. */
 export declare class NativeFetcher {
+  /** `hears` is told "summed", with the sums of what the calls are to write. False: one of them is over, or the fetcher is closed. */
+  sum(number: number, pump: NativePump, calls: Array<number>, withSha256: boolean): boolean
+  /** Sends what the calls are to write; they are not answered by it. False: one of them is over, or the fetcher is closed. */
+  upload(number: number, pump: NativePump, calls: Array<number>, wanted: NativeUpload): boolean
+  /** Begins one whose content comes by `push`. False: the fetcher is closed. */
+  beginUpload(number: number, wanted: NativeUpload): boolean
+  /** Sends what the calls are to write as the next piece, once the one before it is taken; `hears` is told "taken" or "dropped". False: none can be sent. */
+  push(number: number, pump: NativePump, calls: Array<number>): boolean
+  /** That was all of it. */
+  finish(number: number): void
   constructor(options: NativeFetcherOptions, hears: (arg: NativeFetched) => void)
   /**
    * False: a call is over, or has no memory to fill; or the fetcher is closed. Else `hears` is told the head of the answer, and waits for `judge`; and
@@ -47,8 +57,8 @@ export declare class NativePump {
   fill(number: number, from: Uint8Array): boolean
   /** Copies out of it. */
   take(number: number, into: Uint8Array): boolean
-  /** Lets go of the memory of a call that is still to be answered: it was copied. */
-  release(number: number): void
+  /** Lets go of the credit of a call that is still to be answered: its memory becomes a copy. */
+  keepCopy(number: number): void
   done(number: number): void
   version(number: number, size: number, mtimeNs: bigint, version: bigint, parallel: boolean): void
   wanted(number: number, wanted: boolean): void
@@ -62,6 +72,8 @@ export declare class NativePump {
 export declare class NativePumpedReceiveJob {
   /** As of `NativeReceiveJob`. */
   abort(reason: string, keep: boolean): void
+  /** As of `NativeReceiveJob`. */
+  failFor(code: string, reason: string): void
   /** The batch is on stable storage. */
   confirm(batch: number): void
   /** By which its calls are answered. */
@@ -74,6 +86,8 @@ export declare class NativeReceiveJob {
   get accepts(): NativeAccepts
   /** `keep`: what the checkpoint knows of unfinished files stays. */
   abort(reason: string, keep: boolean): void
+  /** The job can't go on for a reason that its checkpoint's keeper knows; what the checkpoint knows of stays. */
+  failFor(code: string, reason: string): void
   /** The batch is on stable storage. */
   confirm(batch: number): void
 }
@@ -224,13 +238,16 @@ export interface NativeFetch {
 /** See `Fetcher` in src/native/fetch.ts. */
 export interface NativeFetched {
   number: number
-  /** "head" (to be judged; more comes), "filled", "rejected", "refused", "unsuited", "lost", "timeout", "cancelled" */
+  /**
+   * "head" (to be judged; more comes), "filled", "rejected", "refused", "answered", "unsuited", "lost", "timeout", "cancelled"; of an upload's
+   * piece "taken" or "dropped" (more comes); "summed"
+   */
   kind: string
   /** 0 where there is no answer. */
   status: number
   /** Name and value in turn. */
   headers: Array<string>
-  /** What a server said about its refusal; why it is not suited. */
+  /** What a server said about its refusal, or to what was sent; why it is not suited; CRC-32, big-endian, and SHA-256 where that was asked for. */
   text: Buffer
   /** Calls at the end of those that are not answered. */
   left: number
@@ -437,6 +454,17 @@ export interface NativeUpdate {
   state?: string
   /** At the end: the first 1,000 files. */
   hashes: Array<NativeFileHash>
+}
+
+export interface NativeUpload {
+  tls: boolean
+  host: string
+  port: number
+  method: string
+  /** Path and query. */
+  target: string
+  /** Name and value in turn. */
+  headers: Array<string>
 }
 
 /** Two ends within this process. */

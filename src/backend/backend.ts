@@ -88,6 +88,11 @@ export interface ListOptions {
   /** Folder levels below `path`; 0: no bound. */
   readonly maxDepth?: number;
   readonly follow: boolean;
+  /**
+   * A file of at most so many bytes may have the time that a listing tells by itself, where its own would cost a request: for who reads it whole, as that
+   * tells it (`ChunkAccess.readWhole`), and compares it with nothing before. Default: each has its own.
+   */
+  readonly listedTimesUpTo?: number;
   readonly signal: AbortSignal;
 }
 

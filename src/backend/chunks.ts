@@ -1,4 +1,4 @@
-import type { FillableMemory } from "../native/types.ts";
+import type { FillableMemory, SendableMemory } from "../native/types.ts";
 
 /**
  * How bytes move at an endpoint that has no engine: JavaScript carries them between its protocol and the engine of this process,
@@ -66,6 +66,8 @@ export interface ChunkAccess {
 export interface RemoveBegunOptions {
   /** When the job began, ms since 1970: what is older is not its. */
   readonly sinceMs: number;
+  /** When those that may have been killed were over; what is younger is not theirs. Default: now. */
+  readonly untilMs?: number;
   readonly signal: AbortSignal;
 }
 
@@ -162,6 +164,11 @@ export interface ChunkSink extends AsyncDisposable {
    * @throws PbError `no_space`, `permission_denied`, `verification_failed`, `connection_lost`
    */
   write(offset: number, parts: readonly Uint8Array[], signal: AbortSignal): Promise<void>;
+  /**
+   * As `write`, of memory that only the engine reaches (`fetching.ts`), at the memory's offset. False: not in this way; `write` can. Absent: the endpoint's protocol is
+   * spoken by JavaScript alone.
+   */
+  writeFrom?(memory: SendableMemory, signal: AbortSignal): Promise<boolean>;
   /**
    * What a resumed `create` needs, for all that `write` has confirmed by now: an upload id, a part's name (4 KiB at most; what the endpoint can tell
    * itself, such as its list of parts, is not in it). Durable at the endpoint before it resolves, as far as that goes. Empty: this can't be resumed.

@@ -1,9 +1,17 @@
-/** Ranges whose content goes past JavaScript, with the replies that `exchange.ts` gives of all others. */
+/** Requests whose content goes past JavaScript, with the replies that `exchange.ts` gives of all others. */
 
-import type { FetchedHead, Fetcher, FillableMemory } from "../native/types.ts";
+import type {
+  FetchedHead,
+  Fetcher,
+  FillableMemory,
+  SendRequest,
+  SendStream,
+  Sent,
+  StreamRequest,
+} from "../native/types.ts";
 import type { Exchange, Reply, ReplyHead } from "./exchange.ts";
 
-export type { Fetcher, FillableMemory } from "../native/types.ts";
+export type { Fetcher, FillableMemory, SendableMemory, SendStream } from "../native/types.ts";
 
 export interface RangeRequest extends Pick<Exchange, "origin" | "path" | "headers" | "signal"> {
   readonly memory: FillableMemory;
@@ -31,6 +39,29 @@ export async function fetchRange(
   });
   if (fetched.kind === "refused") return { ...replyHead(fetched), text: fetched.text };
   return fetched.kind === "filled" && told ? { ...told, text: Buffer.alloc(0) } : undefined;
+}
+
+/**
+ * Whatever the server says. Undefined: to be sent in another way.
+ *
+ * @throws PbError `aborted`; `connection_lost`, `timeout`: nobody knows whether the server has it
+ */
+export async function sendContent(fetcher: Fetcher, request: SendRequest): Promise<Reply | undefined> {
+  return replyOf(await fetcher.send(request));
+}
+
+/** As `sendContent`, of content that comes in pieces. @param onBegun is given what takes them */
+export async function streamContent(
+  fetcher: Fetcher,
+  { onBegun, ...request }: StreamRequest & { readonly onBegun: (stream: SendStream) => void },
+): Promise<Reply | undefined> {
+  const stream = fetcher.stream(request);
+  onBegun(stream);
+  return replyOf(await stream.answer);
+}
+
+function replyOf(sent: Sent): Reply | undefined {
+  return sent.kind === "answered" ? { ...replyHead(sent), text: sent.text } : undefined;
 }
 
 function replyHead({ status, headers }: FetchedHead): ReplyHead {

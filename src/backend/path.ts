@@ -27,10 +27,13 @@ export function componentsBelow(path: string, bounds: NameBounds): readonly stri
     else if (components.pop() === undefined)
       throw new PbError("path_escapes", "this path leads out of the root", { path });
   }
-  if (pathBytes(components.join("/")).length > bounds.pathBytes)
+  if (isLonger(components.join("/"), bounds.pathBytes))
     throw new PbError("invalid_path", `the path is longer than ${bounds.pathBytes} bytes`, { path });
   return components;
 }
+
+/** A unit of UTF-16 is three bytes of UTF-8 at most. */
+const isLonger = (text: string, bytes: number) => text.length * 3 > bytes && pathBytes(text).length > bytes;
 
 function checked(name: string, path: string, bounds: NameBounds): string {
   if (name.includes("\0")) throw new PbError("invalid_path", "a name cannot hold a NUL byte", { path });
@@ -39,7 +42,7 @@ function checked(name: string, path: string, bounds: NameBounds): string {
       path,
       hint: "rename it at the source first",
     });
-  if (pathBytes(name).length > bounds.componentBytes)
+  if (isLonger(name, bounds.componentBytes))
     throw new PbError("invalid_path", `a name is longer than ${bounds.componentBytes} bytes`, { path });
   return name;
 }

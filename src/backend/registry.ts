@@ -47,6 +47,8 @@ export interface Backends extends AsyncDisposable {
   open(remote: string, signal: AbortSignal): Promise<Backend>;
   /** Tells what happens to the secrets of a place that is open, until what it returns is called. */
   watch(remote: string, watcher: SecretsWatcher): () => void;
+  /** Its configuration is another now: whoever opens it from here on has a backend of that. Those who have the one before keep it. */
+  renew(remote: string): void;
   /** Idempotent; closes every backend. */
   close(): Promise<void>;
 }
@@ -54,6 +56,7 @@ export interface Backends extends AsyncDisposable {
 export function createBackends(factories: BackendFactories): Backends {
   const opened = new Map<string, Promise<Backend>>();
   const configs = new Map<string, EndpointConfig>();
+  const renewed: Promise<Backend>[] = [];
   let closed = false;
 
   function opening(remote: string): Promise<Backend> {
@@ -62,7 +65,9 @@ export function createBackends(factories: BackendFactories): Backends {
     const made = remote === "" ? factories.local() : openNamed(remote);
     opened.set(remote, made);
     // A place that could not be opened may be there at the next call.
-    made.catch(() => opened.delete(remote));
+    made.catch(() => {
+      if (opened.get(remote) === made) opened.delete(remote);
+    });
     return made;
   }
 
@@ -79,9 +84,14 @@ export function createBackends(factories: BackendFactories): Backends {
       return opening(remote);
     },
     watch: (remote, watcher) => configs.get(remote)?.watch?.(watcher) ?? (() => {}),
+    renew(remote) {
+      const before = opened.get(remote);
+      opened.delete(remote);
+      if (before) renewed.push(before);
+    },
     async close() {
       closed = true;
-      const all = [...opened.values()];
+      const all = [...opened.values(), ...renewed];
       opened.clear();
       const backends = (await Promise.allSettled(all)).flatMap((result) =>
         result.status === "fulfilled" ? [result.value] : [],

@@ -36,7 +36,7 @@ export interface Filling {
   fill(out: Buffer): void;
 }
 
-export function encodePart(part: StoredPart): Buffer {
+function encodePart(part: StoredPart): Buffer {
   const out = new ByteWriter(partBytes(part));
   writePart(out, part);
   return out.bytes;

@@ -27,7 +27,6 @@ import type { Recovery } from "./recover.ts";
 import { removeCheckpoint } from "./remove.ts";
 import { summary } from "./summary.ts";
 
-export { type ExpireOptions, type Expiry, expireCheckpoints } from "./expire.ts";
 export { type Inspected, inspectCheckpoint } from "./inspect.ts";
 
 export interface OpenCheckpointOptions {

@@ -194,7 +194,7 @@ function workerOf(entry: FileEntry, worker: number): Mutable<WorkerProgress> {
 }
 
 /** Are these of one part on disk (or of one upload)? */
-export function isSamePart(one: PartRecord, other: PartRecord): boolean {
+function isSamePart(one: PartRecord, other: PartRecord): boolean {
   return (
     one.device === other.device &&
     one.inode === other.inode &&

@@ -54,6 +54,13 @@ describe("list", () => {
     expect((await cli(["ls", "--json", "/e"], { files: fakeFiles({ "/e/": 0 }) })).stdout).toBe("[]\n");
   });
 
+  test("JSON that an error cuts short is a list of what there was", async () => {
+    const run = await cli(["ls", "--json", "box:/d/sub", "box:/nothing", "box:/d"], withTree);
+    expect(run.code).toBe(3);
+    expect(JSON.parse(run.stdout)).toMatchObject([{ path: "sub/b" }]);
+    expect((await cli(["ls", "--json", "box:/nothing"], withTree)).stdout).toBe("");
+  });
+
   test("a bound on depth", async () => {
     const { stdout } = await cli(["ls", "--depth", "1", "box:/d"], withTree);
     expect(stdout).not.toContain("sub/b");
@@ -168,6 +175,19 @@ describe("output", () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   });
 
+  test.each(["text", "json"])(
+    "a log (%s) that can't be written on any more ends with a word",
+    async (format) => {
+      const flags = ["--log-file", "/dev/full", "--log-format", format, "-v"];
+      const { code, stdout, stderr } = await cli(["rm", ...flags, "box:/d/a.txt", "box:/d/sub/b"], {
+        files: { remove: () => ({ files: 1n }) },
+      });
+      expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+      expect(stderr.match(/nothing more goes to \/dev\/full: ENOSPC/g)).toHaveLength(1);
+      expect(stderr).toContain("removed: box:/d/sub/b");
+    },
+  );
+
   test("a slow reader is waited for, and no listener is left behind", async () => {
     const out = new PassThrough({ highWaterMark: 1 });
     const listeners = () => ["drain", "close", "error"].map((name) => out.listenerCount(name));
@@ -280,3 +300,17 @@ test("every command is found by the names that it says it has", async () => {
     expect([command.name(), ...command.aliases()]).toEqual(names);
   }
 });
+
+test.each([["jobs", "list"], ["clients", "revoke"], ["credentials", "export"], ["version"]])(
+  "the help of %s %s says what it does, and has -h",
+  async (...words) => {
+    const { code, stdout } = await cli([...words, "--help"]);
+    expect(code).toBe(0);
+    const [usage, , what = ""] = stdout.split("\n");
+    expect([usage, what]).toEqual([
+      expect.stringMatching(`^Usage: pb ${words.join(" ")}`),
+      expect.stringMatching(/^[A-Z].*[\w.,]$/),
+    ]);
+    expect(stdout).toContain("show this help");
+  },
+);

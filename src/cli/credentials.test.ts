@@ -100,6 +100,11 @@ describe("secrets come in", () => {
   });
 });
 
+test("a setting without a kind is refused, and not passed over", async () => {
+  const { code, stderr } = await cli(["remote", "add", "n", "--set", "host=h"]);
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/^pb: --set: settings of which kind/)]);
+});
+
 describe("secrets do not go out", () => {
   test.each([
     ["credentials", "list"],
@@ -137,4 +142,10 @@ describe("what a remote is", () => {
 test("a token is all that standard output has", async () => {
   const args = ["credentials", "token", "--subject", "ci", "--scope", "pb:read:*"];
   expect((await cli(args)).stdout).toBe("a.b.c\n");
+});
+
+test("an export says which remotes are not in it", async () => {
+  const { stdout, stderr } = await cli(["credentials", "export", "-"]);
+  expect(stdout).toBe("sealed");
+  expect(stderr).toMatch(/^Left out box: .*invite\n$/);
 });

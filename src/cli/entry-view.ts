@@ -51,7 +51,7 @@ export function isoNs(ns: bigint): string {
 const TIME_COLUMNS = 16;
 
 /** `2026-01-31 12:00`, local time: for people. */
-export function localTime(ns: bigint): string {
+function localTime(ns: bigint): string {
   const date = new Date(Number(ns / 1_000_000n));
   if (Number.isNaN(date.getTime())) return "?".padEnd(TIME_COLUMNS);
   const pad = (value: number) => String(value).padStart(2, "0");

@@ -1,12 +1,15 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { create } from "@bufbuild/protobuf";
 import { createColors } from "picocolors";
-import type {
-  JobStarted,
-  PlannedAction,
-  Progress,
-  Receipt,
-  StartResponse,
+import {
+  type JobStarted,
+  type PlannedAction,
+  type Progress,
+  ProgressSchema,
+  type Receipt,
+  ReceiptSchema,
+  type StartResponse,
 } from "../gen/packetboat/v1/transfer_pb.ts";
 import { PbError } from "../model/error.ts";
 import { EXIT, exitCodeOf } from "../model/exit.ts";
@@ -61,7 +64,12 @@ export async function follow(context: CliContext, following: Following): Promise
       if (news) display.update(news);
     }
   } catch (error) {
-    if (error instanceof ReaderGone) throw error;
+    if (error instanceof ReaderGone) {
+      // Whoever shows it stops it when this is thrown: it has not come to its end.
+      context.setExitCode(EXIT.interrupted);
+      if (run.job?.resumable) log.log("warn", `go on with: ${resuming(run, run.job)}`);
+      throw error;
+    }
     failure = toPbError(error);
   } finally {
     display.close();
@@ -171,11 +179,13 @@ async function finish({ context, run, following, failure }: Finish): Promise<Rec
   const planned = run.dryRun && out.format !== "jsonl" ? { planned: run.planned.map(plannedRecord) } : {};
   const shown = receipt ? receiptRecord(receipt) : failedRecord(run, following, failure ?? NO_RECEIPT);
   const record = { ...shown, ...planned };
+  // Known before anything is written: nobody may be there to read.
+  if (!receipt) setExitCode(exitCodeOf((failure ?? NO_RECEIPT).code));
+  else if (receipt.state !== "done") setExitCode(exitCodeOfReceipt(receipt));
   writeReceipt(following.flags, context.cwd, shown);
   if (out.machine && following.silent !== true) await out.record(eventRecord(out.format, record), "");
   if (!receipt) throw failure ?? NO_RECEIPT;
   sayReceipt(context, run, receipt);
-  if (receipt.state !== "done") setExitCode(exitCodeOfReceipt(receipt));
   if (failure) throw failure;
   return record;
 }
@@ -212,9 +222,12 @@ function sayReceipt({ terminal, log, out }: CliContext, run: Run, receipt: Recei
   const lines = summaryLines(receipt, { columns, colors, copies, notes: run.notes });
   terminal.stderr.write(lines.map((line) => `${line}\n`).join(""));
   if (run.job?.resumable && CAN_GO_ON.has(receipt.state)) {
-    const there = run.on === "" ? "" : `--remote ${run.on} `;
-    terminal.stderr.write(`go on with: pb jobs resume ${there}${shortJobId(run.job.id)}\n`);
+    terminal.stderr.write(`go on with: ${resuming(run, run.job)}\n`);
   }
+}
+
+function resuming({ on }: Run, { id }: { readonly id: string }): string {
+  return `pb jobs resume ${on === "" ? "" : `--remote ${on} `}${shortJobId(id)}`;
 }
 
 /** Enough of an id to be the only one that starts so. */
@@ -238,32 +251,22 @@ function failedRecord(
   { ends, heading, flags }: Following,
   error: PbError,
 ): Record<string, unknown> {
-  const { progress } = run;
-  return {
+  const { seconds, bytes, files, skippedFiles, bytesPerSecond, transport, lanes, ...path } =
+    run.progress ?? create(ProgressSchema);
+  const known = create(ReceiptSchema, {
     jobId: run.job?.id ?? "",
     state: error.code === "aborted" ? "aborted" : "failed",
     ...ends,
-    seconds: progress?.seconds ?? 0,
-    bytes: Number(progress?.bytes ?? 0n),
-    files: Number(progress?.files ?? 0n),
-    skippedFiles: Number(progress?.skippedFiles ?? 0n),
-    bytesPerSecond: Number(progress?.bytesPerSecond ?? 0n),
-    transport: progress?.transport ?? "",
+    ...{ seconds, bytes, files, skippedFiles, bytesPerSecond: Number(bytesPerSecond), transport },
     sealed: heading.sealed,
     discarded: flags.discard === true,
-    verified: "",
-    lanes: progress?.lanes.length ?? 0,
-    rttMs: Number(progress?.rttNs ?? 0n) / 1e6,
-    minRttMs: Number(progress?.minRttNs ?? 0n) / 1e6,
-    lossRate: progress?.lossRate ?? 0,
-    retransmittedBytes: (progress?.lanes ?? []).reduce(
-      (sum, lane) => sum + Number(lane.bytesRetransmitted),
-      0,
-    ),
-    limitedBy: progress?.limitedBy ?? "",
-    hashes: [],
-    notices: [],
-    errors: [errorRecord(error)],
-    moreErrors: 0,
-  };
+    lanes: lanes.length,
+    rttMs: Number(path.rttNs) / 1e6,
+    minRttMs: Number(path.minRttNs) / 1e6,
+    lossRate: path.lossRate,
+    retransmittedBytes: lanes.reduce((sum, lane) => sum + lane.bytesRetransmitted, 0n),
+    limitedBy: path.limitedBy,
+    paths: lanes,
+  });
+  return { ...receiptRecord(known), errors: [errorRecord(error)] };
 }

@@ -20,13 +20,15 @@ export interface LogOptions {
 export class Log {
   readonly level: LogLevel;
   readonly format: LogFormat;
-  readonly #file: number | undefined;
+  readonly #path: string;
+  #file: number | undefined;
   #write: (line: string) => void;
 
   constructor(options: LogOptions) {
     this.level = options.level;
     this.format = options.format;
     this.#write = options.write;
+    this.#path = options.file ?? "";
     this.#file = options.file === undefined ? undefined : openLog(options.file);
   }
 
@@ -58,15 +60,27 @@ export class Log {
         ...more.fields,
       });
     this.#write(this.format === "json" ? json() : (more.text ?? message));
-    if (this.#file !== undefined) {
-      const line = this.format === "json" ? json() : `${new Date().toISOString()} ${level} ${message}`;
-      writeSync(this.#file, `${line}\n`);
+    if (this.#file === undefined) return;
+    this.#append(
+      this.#file,
+      this.format === "json" ? json() : `${new Date().toISOString()} ${level} ${message}`,
+    );
+  }
+
+  /** A log that can't be written on is the end of the log, and of nothing else. */
+  #append(file: number, line: string): void {
+    try {
+      writeSync(file, `${line}\n`);
+    } catch (cause) {
+      this.close();
+      this.log("error", `pb: nothing more goes to ${this.#path}: ${(cause as Error).message}`);
     }
   }
 
-  /** Idempotent at the end of the process. */
+  /** Idempotent. */
   close(): void {
     if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
   }
 }
 

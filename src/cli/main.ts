@@ -81,6 +81,8 @@ const terminal: Terminal = {
   env: process.env,
 };
 const signal = abortOnSignals();
+// A process whose event loop runs dry before the command has said how it went has not done what it was asked: 0 would say so.
+process.exitCode = EXIT.fatal;
 for (const stream of [process.stdout, process.stderr]) {
   // A reader that went away is noticed where something is written.
   stream.on("error", () => undefined);

@@ -17,6 +17,7 @@ export class Output {
   readonly colors: Colors;
   readonly #stdout: Terminal["stdout"];
   #gone = false;
+  #closeList = async () => {};
 
   constructor(options: { readonly terminal: Terminal; readonly format: Format }) {
     this.format = options.format;
@@ -61,7 +62,14 @@ export class Output {
 
   /** Many results, written as they come. `end()` must be called, also when there were none. */
   rows<T>(shape: { readonly record: (row: T) => object; readonly text: (row: T) => string }): Rows<T> {
-    return new Rows(this, shape);
+    const rows = new Rows(this, shape);
+    this.#closeList = () => rows.close();
+    return rows;
+  }
+
+  /** After an error: what was printed of a list is a list all the same. @throws ReaderGone */
+  close(): Promise<void> {
+    return this.#closeList();
   }
 }
 
@@ -69,6 +77,7 @@ export class Rows<T> {
   readonly #out: Output;
   readonly #shape: { readonly record: (row: T) => object; readonly text: (row: T) => string };
   #count = 0;
+  #isOpen = true;
 
   constructor(
     out: Output,
@@ -92,7 +101,13 @@ export class Rows<T> {
     await this.#out.write(`${first ? "[" : ","}\n${lines.join(",\n")}`);
   }
 
+  /** Ends what was begun. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#isOpen && this.#count > 0) await this.end();
+  }
+
   async end(): Promise<void> {
+    this.#isOpen = false;
     const { format } = this.#out;
     if (format === "json") await this.#out.write(this.#count === 0 ? "[]\n" : "\n]\n");
     if (format === "yaml" && this.#count === 0) await this.#out.write("[]\n");

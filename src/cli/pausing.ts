@@ -1,6 +1,10 @@
+import { PbError } from "../model/error.ts";
 import type { CliContext } from "./context.ts";
 
-/** A call that an interruption does not cut off: the job is paused, and says itself what it has kept. */
+/**
+ * A call that an interruption does not cut off: the job is paused, and says itself what it has kept. It ends with this: Connect's clients do not tell a
+ * service that its reader has left.
+ */
 export interface Pausing extends Disposable {
   readonly signal: AbortSignal;
   readonly onJob: (job: { readonly id: string; readonly resumable: boolean }) => void;
@@ -25,6 +29,9 @@ export function pausing({ jobs, signal }: Pick<CliContext, "jobs" | "signal">, r
     onJob({ id, resumable }) {
       if (resumable) pausable = id;
     },
-    [Symbol.dispose]: () => signal.removeEventListener("abort", stop),
+    [Symbol.dispose]() {
+      signal.removeEventListener("abort", stop);
+      call.abort(new PbError("aborted", "nobody follows any more"));
+    },
   };
 }

@@ -35,8 +35,10 @@ export async function createProgram(
   addVersion(program, host);
   everyCommand(program, (command) => {
     if (command !== program && command.commands.length === 0) addGlobals(command);
-    // ls -h is --human.
-    if (command.name() !== "list") command.helpOption("-h, --help", "show this help");
+    // pb ls -h is --human.
+    if (command.name() !== "list" || command.parent !== program)
+      command.helpOption("-h, --help", "show this help");
+    if (command.description() === "") command.description(sentence(command.summary()));
     command.configureHelp({ subcommandTerm, optionDescription });
     command.exitOverride().configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
@@ -56,6 +58,11 @@ function addVersion(program: Command, host: CommandHost): void {
     .on("option:version", () =>
       program.action((_flags: object, command: Command) => showVersion(host, command)),
     );
+}
+
+/** What a list of commands says of one, for its own help. */
+function sentence(summary: string): string {
+  return summary === "" ? "" : `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
 }
 
 function everyCommand(command: Command, visit: (command: Command) => void): void {

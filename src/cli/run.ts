@@ -88,6 +88,7 @@ class Session implements CommandHost {
   }
 
   async fail(error: unknown): Promise<ExitCode> {
+    await this.#shell?.out.close().catch(() => undefined);
     const code = await this.#report(error);
     try {
       await this.#close();

@@ -32,7 +32,7 @@ import {
   issue,
   SERVER_AUTH,
 } from "../credential/x509.ts";
-import { file_packetboat_v1_admin } from "../gen/packetboat/v1/admin_pb.ts";
+import { AdminService, file_packetboat_v1_admin } from "../gen/packetboat/v1/admin_pb.ts";
 import { FileService, file_packetboat_v1_file } from "../gen/packetboat/v1/file_pb.ts";
 import { file_packetboat_v1_job } from "../gen/packetboat/v1/job_pb.ts";
 import { file_packetboat_v1_session } from "../gen/packetboat/v1/session_pb.ts";
@@ -231,6 +231,12 @@ describe("the gate", () => {
       days: 10,
     });
     await store.replaceKeys(remote, { key, certificate: soon, ca: old.ca });
+    // Where nothing can be written the present one serves on.
+    const full = () => Promise.reject(new PbError("read_only", "nothing can be written here"));
+    const present = await connectRemote({ ...store, replaceKeys: full }, "box");
+    connections.push(present);
+    await createClient(AdminService, present.transport).info({});
+    expect((await store.keys(remote)).certificate.trim()).toBe(soon.trim());
     connections.push(await connectRemote(store, "box"));
     const renewed = parseCertificate((await store.keys(remote)).certificate);
     expect(clientIdOf(renewed)).toBe(remote.clientId);

@@ -124,6 +124,17 @@ describe("a server's settings", () => {
     );
   });
 
+  it.each([{ drainSeconds: 86_401 }, { config: "drain_seconds = 1e9" }])(
+    "refuse to drain for more than a day: %j",
+    async ({ config, ...rest }: { readonly config?: string; readonly drainSeconds?: number }) => {
+      const file = config === undefined ? {} : { config: await configFile(config) };
+      const resolved = resolveServe({ options: { roots: [], ...rest, ...file }, env: {}, defaultState });
+      await expect(resolved).rejects.toThrow(
+        expect.objectContaining({ code: "invalid_argument", peer: "--drain" }),
+      );
+    },
+  );
+
   it("name a file that is not there", async () => {
     const config = join(await testFolder(), "none.toml");
     const resolved = resolveServe({ options: { roots: [], config }, env: {}, defaultState });

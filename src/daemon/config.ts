@@ -29,6 +29,8 @@ export interface ServeSettings {
 export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 /** Running jobs get this long after SIGTERM; service managers kill after 90 s. */
 const DEFAULT_DRAIN_SECONDS = 30;
+/** Nothing that is to stop goes on for longer. */
+const MAX_DRAIN_SECONDS = 86_400;
 /** 30 days, as long as a client knows of its job. */
 const DEFAULT_KEEP_SECONDS = 30 * 86_400;
 /** Less is a burden to the issuer; after more, a key that it has withdrawn would sign for too long. */
@@ -57,8 +59,7 @@ export async function resolveServe({ options, env, defaultState }: ResolveOption
     state: resolve(options.state ?? (env.PB_STATE || config.state) ?? defaultState),
     logLevel: level,
     logFile: options.logFile ?? (env.PB_LOG_FILE || config.logFile),
-    drainSeconds:
-      options.drainSeconds ?? seconds("PB_DRAIN", env) ?? config.drainSeconds ?? DEFAULT_DRAIN_SECONDS,
+    drainSeconds: drainSeconds(options.drainSeconds ?? seconds("PB_DRAIN", env) ?? config.drainSeconds),
     keepSeconds:
       options.keepSeconds ?? seconds("PB_KEEP_HISTORY", env) ?? config.keepSeconds ?? DEFAULT_KEEP_SECONDS,
     jwtIssuers: (options.jwtIssuers ?? list(env.PB_JWT_ISSUER) ?? config.jwtIssuers ?? []).map(issuerPath),
@@ -67,6 +68,14 @@ export async function resolveServe({ options, env, defaultState }: ResolveOption
       options.jwtRefreshSeconds ?? seconds("PB_JWT_REFRESH", env) ?? config.jwtRefreshSeconds,
     ),
   };
+}
+
+function drainSeconds(asked = DEFAULT_DRAIN_SECONDS): number {
+  if (asked <= MAX_DRAIN_SECONDS) return asked;
+  throw new PbError("invalid_argument", `a server that is to stop drains for at most a day, not ${asked} s`, {
+    peer: "--drain",
+    hint: "set --drain (PB_DRAIN, drain_seconds) to 0s to 1d",
+  });
 }
 
 function refreshSeconds(asked = DEFAULT_REFRESH_SECONDS): number {
@@ -120,7 +129,7 @@ async function readConfig(file: string): Promise<FileConfig> {
     state: z.string().min(1).optional(),
     log_level: z.enum(LOG_LEVELS).optional(),
     log_file: z.string().min(1).optional(),
-    drain_seconds: z.number().min(0).max(86_400).optional(),
+    drain_seconds: z.number().min(0).optional(),
     keep_history_seconds: z.number().min(0).max(1e9).optional(),
     jwt_issuers: z.array(z.string().min(1)).optional(),
     jwt_audiences: z.array(z.string().min(1)).optional(),

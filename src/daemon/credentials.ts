@@ -30,12 +30,14 @@ export interface CredentialActionsOptions {
 export function createCredentialActions(options: CredentialActionsOptions): CredentialActions {
   const { folder, vault, passphrase, env } = options;
   const remotes = openEndpointRemotes(folder);
+  const servers = openRemotes(folder);
 
   async function usersOf(): Promise<(name: string) => string[]> {
-    const servers = await openRemotes(folder).list();
     const all = [
       ...(await remotes.list()).map(({ name, credential = name }) => ({ name, credential })),
-      ...servers.filter(({ byToken }) => byToken).map(({ name }) => ({ name, credential: name })),
+      ...(await servers.list())
+        .filter(({ byToken }) => byToken)
+        .map(({ name }) => ({ name, credential: name })),
     ];
     return (wanted) => all.filter(({ credential }) => credential === wanted).map(({ name }) => name);
   }
@@ -122,7 +124,8 @@ export function createCredentialActions(options: CredentialActionsOptions): Cred
 
     async export(given) {
       const credentials = new Map((await vault.list()).map((each) => [each.name, each]));
-      return exportStore({ remotes: await remotes.list(), credentials, passphrase: given });
+      const sealed = await exportStore({ remotes: await remotes.list(), credentials, passphrase: given });
+      return { sealed, leftOut: (await servers.list()).map(({ name }) => name) };
     },
 
     lock: (given) => vault.lock(given.reveal()),

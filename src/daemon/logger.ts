@@ -13,8 +13,16 @@ export interface LoggerOptions {
 /** Never written, wherever they turn up in a record (T4). */
 const SECRETS = ["token", "key", "csr", "invite", "secret", "authorization", "clientRandom", "serverRandom"];
 
+/** What waits while a log can't be written; of more the newest is lost. */
+const MAX_WAITING_BYTES = 1024 * 1024;
+
 /** A line of JSON for each event. Names of files and clients go through `displayPath` first (T3). */
 export function createLogger({ level, file }: LoggerOptions): Logger {
+  // Synchronous, so that the last lines before an end are there; a server logs a few lines for each job.
+  const lines = { sync: true, append: true, mode: 0o600, maxLength: MAX_WAITING_BYTES };
+  const destination = pino.destination({ dest: file ?? 2, ...lines });
+  // A server serves on when its log's disk is full, or its reader gone: what waits goes with the next line for which there is room.
+  destination.on("error", () => undefined);
   return pino(
     {
       level,
@@ -24,8 +32,7 @@ export function createLogger({ level, file }: LoggerOptions): Logger {
       redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), censor: "[secret]" },
       serializers: { err: errorRecord },
     },
-    // Synchronous, so that the last lines before an end are there; a server logs a few lines for each job.
-    pino.destination({ dest: file ?? 2, sync: true, append: true, mode: 0o600 }),
+    destination,
   );
 }
 

@@ -9,7 +9,6 @@ import { createRequest } from "../credential/x509.ts";
 import { AdminService } from "../gen/packetboat/v1/admin_pb.ts";
 import type { Secret } from "../model/endpoint.ts";
 import { PbError } from "../model/error.ts";
-import { fromPeerError } from "../wire/connect.ts";
 
 /** The client renews within the last 30 days of its certificate's year. */
 const RENEW_BEFORE_MS = 30 * 86_400_000;
@@ -33,10 +32,9 @@ export async function connectRemote(
   const connection = await connectWith(remote, keys, pingMs);
   const left = expiresAt(parseCertificate(keys.certificate)).getTime() - Date.now();
   if (left > RENEW_BEFORE_MS || left <= 0) return connection;
-  const renewed = await renew(connection, keys).catch(() => undefined);
-  // The present certificate is still good: the next connection tries again.
+  const renewed = await renewedIn(store, remote, { connection, keys }).catch(() => undefined);
+  // The present certificate is still good, also where no other can be kept: the next connection tries again.
   if (!renewed) return connection;
-  await store.replaceKeys(remote, renewed);
   await connection.close();
   return connectWith(remote, renewed, pingMs);
 }
@@ -86,14 +84,17 @@ async function connectByToken(
   });
 }
 
-async function renew(connection: PbConnection, keys: RemoteKeys): Promise<RemoteKeys> {
+/** The new keys, once they are kept. */
+async function renewedIn(
+  store: RemoteStore,
+  remote: Remote,
+  { connection, keys }: { readonly connection: PbConnection; readonly keys: RemoteKeys },
+): Promise<RemoteKeys> {
   const { csr, key } = await createRequest();
-  try {
-    const { certificate } = await createClient(AdminService, connection.transport).renew({ csr });
-    return { key, certificate, ca: keys.ca };
-  } catch (error) {
-    throw fromPeerError(error, { peer: connection.peer });
-  }
+  const { certificate } = await createClient(AdminService, connection.transport).renew({ csr });
+  const renewed = { key, certificate, ca: keys.ca };
+  await store.replaceKeys(remote, renewed);
+  return renewed;
 }
 
 export interface RemoteBackendOptions {

@@ -15,7 +15,12 @@ let loop: Loopback;
 /** What the endpoints do before each call; each test has its own. */
 let before: NonNullable<FolderChunksOptions["before"]> = () => {};
 
-const hooked: Pick<FolderChunksOptions, "before"> = { before: (call, path) => before(call, path) };
+/** And after each. */
+let after: NonNullable<FolderChunksOptions["after"]> = () => {};
+const hooked: Pick<FolderChunksOptions, "before" | "after"> = {
+  before: (call, path) => before(call, path),
+  after: (call, path) => after(call, path),
+};
 
 beforeAll(async () => {
   loop = await startLoopback({
@@ -29,6 +34,7 @@ beforeAll(async () => {
 afterAll(() => loop[Symbol.asyncDispose]());
 beforeEach(() => {
   before = () => {};
+  after = () => {};
 });
 
 const PLACES = {
@@ -154,11 +160,9 @@ describe("with an endpoint without an engine", () => {
     expect([state(moved), moved.receipt?.removedSources]).toEqual(["done", 47n]);
     expect(await readdir(loop.at("cloud"))).not.toContain(`t${count}`);
     const changing = await tree("cloud");
-    before = async (call, path) => {
-      if (call === "readWhole" && path.endsWith("sub/7")) {
-        before = () => {};
-        setTimeout(() => writeFile(join(changing.folder, "sub/7"), "other"), 0);
-      }
+    after = async (call, path) => {
+      if (call !== "readWhole" || !path.endsWith("sub/7")) return;
+      await writeFile(join(changing.folder, "sub/7"), "other");
     };
     const kept = await transfer(loop, {
       from: changing.place,
@@ -224,6 +228,14 @@ describe("an endpoint that", () => {
     expect(opened).toEqual(["old", "new"]);
     // An endpoint that says no more than it was told has what it was asked for.
     expect(said[0]?.version).toBe(versionNumber("new"));
+    // What was skipped is not remembered for ever.
+    pump.expect(Array.from({ length: 100_001 }, (_, n) => ({ ...entry, source: `${n}`, version: "new" })));
+    for (const path of ["0", "1"])
+      pump.pump(
+        { number: 2, kind: "open", id: 2, offset: 0, length: 0, subject: { ...subject, path } },
+        calls,
+      );
+    await expect.poll(() => opened.slice(2)).toEqual([undefined, "new"]);
     await pump[Symbol.asyncDispose]();
   });
 
@@ -251,6 +263,29 @@ describe("an endpoint that", () => {
     expect(state(done)).toBe("done");
     expect(most).toBeGreaterThanOrEqual(2);
     expect(most).toBeLessThanOrEqual(8);
+  });
+
+  it("has its folders' times set by several calls at once, the deepest first", async () => {
+    count += 1;
+    const [from, to] = [loop.at("here", `t${count}`), loop.at("cloud", `t${count}`)];
+    for (let n = 0; n < 12; n += 1) await mkdir(join(from, `d${n}`, "e"), { recursive: true });
+    for (const name of [...(await readdir(from, { recursive: true })), ""])
+      await utimes(join(from, name), 1, 1);
+    let [now, most] = [0, 0];
+    const depths: number[] = [];
+    before = async (call, path) => {
+      if (call !== "setFolder") return;
+      depths.push(path.split("/").length);
+      now += 1;
+      most = Math.max(most, now);
+      await new Promise((resolve) => setTimeout(resolve, 15));
+      now -= 1;
+    };
+    const done = await transfer(loop, { from, to: `cloud:/t${count}` });
+    expect(state(done)).toBe("done");
+    expect(most).toBeGreaterThanOrEqual(2);
+    expect(depths).toEqual([...depths].sort((a, b) => b - a));
+    for (const name of ["", "d0", "d11/e"]) expect((await lstat(join(to, name))).mtimeMs).toBe(1_000);
   });
 
   it("fails now and then is asked again", async () => {

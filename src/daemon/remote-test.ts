@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Backend, Capabilities } from "../backend/backend.ts";
+import type { Backend } from "../backend/backend.ts";
 import type { Check, TestOptions } from "../model/actions.ts";
 import { PbError } from "../model/error.ts";
 import { displayPath } from "../model/path.ts";
@@ -22,7 +22,7 @@ export async function* testRemote({ name, open, path, write, signal }: RemoteTes
   const there = backend;
   yield await tried("list", () => firstEntries(there, path, signal));
   if (write) yield await tried("write", () => probe(there, path, signal));
-  yield* abilities(there.capabilities);
+  yield* abilities(there, { write });
 }
 
 async function tried(name: string, work: () => Promise<string>): Promise<Check> {
@@ -57,9 +57,21 @@ async function probe(backend: Backend, folder: string, signal: AbortSignal): Pro
   return "an empty file was made, seen and removed";
 }
 
-function* abilities(capabilities: Capabilities): Iterable<Check> {
+/** What an endpoint without an engine lets this user write is known by trying alone. */
+const NOT_TRIED: Check = {
+  name: "writable",
+  status: "skipped",
+  detail: "not tried; --write makes an empty file there, and removes it",
+};
+
+function* abilities(
+  { capabilities, native }: Backend,
+  { write }: Pick<RemoteTest, "write">,
+): Iterable<Check> {
   for (const [name, value] of Object.entries(capabilities)) {
-    if (value === true) yield { name, status: "ok", detail: "yes" };
+    if (name === "writable" && native.kind === "chunks") {
+      if (!write) yield NOT_TRIED;
+    } else if (value === true) yield { name, status: "ok", detail: "yes" };
     else if (value === false) yield { name, status: "skipped", detail: "no" };
     else if (typeof value === "string") yield { name, status: "skipped", detail: value };
   }

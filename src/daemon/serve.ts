@@ -79,6 +79,7 @@ export async function serve({ options, env, defaultState, parts }: ServeRequest)
     issuers: settings.jwtIssuers,
     audiences: settings.jwtAudiences,
     refreshSeconds: settings.jwtRefreshSeconds,
+    onProblem: (issuer, err) => logger.warn({ issuer, err }, "an issuer's keys cannot be asked for again"),
   });
   await tokens.check();
   const subjects = openSubjects(settings.state);

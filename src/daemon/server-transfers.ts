@@ -23,12 +23,12 @@ import { openJobs, running, type StoredJob } from "./jobs/store.ts";
 import type { LiveClients } from "./live.ts";
 import type { Places } from "./places.ts";
 
-export interface ServerTransfersOptions extends Omit<JobDeps, "backends" | "store" | "live"> {
+export interface ServerTransfersOptions extends Omit<JobDeps, "backends" | "machine" | "store" | "live"> {
   /** The server's own folder. */
   readonly state: string;
   readonly places: Places;
   /** The server's own remotes. */
-  readonly remotes: Pick<Backends, "open" | "watch">;
+  readonly remotes: Pick<Backends, "open" | "watch" | "renew">;
   /** A client that may not come any more has its jobs stopped. */
   readonly track: LiveClients["track"];
 }
@@ -69,12 +69,23 @@ export function createServerTransfers(options: ServerTransfersOptions): ServerTr
   const busy = new Map<string, Running>();
   const left = new Set<Promise<void>>();
   const closing = new AbortController();
+  /** What its table said of each remote when it was opened last. */
+  const tables = new Map<string, string>();
 
-  /** @throws PbError `not_found` for a remote that is not there, or not for this client: nobody learns which */
+  /**
+   * What the server's owner has changed of a remote counts from the next job on.
+   *
+   * @throws PbError `unknown_remote` for a remote that is not there, or not for this client: nobody learns which
+   */
   async function demandAllowed({ clientId }: Caller, name: string): Promise<void> {
     const table = (await openRemoteTables(state).read()).get(name);
     const allowed = table ? allowedClients(table) : [];
-    if (allowed.includes("*") || allowed.includes(clientId)) return;
+    if (allowed.includes("*") || allowed.includes(clientId)) {
+      const said = JSON.stringify({ ...table, allow: [] });
+      if (tables.has(name) && tables.get(name) !== said) remotes.renew(name);
+      tables.set(name, said);
+      return;
+    }
     throw new PbError("unknown_remote", `this server has no remote ${name} for this client`, {
       peer: name,
       hint: "its owner adds one: pb remote add --state DIR, then pb remote allow --state DIR",
@@ -137,7 +148,9 @@ export function createServerTransfers(options: ServerTransfersOptions): ServerTr
       watch: remotes.watch,
     };
     const store = openJobs(join(folderOf(caller), folder));
-    return { ...tools, backends, store, live: runningOf(caller).live };
+    // Not one of the caller's roots: what is on its way is nobody's to see.
+    const machine = () => remotes.open("", closing.signal);
+    return { ...tools, backends, machine, store, live: runningOf(caller).live };
   }
 
   async function homes(caller: Caller): Promise<readonly JobDeps[]> {
@@ -163,17 +176,25 @@ export function createServerTransfers(options: ServerTransfersOptions): ServerTr
     return { deps, request: { ...request, jobId: job.record.id } };
   }
 
-  /** What `work` does counts as a job of the caller, and ends with the caller's access and this server. */
-  async function* admittedTo(
-    caller: Caller,
-    signal: AbortSignal,
-    work: (signal: AbortSignal) => AsyncGenerator<StartResponse>,
-  ): AsyncGenerator<StartResponse> {
+  /** Room for one more job of the caller, until what is returned is called. @throws PbError `resource_exhausted` */
+  function takeRoom(caller: Caller): () => void {
     const mine = runningOf(caller);
     if (mine.count >= MAX_JOBS_PER_CLIENT) {
       throw new PbError("resource_exhausted", `this client has ${mine.count} jobs at work here`);
     }
     mine.count += 1;
+    return () => {
+      mine.count -= 1;
+      if (mine.count === 0 && busy.get(caller.clientId) === mine) busy.delete(caller.clientId);
+    };
+  }
+
+  /** What `work` does ends with the caller's access and this server. */
+  async function* whileAllowed(
+    caller: Caller,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => AsyncGenerator<StartResponse>,
+  ): AsyncGenerator<StartResponse> {
     const taken = new AbortController();
     const untrack = track(caller.grant ?? caller.clientId, () => {
       taken.abort(takenFrom(caller));
@@ -182,29 +203,39 @@ export function createServerTransfers(options: ServerTransfersOptions): ServerTr
       yield* work(AbortSignal.any([signal, taken.signal, closing.signal]));
     } finally {
       untrack();
-      mine.count -= 1;
-      if (mine.count === 0 && busy.get(caller.clientId) === mine) busy.delete(caller.clientId);
     }
   }
 
   async function* start(caller: Caller, request: StartRequest, signal: AbortSignal) {
     const { deps, request: asked } = await prepare(caller, request);
-    yield* admittedTo(caller, signal, (ending) => runJob(deps, asked, ending));
+    const leave = takeRoom(caller);
+    try {
+      yield* whileAllowed(caller, signal, (ending) => runJob(deps, asked, ending));
+    } finally {
+      leave();
+    }
   }
 
   async function begin(caller: Caller, asked: StartRequest, signal: AbortSignal) {
     const { deps, request } = await prepare(caller, asked);
     if (request.dryRun) throw new PbError("invalid_argument", "what writes nothing needs somebody who reads");
-    const { job, resumed } = await openJob(deps, request, signal);
-    const { id } = job.record;
-    if (job.status === "running") throw running(id);
-    const { deadlineMs, retries, keepHistorySeconds } = request;
-    const own = { ...request, jobId: id, sources: [], deadlineMs, keepHistorySeconds };
-    const again = retries === undefined ? own : { ...own, retries };
-    const run = drain(admittedTo(caller, closing.signal, (ending) => runJob(deps, again, ending)));
-    left.add(run);
-    void run.finally(() => left.delete(run));
-    return { id, resumed };
+    // Before anything is recorded: a job that nobody would run is none.
+    const leave = takeRoom(caller);
+    try {
+      const { job, resumed } = await openJob(deps, request, signal);
+      const { id } = job.record;
+      if (job.status === "running") throw running(id);
+      const { deadlineMs, retries, keepHistorySeconds } = request;
+      const own = { ...request, jobId: id, sources: [], deadlineMs, keepHistorySeconds };
+      const again = retries === undefined ? own : { ...own, retries };
+      const run = drain(whileAllowed(caller, closing.signal, (ending) => runJob(deps, again, ending)));
+      left.add(run);
+      void run.finally(() => left.delete(run)).finally(leave);
+      return { id, resumed };
+    } catch (cause) {
+      leave();
+      throw cause;
+    }
   }
 
   async function close(): Promise<void> {

@@ -41,8 +41,6 @@ export interface SessionServiceOptions {
 
 export interface SessionHost extends AsyncDisposable {
   readonly service: ServiceImpl<typeof SessionService>;
-  /** Ends what a client has open. A revoked client's sessions end by `track` too. */
-  closeSessionsOf(clientId: string): Promise<void>;
   /** Idempotent. Ends all. */
   close(): Promise<void>;
 }
@@ -67,7 +65,6 @@ export function createSessionService(options: SessionServiceOptions): SessionHos
         return {};
       },
     },
-    closeSessionsOf: (clientId) => sessions.closeSessionsOf(clientId),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -157,13 +157,6 @@ export class Sessions implements AsyncDisposable {
     if (held?.clientId === caller.clientId) await this.#end(held);
   }
 
-  /** Of a client that may not have them any more. */
-  async closeSessionsOf(clientId: string): Promise<void> {
-    const mine = [...this.#held.values()].filter((held) => held.clientId === clientId);
-    const error = new PbError("revoked", "the access of this client was revoked");
-    await Promise.all(mine.map((held) => this.#end(held, error)));
-  }
-
   get size(): number {
     return this.#held.size;
   }

@@ -145,8 +145,12 @@ export interface CredentialActions {
   ): Promise<CredentialInfo>;
   remove(name: string): Promise<CredentialInfo>;
   import(options: ImportOptions): Promise<ImportReport>;
-  /** Remotes and credentials, sealed by a passphrase. */
-  export(passphrase: Secret): Promise<string>;
+  /** Credentials and remotes, sealed by a passphrase. */
+  export(passphrase: Secret): Promise<{
+    readonly sealed: string;
+    /** Remotes that are not in it: Packetboat servers, to which each machine has keys of its own. */
+    readonly leftOut: readonly string[];
+  }>;
   lock(passphrase: Secret): Promise<void>;
   unlock(options: { readonly plain: boolean }): Promise<void>;
   /** Another identity. */

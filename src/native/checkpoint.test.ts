@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { CheckpointBatch, PartRecord } from "../model/checkpoint.ts";
+import { PbError } from "../model/error.ts";
 import { type FileRoot, openRoot } from "./root.ts";
 import { engine } from "./session.ts";
 import type { JobResult, ReceiveCheckpoint, ReceiveJob } from "./types.ts";
@@ -130,6 +131,28 @@ test("a pause leaves a part, and the next run goes on with it", async () => {
   expect(Buffer.concat(batches.map((batch) => batch.gone))).toEqual(Buffer.from(part?.key ?? []));
   const [sent, got] = await Promise.all(["a", "b"].map((end) => readFile(join(scratch, end, "large"))));
   expect(sent?.equals(got ?? Buffer.alloc(0))).toBe(true);
+});
+
+test("what its checkpoint can't keep fails a job for that, at both ends, and a part that was kept stays", async () => {
+  const full = new PbError("no_space", "no space left on the device");
+  let kept = false;
+  const failed = await run({
+    limitBytesPerSecond: 2_000_000,
+    heard: (batch, job) => {
+      if (!kept) {
+        kept = batch.parts.length > 0;
+        return job.confirm(batch.number);
+      }
+      job.failFor(full);
+      // As when the call to the sender ends, which has heard of it.
+      job.abort("the other side has ended the call", { keep: true });
+    },
+  });
+  const [sender, receiver] = failed.results;
+  expect(receiver).toMatchObject({ state: "failed", allErrors: [] });
+  expect(sender?.state).toBe("failed");
+  expect(sender?.allErrors.map(({ code }) => code)).toEqual(["no_space"]);
+  expect(await readdir(join(scratch, "b"))).toContainEqual(expect.stringMatching(/^\.pb-7-.+\.part$/));
 });
 
 test("parts are removed for a job that is forgotten, and by an abort that keeps nothing", async () => {

@@ -1,32 +1,55 @@
-/** Content of web servers, read from the socket into the memory of a pump's calls: native/pb-io/src/web, as promises and `PbError`s. */
+/** Content of web servers, between the socket and the memory of a pump's calls: native/pb-io/src/web, as promises and `PbError`s. */
 import { setMaxListeners } from "node:events";
 import { PbError } from "../model/error.ts";
 import { type Addon, addon } from "./addon.ts";
 import { CallMemory } from "./pump.ts";
-import type { Fetched, FetchedHead, Fetcher, FetcherOptions, FetchRequest } from "./types.ts";
+import type {
+  Fetched,
+  FetchedHead,
+  Fetcher,
+  FetcherOptions,
+  FetchRequest,
+  SendRequest,
+  SendStream,
+  Sent,
+  StreamRequest,
+  Sums,
+  SumsRequest,
+} from "./types.ts";
 
 /** A server that could not be asked in this way is not asked so again before that: certificates and proxies don't change by the minute. */
 const UNSUITED_MS = 60_000;
+const CRC32_BYTES = 4;
 
-/** Nothing is opened before the first `fetch`. */
+/** Nothing is opened before the first request. */
 export function openFetcher(options: FetcherOptions): Fetcher {
   return new NativeFetcher(options);
 }
 
-interface Waiting {
-  readonly request: FetchRequest;
-  readonly memory: CallMemory;
-  readonly handle: Addon.NativeFetcher;
-  readonly resolve: (fetched: Fetched) => void;
+type Handle = Addon.NativeFetcher;
+type News = Addon.NativeFetched;
+
+interface Settle<T> {
+  readonly resolve: (result: T) => void;
   readonly reject: (error: PbError) => void;
-  readonly release: () => void;
+}
+
+/** What the engine is asked to do. */
+interface Work<T> {
+  readonly origin: string;
+  readonly signal: AbortSignal;
+  /** False: what it is about is over. */
+  readonly start: (handle: Handle, number: number) => boolean;
+  /** True: that was the end. */
+  readonly hear: (news: News, settle: Settle<T>, handle: Handle) => boolean;
 }
 
 class NativeFetcher implements Fetcher {
   readonly #options: FetcherOptions;
   /** By "http:" and "https:": only the latter needs to know whom to trust. */
-  readonly #handles = new Map<string, Addon.NativeFetcher>();
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #handles = new Map<string, Handle>();
+  /** By the number of the work. */
+  readonly #hearers = new Map<number, (news: News) => void>();
   readonly #unsuitedUntil = new Map<string, number>();
   #next = 0;
   #isClosed = false;
@@ -35,86 +58,141 @@ class NativeFetcher implements Fetcher {
     this.#options = options;
   }
 
-  fetch(request: FetchRequest): Promise<Fetched> {
-    const { origin, path, headers, status, memory, signal } = request;
-    if (!(memory instanceof CallMemory)) throw new PbError("internal", "memory of another engine");
+  async fetch(request: FetchRequest): Promise<Fetched> {
+    const { origin, status, memory, signal } = request;
+    const calls = callsOf(memory);
+    if (this.#isUnsuited(origin)) return { kind: "unsuited", why: AGAIN };
+    const wanted = { ...targetOf(request), status, calls: calls.numbers };
+    return this.#run<Fetched>({
+      origin,
+      signal,
+      start: (handle, number) => handle.fetch(number, calls.handle, wanted),
+      hear: (news, settle, handle) => {
+        if (news.kind === "head") return judge(news, { request, settle, handle });
+        calls.keep(news.left);
+        if (news.kind === "filled") settle.resolve({ kind: "filled" });
+        else if (news.kind === "refused") settle.resolve({ kind: "refused", ...saidIn(news) });
+        else this.#settleWithout(origin, news, settle);
+        return true;
+      },
+    });
+  }
+
+  async send(request: SendRequest): Promise<Sent> {
+    const { handle: pump, numbers } = callsOf(request.memory);
+    return this.#upload(request, (handle, number) => handle.upload(number, pump, numbers, uploadOf(request)));
+  }
+
+  stream(request: StreamRequest): SendStream {
+    let at: { readonly handle: Handle; readonly number: number } | undefined;
+    let taken: ((isTaken: boolean) => void) | undefined;
+    const start = (handle: Handle, number: number) => {
+      at = { handle, number };
+      return handle.beginUpload(number, uploadOf(request));
+    };
+    const answer = this.#upload(request, start, (isTaken) => taken?.(isTaken));
+    const over = () => {
+      at = undefined;
+      taken?.(false);
+    };
+    answer.then(over, over);
+    return {
+      answer,
+      push(memory) {
+        const { handle: pump, numbers } = callsOf(memory);
+        return new Promise((resolve) => {
+          taken = resolve;
+          if (at === undefined || !at.handle.push(at.number, pump, numbers)) resolve(false);
+        });
+      },
+      finish: () => at?.handle.finish(at.number),
+    };
+  }
+
+  async #upload(
+    { origin, signal }: Pick<StreamRequest, "origin" | "signal">,
+    start: Work<Sent>["start"],
+    onPiece: (isTaken: boolean) => void = () => {},
+  ): Promise<Sent> {
+    if (this.#isUnsuited(origin)) return { kind: "unsuited", why: AGAIN };
+    return this.#run<Sent>({
+      origin,
+      signal,
+      start,
+      hear: (news, settle) => {
+        const isPiece = news.kind === "taken" || news.kind === "dropped";
+        if (isPiece) onPiece(news.kind === "taken");
+        else if (news.kind === "answered") settle.resolve({ kind: "answered", ...saidIn(news) });
+        else this.#settleWithout(origin, news, settle);
+        return !isPiece;
+      },
+    });
+  }
+
+  async sums({ origin, memory, sha256, signal }: SumsRequest): Promise<Sums | undefined> {
+    const { handle: pump, numbers } = callsOf(memory);
+    if (this.#isUnsuited(origin)) return undefined;
+    return this.#run<Sums>({
+      origin,
+      signal,
+      start: (handle, number) => handle.sum(number, pump, numbers, sha256),
+      hear: ({ text }, { resolve }) => {
+        resolve({ crc32: text.subarray(0, CRC32_BYTES), sha256: text.subarray(CRC32_BYTES) });
+        return true;
+      },
+    });
+  }
+
+  #run<T>({ origin, signal, start, hear }: Work<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const over = () => new PbError("aborted", "interrupted", { cause: signal.reason });
       if (signal.aborted || this.#isClosed) return reject(over());
-      if ((this.#unsuitedUntil.get(origin) ?? 0) > performance.now())
-        return resolve({ kind: "unsuited", why: "it was not, a moment ago" });
-      const url = new URL(origin);
-      const tls = url.protocol === "https:";
-      const handle = this.#handleOf(url.protocol);
+      const handle = this.#handleOf(new URL(origin).protocol);
       const number = this.#next;
       this.#next = (this.#next + 1) % 2 ** 32;
-      const wanted = {
-        tls,
-        host: url.hostname.replace(/^\[|\]$/g, ""),
-        port: Number(url.port) || (tls ? 443 : 80),
-        target: path,
-        headers: ["host", url.host, ...Object.entries(headers).flat()],
-        status,
-        calls: memory.numbers,
+      const end = () => {
+        this.#hearers.delete(number);
+        signal.removeEventListener("abort", stop);
       };
       const stop = () => {
         handle.cancel(number);
-        this.#waiting.get(number)?.reject(over());
-        this.#waiting.delete(number);
+        end();
+        reject(over());
       };
-      const release = () => signal.removeEventListener("abort", stop);
-      this.#waiting.set(number, { request, memory, handle, resolve, reject, release });
-      // As many wait for one signal as there are fetches.
+      this.#hearers.set(number, (news) => {
+        if (hear(news, { resolve, reject }, handle)) end();
+      });
+      // As many wait for one signal as there are requests.
       setMaxListeners(0, signal);
       signal.addEventListener("abort", stop, { once: true });
-      if (handle.fetch(number, memory.handle, wanted)) return;
-      release();
-      this.#waiting.delete(number);
+      if (start(handle, number)) return;
+      end();
       reject(over());
     });
   }
 
-  #handleOf(protocol: string): Addon.NativeFetcher {
+  #isUnsuited(origin: string): boolean {
+    return (this.#unsuitedUntil.get(origin) ?? 0) > performance.now();
+  }
+
+  #handleOf(protocol: string): Handle {
     const known = this.#handles.get(protocol);
     if (known) return known;
     const { connectMs, headMs, bodyMs, idle, authorities } = this.#options;
     const pem = protocol === "https:" ? (authorities ?? ofThisProcess()) : "";
     const options = { connectMs, headMs, bodyMs, idle, authorities: Buffer.from(pem) };
-    const made = new (addon().NativeFetcher)(options, (fetched) => this.#hear(fetched));
+    const made = new (addon().NativeFetcher)(options, (news) => this.#hearers.get(news.number)?.(news));
     this.#handles.set(protocol, made);
     return made;
   }
 
-  #hear(news: Addon.NativeFetched): void {
-    const { number, kind, status, headers, left } = news;
-    const waiting = this.#waiting.get(number);
-    if (waiting === undefined) return;
-    if (kind === "head") {
-      this.#judge(waiting, number, { status, headers: headersOf(headers) });
-      return;
-    }
-    this.#waiting.delete(number);
-    waiting.release();
-    waiting.memory.keep(left);
-    this.#settle(waiting, news);
-  }
-
-  #judge({ request, handle, reject }: Waiting, number: number, head: FetchedHead): void {
-    try {
-      request.check(head);
-      handle.judge(number, true);
-    } catch (error) {
-      // The end that is told now is no news to who waits.
-      reject(PbError.from(error));
-      handle.judge(number, false);
-    }
-  }
-
-  #settle({ request, resolve, reject }: Waiting, { kind, status, headers, text }: Addon.NativeFetched): void {
-    if (kind === "filled") resolve({ kind });
-    else if (kind === "refused") resolve({ kind, status, headers: headersOf(headers), text });
-    else if (kind === "unsuited") {
-      this.#unsuitedUntil.set(request.origin, performance.now() + UNSUITED_MS);
+  #settleWithout(
+    origin: string,
+    { kind, text }: News,
+    { resolve, reject }: Settle<{ readonly kind: "unsuited"; readonly why: string }>,
+  ): void {
+    if (kind === "unsuited") {
+      this.#unsuitedUntil.set(origin, performance.now() + UNSUITED_MS);
       resolve({ kind, why: text.toString("utf8") });
     } else reject(brokenError(kind));
   }
@@ -123,6 +201,49 @@ class NativeFetcher implements Fetcher {
     this.#isClosed = true;
     for (const handle of this.#handles.values()) handle.close();
   }
+}
+
+const AGAIN = "it was not, a moment ago";
+
+function callsOf(memory: unknown): CallMemory {
+  if (memory instanceof CallMemory) return memory;
+  throw new PbError("internal", "memory of another engine");
+}
+
+function targetOf({ origin, path, headers }: Pick<FetchRequest, "origin" | "path" | "headers">) {
+  const url = new URL(origin);
+  const tls = url.protocol === "https:";
+  return {
+    tls,
+    host: url.hostname.replace(/^\[|\]$/g, ""),
+    port: Number(url.port) || (tls ? 443 : 80),
+    target: path,
+    headers: ["host", url.host, ...Object.entries(headers).flat()],
+  };
+}
+
+const uploadOf = (request: StreamRequest) => ({ ...targetOf(request), method: request.method });
+
+interface Judging {
+  readonly request: FetchRequest;
+  readonly settle: Settle<Fetched>;
+  readonly handle: Handle;
+}
+
+function judge(news: News, { request, settle, handle }: Judging): boolean {
+  try {
+    request.check(saidIn(news));
+    handle.judge(news.number, true);
+  } catch (error) {
+    // The end that is told now is no news to who waits.
+    settle.reject(PbError.from(error));
+    handle.judge(news.number, false);
+  }
+  return false;
+}
+
+function saidIn({ status, headers, text }: News): FetchedHead & { readonly text: Buffer } {
+  return { status, headers: headersOf(headers), text };
 }
 
 function brokenError(kind: string): PbError {

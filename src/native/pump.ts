@@ -67,9 +67,9 @@ export interface PumpCalls {
   take(number: number, into: Uint8Array): boolean;
   /** Copies all of `from` into the memory; both have one length. */
   fill(number: number, from: Uint8Array): boolean;
-  /** Lets go of the memory, and of the sender's credit that it holds, before the call is answered: it was taken. */
-  release(number: number): void;
-  /** Of calls that are to be filled, which follow each other: for what fills it, and answers them, without JavaScript. */
+  /** What is to be written waits for longer than the sender's credit that it holds may: the memory becomes a copy, and the credit goes. */
+  keepCopy(number: number): void;
+  /** Of calls that follow each other: for what fills it, and answers them, or sends it, without JavaScript. */
   memory(asks: readonly PumpAsk[]): CallMemory;
   done(number: number): void;
   version(number: number, what: PumpVersion): void;
@@ -129,7 +129,7 @@ export function nativePump(pump: Pump, handle: () => Addon.NativePump): (ask: Ad
   const calls: PumpCalls = {
     take: (number, into) => handle().take(number, into),
     fill: (number, from) => handle().fill(number, from),
-    release: (number) => handle().release(number),
+    keepCopy: (number) => handle().keepCopy(number),
     memory: (asks) => new CallMemory(asks, handle()),
     done: (number) => handle().done(number),
     version: (number, { size, mtimeNs, version, parallel }) =>

@@ -190,7 +190,7 @@ class Session implements NativeSession {
     };
   }
 
-  receivePumped(options: PumpedReceiveOptions, pump: Pump): Pick<ReceiveJob, "abort" | "confirm" | "done"> {
+  receivePumped(options: PumpedReceiveOptions, pump: Pump): Omit<ReceiveJob, "accepts"> {
     const { job, exactName, push, manifestFile, checkpoint } = options;
     const common = new Job(options.onProgress, checkpoint?.onEnding);
     const hears = nativePump(pump, () => answering);
@@ -201,6 +201,7 @@ class Session implements NativeSession {
     const answering = handle.pump();
     return {
       abort: (why: string, { keep } = { keep: false }) => handle.abort(why, keep),
+      failFor: ({ code, message }: PbError) => handle.failFor(code, message),
       confirm: (batch: number) => handle.confirm(batch),
       done: common.done,
     };
@@ -227,6 +228,7 @@ class Session implements NativeSession {
     return {
       accepts: handle.accepts,
       abort: (why: string, { keep } = { keep: false }) => handle.abort(why, keep),
+      failFor: ({ code, message }: PbError) => handle.failFor(code, message),
       confirm: (batch: number) => handle.confirm(batch),
       done: common.done,
     };

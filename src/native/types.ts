@@ -87,7 +87,7 @@ export interface NativeSession extends AsyncDisposable {
   accepted(job: number, accepts: Accepts): void;
   /** The same of sources and of files that JavaScript reads and writes (pump.ts); `roots` is empty. */
   sendPumped(options: SendJobOptions, pump: Pump): SendJob;
-  receivePumped(options: PumpedReceiveOptions, pump: Pump): Pick<ReceiveJob, "abort" | "confirm" | "done">;
+  receivePumped(options: PumpedReceiveOptions, pump: Pump): Omit<ReceiveJob, "accepts">;
   /** The newest samples of all lanes. */
   samples(): LaneSample[];
   /** Payload bytes that processors of this side copied since the last call, by step (native/pb-io/src/copies.rs). */
@@ -199,6 +199,11 @@ export interface ReceiveJob {
    * false. Said again it is not waited for records that are still outstanding.
    */
   abort(reason: string, options?: { readonly keep: boolean }): void;
+  /**
+   * The job ends as "failed" for this, of which the sender hears; what the checkpoint knows of stays. It is not among `allErrors`.
+   * Said again as `abort` is.
+   */
+  failFor(error: PbError): void;
   /** This batch, and those before it, are on stable storage: the results of its files may be said. */
   confirm(batch: number): void;
   readonly done: Promise<JobResult>;
@@ -383,6 +388,14 @@ export interface FillableMemory {
   readonly length: number;
 }
 
+/** Memory of the engine with content of a file that is to be written (`PumpCalls.memory`); only a `Fetcher` can do something with it. */
+export interface SendableMemory {
+  /** Where in the file it begins. */
+  readonly offset: number;
+  /** Bytes from there. */
+  readonly length: number;
+}
+
 export interface FetcherOptions {
   /** Until a connection is there; until the head of an answer; between two pieces of it. */
   readonly connectMs: number;
@@ -426,10 +439,52 @@ export type Fetched =
   | ({ readonly kind: "refused"; readonly text: Buffer } & FetchedHead)
   | { readonly kind: "unsuited"; readonly why: string };
 
-/** Reads content of web servers into memory of the engine, on threads of its own. */
+/** A request with content. The memory stays with its calls: the same may be sent again, and who sent it answers them. */
+export interface SendRequest extends Pick<FetchRequest, "origin" | "path" | "headers" | "signal"> {
+  readonly method: string;
+  readonly memory: SendableMemory;
+}
+
+/** Of content that comes in pieces. `headers` have its length. */
+export type StreamRequest = Omit<SendRequest, "memory">;
+
+/** "answered": what the server said, of its text at most 1 MiB; it may have said so before it had all. "unsuited": as of `Fetched`. */
+export type Sent =
+  | ({ readonly kind: "answered"; readonly text: Buffer } & FetchedHead)
+  | { readonly kind: "unsuited"; readonly why: string };
+
+export interface SendStream {
+  /** One after the other. False: the connection has not taken it all, and `answer` tells why, or will. */
+  push(memory: SendableMemory): Promise<boolean>;
+  /** That was all of it. */
+  finish(): void;
+  /** Rejects as `Fetcher.send` does. */
+  readonly answer: Promise<Sent>;
+}
+
+export interface SumsRequest extends Pick<FetchRequest, "origin" | "signal"> {
+  readonly memory: SendableMemory;
+  readonly sha256: boolean;
+}
+
+/** Of content. */
+export interface Sums {
+  /** 4 bytes, big-endian. */
+  readonly crc32: Buffer;
+  /** 32 bytes, where it was asked for; else none. */
+  readonly sha256: Buffer;
+}
+
+/** Moves content between web servers and memory of the engine, on threads of its own. */
 export interface Fetcher {
   /** Any number at once. @throws PbError `aborted`, `connection_lost`, `timeout`; what `check` throws */
   fetch(request: FetchRequest): Promise<Fetched>;
+  /** Any number at once. @throws PbError `aborted`; `connection_lost`, `timeout`: the server may have it all the same */
+  send(request: SendRequest): Promise<Sent>;
+  /** Begins to send what comes in pieces. */
+  stream(request: StreamRequest): SendStream;
+  /** What a server is told beforehand of content that it is sent. Undefined: it was not suited, a moment ago. @throws PbError `aborted` */
+  sums(request: SumsRequest): Promise<Sums | undefined>;
   /** Ends what is under way. Idempotent. */
   close(): void;
 }

@@ -1,6 +1,7 @@
 import type { Backend } from "../backend/backend.ts";
 import type { Entry } from "../model/entry.ts";
 import { PbError } from "../model/error.ts";
+import { joinPath } from "../model/path.ts";
 import { compareListed } from "../plan/order.ts";
 
 /** What is at a destination, asked for in listing order. */
@@ -18,7 +19,12 @@ export function existingEntries(
     signal,
   }: { readonly path: string; readonly top: Entry | undefined; readonly signal: AbortSignal },
 ): ExistingEntries {
-  const listed = top?.kind === "directory" ? entriesOf(backend, path, signal) : undefined;
+  /** Folders there can't be read: what the listing does not have may be there all the same. */
+  let isWhole = true;
+  const onErrors = () => {
+    isWhole = false;
+  };
+  const listed = top?.kind === "directory" ? entriesOf(backend, path, { onErrors, signal }) : undefined;
   let next: Entry | undefined;
   let ended = listed === undefined;
   return {
@@ -29,7 +35,8 @@ export function existingEntries(
         ended = step?.done ?? true;
         next = step?.done ? undefined : step?.value;
       }
-      return next?.path === wanted ? next : undefined;
+      if (next?.path === wanted) return next;
+      return isWhole ? undefined : entryIfSeen(backend, joinPath(path, wanted), signal);
     },
     async [Symbol.asyncDispose]() {
       await listed?.return(undefined);
@@ -37,9 +44,26 @@ export function existingEntries(
   };
 }
 
-async function* entriesOf(backend: Backend, path: string, signal: AbortSignal): AsyncGenerator<Entry> {
-  for await (const { entries } of backend.list(path, { recursive: true, follow: false, signal }))
+async function* entriesOf(
+  backend: Backend,
+  path: string,
+  { onErrors, signal }: { readonly onErrors: () => void; readonly signal: AbortSignal },
+): AsyncGenerator<Entry> {
+  const listing = backend.list(path, { recursive: true, follow: false, signal });
+  for await (const { entries, errors } of listing) {
+    if (errors.length > 0) onErrors();
     yield* entries;
+  }
+}
+
+/** Where nobody may look nobody may write either. */
+async function entryIfSeen(backend: Backend, path: string, signal: AbortSignal): Promise<Entry | undefined> {
+  try {
+    return await entryAt(backend, path, signal);
+  } catch (cause) {
+    if (PbError.from(cause).code !== "permission_denied") throw cause;
+    return undefined;
+  }
 }
 
 /** What is at a path, not following a link; absent when nothing is. */

@@ -49,11 +49,6 @@ export class ErrorLog {
     return this.#listed;
   }
 
-  /** At least this many there were, though nobody could say which. */
-  atLeast(count: number): void {
-    this.#count = Math.max(this.#count, count);
-  }
-
   get count(): number {
     return this.#count;
   }

@@ -4,7 +4,8 @@ import type { Accepts, JobResult, LaneSample } from "../native/types.ts";
 import { errorFromWire } from "../wire/error.ts";
 import { redoneFromWire } from "../wire/redone.ts";
 import { sampleFromWire } from "../wire/sample.ts";
-import { namePeer, type Reporter } from "./report.ts";
+import { lossOf } from "./halves.ts";
+import { isLoss, namePeer, type Reporter } from "./report.ts";
 import type { Trace } from "./trace/trace.ts";
 
 /** The far half says the end of its job within this after the near half knows it: it has only to tidy up. */
@@ -124,7 +125,8 @@ async function readAll(
  * Waits for the far half once the near one has ended by itself.
  *
  * @param needed false: the near half has heard everything that matters, and a far one that stays silent is let be
- * @throws PbError of the far half, where it failed: it knows why the near one ended as it did
+ * @throws PbError of the far half, where it failed: it knows why the near one ended as it did. Not that it is lost, where the near one failed by itself:
+ * who hears of that may end the call before the near job's own end is heard here
  */
 export async function concludeFar(
   far: FarCall,
@@ -138,8 +140,9 @@ export async function concludeFar(
       return undefined;
     });
   }
-  await awaitFarEnd(far, { peer, withinMs: FAR_REASON_MS }).catch((error: unknown) => {
-    if (far.failed.aborted) throw error;
+  const knowsWhy = near.state === "failed" && near.allErrors.length > 0 && lossOf(near) === undefined;
+  await awaitFarEnd(far, { peer, withinMs: FAR_REASON_MS }).catch((cause: unknown) => {
+    if (far.failed.aborted && !(knowsWhy && isLoss(PbError.from(cause)))) throw cause;
   });
   if (near.state === "aborted") throw new PbError("connection_lost", `${peer} has ended the job`, { peer });
   return undefined;

@@ -5,11 +5,12 @@ import type { SendEntry, SendJob } from "../native/types.ts";
 import { compileFilter, type Filter } from "../plan/filter.ts";
 import { isBelow } from "../plan/order.ts";
 import { throwIfAborted } from "./abort.ts";
+import { WHOLE_MAX } from "./pump/source.ts";
 import { versionNumber } from "./pump/version.ts";
 import type { Found } from "./report.ts";
 import { belowRoot, type ResolvedRequest, type ResolvedSource, sendsTop } from "./request.ts";
 import type { FolderGuard } from "./same-file.ts";
-import { walkSource } from "./walk.ts";
+import { type WalkOptions, walkSource } from "./walk.ts";
 
 /** What the native engine takes in one call. */
 const MAX_PUSH = 4_096;
@@ -21,16 +22,18 @@ export interface FeedReport {
 }
 
 export interface FeedOptions {
-  readonly request: Pick<ResolvedRequest, "options" | "resolved" | "intoExisting">;
+  readonly request: Pick<ResolvedRequest, "options" | "resolved" | "intoExisting" | "move">;
   readonly job: Pick<SendJob, "push">;
   readonly rootIndex: (source: ResolvedSource) => number;
   readonly report: FeedReport;
+  /** The receiver is asked about no file before it is read: what is listed decides nothing. Default: false. */
+  readonly unasked?: boolean | undefined;
   /** Absent where the ends cannot be one. */
   readonly guard?: FolderGuard | undefined;
   readonly signal: AbortSignal;
 }
 
-/** What a move needs to know of what it pushed: folders, to be removed when they are empty. */
+/** What a move needs to know of what it pushed: folders, to be removed when they are empty. Of a copy none. */
 export interface Fed {
   readonly folders: readonly { readonly source: ResolvedSource; readonly path: string }[];
 }
@@ -75,6 +78,7 @@ async function feedSource(options: FeedOptions, feeding: Feeding): Promise<void>
   const { follow, filesFrom } = request.options;
   const withTop = sendsTop(request, source);
   const walk = {
+    ...listedTimes(options),
     backend,
     path,
     filter,
@@ -90,11 +94,19 @@ async function feedSource(options: FeedOptions, feeding: Feeding): Promise<void>
   }
 }
 
+/** Of a small file the time comes with its content, unless somebody compares it before. */
+function listedTimes({ request, unasked = false }: FeedOptions): Pick<WalkOptions, "listedTimesUpTo"> {
+  const { minAgeSeconds, maxAgeSeconds } = request.options;
+  const isCompared = request.move || minAgeSeconds !== undefined || maxAgeSeconds !== undefined;
+  return unasked && !isCompared ? { listedTimesUpTo: WHOLE_MAX } : {};
+}
+
 async function pushBatch(options: FeedOptions, feeding: Feeding, batch: readonly Entry[]): Promise<void> {
   const allowed = await guarded(options, feeding, batch);
   const entries = allowed
     .filter((entry) => isTransferred(feeding, entry))
     .map((entry) => count(feeding, entry));
+  if (options.request.move) noteFolders(feeding, entries);
   const root = options.rootIndex(feeding.source);
   for (let at = 0; at < entries.length; at += MAX_PUSH) {
     const slice = entries.slice(at, at + MAX_PUSH);
@@ -136,8 +148,11 @@ function isTransferred({ source, state }: Feeding, entry: Entry): boolean {
   return false;
 }
 
-function count({ source, state }: Feeding, entry: Entry): Entry {
-  if (entry.kind === "directory") state.folders.push({ source, path: entry.path });
+function noteFolders({ source, state }: Feeding, entries: readonly Entry[]): void {
+  for (const { kind, path } of entries) if (kind === "directory") state.folders.push({ source, path });
+}
+
+function count({ state }: Feeding, entry: Entry): Entry {
   if (entry.kind === "file") {
     state.files += 1;
     state.bytes += entry.size;

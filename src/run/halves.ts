@@ -32,6 +32,8 @@ export interface SendHalfOptions {
   readonly report: FeedReport;
   readonly onProgress: SendJobOptions["onProgress"];
   readonly guard?: FolderGuard | undefined;
+  /** As the receiver accepts it: entries come without an offer before. Default: false. */
+  readonly pushes?: boolean | undefined;
   /** Told what a source without an engine has confirmed of each file. */
   readonly onConfirmed?: PumpedSendOptions["onConfirmed"];
   /** Where it goes, if that is known here. */
@@ -76,7 +78,7 @@ async function feedWhile(
   options: SendHalfOptions,
   rootIndex: ReturnType<typeof nativeRoots>["indexOf"],
 ): Promise<Fed> {
-  const { request, report, guard, signal } = options;
+  const { request, report, guard, pushes, signal } = options;
   const ended = new AbortController();
   const early = () => ended.abort(new PbError("aborted", "the job has ended"));
   job.done.then(early, early);
@@ -86,7 +88,7 @@ async function feedWhile(
     const pipe = pipeOf(request.resolved);
     const feeding =
       pipe === undefined
-        ? feed({ request, job, rootIndex, report, guard, signal: both })
+        ? feed({ request, job, rootIndex, report, guard, unasked: pushes, signal: both })
         : job.push([pipeEntry(pipe, "")]).then(() => NOTHING_FED);
     const fed = await Promise.race([feeding, stopped.promise]);
     job.finish();
@@ -169,7 +171,7 @@ export async function startDestination(
     readonly kept: Kept | undefined;
     readonly signal: AbortSignal;
   },
-): Promise<Pick<ReceiveHalf, "done">> {
+): Promise<Pick<ReceiveHalf, "done"> & Partial<ReceiveHalf>> {
   const { kept, signal, ...rest } = options;
   const chunks = chunksOf(context.request.destination);
   if (chunks === undefined) {
@@ -194,14 +196,19 @@ async function keptHalf(
   return result;
 }
 
+/** That a job lost its peer, if it failed by that: of a full disk the receiver says first that a file failed, and then why the job does. */
+export function lossOf({ state, allErrors }: Pick<JobResult, "state" | "allErrors">): PbError | undefined {
+  if (state !== "failed" || allErrors.some(({ code }) => code === "no_space")) return undefined;
+  return allErrors.find(isLoss);
+}
+
 /**
  * A job that lost its peer is for the next attempt; anything else is its result.
  *
  * @throws PbError of the loss
  */
 export function refuseLost(result: JobResult): JobResult {
-  if (result.state !== "failed") return result;
-  const loss = result.allErrors.find(isLoss);
+  const loss = lossOf(result);
   if (loss) throw loss;
   return result;
 }

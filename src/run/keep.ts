@@ -78,7 +78,7 @@ export interface KeptJob<J> {
 }
 
 /** Starts a job with what its checkpoint holds. A batch that can't be kept ends the job: what it says durable must be. */
-export function receiveKept<J extends Pick<ReceiveJob, "abort" | "confirm">>(
+export function receiveKept<J extends Pick<ReceiveJob, "failFor" | "confirm">>(
   start: (checkpoint: ReceiveCheckpoint) => J,
   { checkpoint, jobId, move }: Kept,
 ): KeptJob<J> {
@@ -88,10 +88,9 @@ export function receiveKept<J extends Pick<ReceiveJob, "abort" | "confirm">>(
       () => job.confirm(batch.number),
       (cause: unknown) => {
         failure ??= PbError.from(cause, "io_error");
-        const { message } = failure;
-        job.abort(message, { keep: true });
+        job.failFor(failure);
         // Once more: no record that is still outstanding will come.
-        job.abort(message, { keep: true });
+        job.failFor(failure);
       },
     );
   };

@@ -211,12 +211,12 @@ export class Reporter {
     this.#peer = name;
   }
 
-  /** Each code is said once. */
   /** An endpoint without an engine has confirmed a file by itself. */
   confirmed(confirmed: Confirmed): void {
     this.confirmations.add(confirmed);
   }
 
+  /** Each code is said once. */
   notice(code: string, message: string): void {
     if (this.notices.some((said) => said.code === code)) return;
     const notice = create(NoticeSchema, { code, message });

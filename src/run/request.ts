@@ -47,6 +47,14 @@ export interface TransferRequest {
   readonly intoExisting?: boolean;
 }
 
+/** A folder of this machine that survives its process. */
+export interface Spool {
+  /** `PathText`. Whoever is done with it removes it. */
+  readonly folder: string;
+  /** Of what came from a source, by its number. Of what was written since this machine was started. */
+  readonly openCheckpoint: (source: number) => Promise<Checkpoint>;
+}
+
 export interface RunTools {
   readonly engine: NativeEngine;
   /** See SessionPeer.hostId. */
@@ -55,6 +63,8 @@ export interface RunTools {
   readonly local: () => Promise<Backend>;
   /** Folder of this machine for that. */
   readonly spoolParent: string;
+  /** The one of this job, for later runs too. Absent: each attempt has its own. */
+  readonly openSpool?: () => Promise<Spool>;
   /**
    * Opens what is kept of this job where this process receives, bound to where it writes; each attempt opens and closes it. Absent:
    * nothing is kept.

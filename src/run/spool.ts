@@ -1,4 +1,5 @@
 import type { Backend, FarKeeping, PeerSession } from "../backend/backend.ts";
+import type { Checkpoint } from "../model/checkpoint.ts";
 import { PbError } from "../model/error.ts";
 import { joinPath } from "../model/path.ts";
 import { resolveOptions, type TransferOptions } from "../model/transfer.ts";
@@ -39,6 +40,8 @@ export interface Round {
   readonly local: Backend;
   /** `PathText` of this round's folder at `local`. */
   readonly folder: string;
+  /** Of what has come to that folder. */
+  readonly checkpoint?: Checkpoint | undefined;
   /** False for entries that were counted before. */
   readonly counted: boolean;
   readonly limits: LegLimits;
@@ -57,6 +60,7 @@ export async function downloadLeg(context: RunContext, source: SpoolEnd, round: 
     session: source.session,
     receive: spoolReceive(round, first),
     onProgress: () => {},
+    kept: round.checkpoint && { checkpoint: round.checkpoint, jobId: context.request.jobId, move: false },
     signal: both,
   });
   const far = watchFar(
@@ -77,6 +81,7 @@ export async function downloadLeg(context: RunContext, source: SpoolEnd, round: 
     const result = await half.done;
     const done = await concludeFar(far, { peer: source.name, near: result, needed: true });
     refuseLost(result);
+    if (result.resumedBytes > 0) tellResumed(context, result);
     const receiver = source.session.takeCopied();
     // Its bytes count when they have left here again.
     reporter.copies.add({ sender: copiedFar(done), receiver, bytes: 0 });
@@ -91,6 +96,12 @@ export async function downloadLeg(context: RunContext, source: SpoolEnd, round: 
     stop.abort();
     await half.done.catch(() => undefined);
   }
+}
+
+/** The receipt's counters are those of the second leg: what the destination had. */
+function tellResumed({ reporter }: RunContext, { resumedBytes }: JobResult): void {
+  const amount = `${(resumedBytes / 1e6).toFixed(1)} MB`;
+  reporter.notice("spool-resumed", `${amount} had come to this machine before, and were not fetched again`);
 }
 
 function farLanes(far: FarCall): LegLanes {

@@ -1,4 +1,4 @@
-import type { Backend } from "../backend/backend.ts";
+import type { Backend, ListBatch } from "../backend/backend.ts";
 import type { Entry } from "../model/entry.ts";
 import { PbError } from "../model/error.ts";
 import { baseName, dirName, joinPath } from "../model/path.ts";
@@ -13,6 +13,8 @@ export interface WalkOptions {
   readonly filter: Filter;
   readonly filesFrom: readonly string[];
   readonly follow: boolean;
+  /** As `ListOptions` has it. */
+  readonly listedTimesUpTo?: number;
   /** Give a source folder itself too, as "", before its content. */
   readonly withTop: boolean;
   readonly signal: AbortSignal;
@@ -52,13 +54,21 @@ interface Place {
 /** Folder by folder where the filter leaves folders out; else as one listing, which costs a remote one call. */
 async function* walkFolder(options: WalkOptions, place: Place): AsyncGenerator<Entry[]> {
   if (options.filter.prunes) return yield* walkPruned(options, place, []);
-  const { backend, path, follow, signal } = options;
-  const listing = backend.list(joinPath(path, place.folder), { recursive: true, follow, signal });
+  const listing = list(options, place, true);
   for await (const { entries, errors } of listing) {
     for (const error of errors) options.onError(error);
     const batch = entries.flatMap((entry) => place.chosen.visit(below(place.folder, entry)));
     if (batch.length > 0) yield batch;
   }
+}
+
+function list(
+  { backend, path, follow, listedTimesUpTo, signal }: WalkOptions,
+  { folder }: Place,
+  recursive: boolean,
+): AsyncIterable<ListBatch> {
+  const times = listedTimesUpTo === undefined ? {} : { listedTimesUpTo };
+  return backend.list(joinPath(path, folder), { recursive, follow, ...times, signal });
 }
 
 function below(folder: string, entry: Entry): Entry {
@@ -70,8 +80,7 @@ async function* walkPruned(
   place: Place,
   above: readonly Entry[],
 ): AsyncGenerator<Entry[]> {
-  const { backend, path, follow, signal } = options;
-  const listing = backend.list(joinPath(path, place.folder), { recursive: false, follow, signal });
+  const listing = list(options, place, false);
   for await (const { entries, errors } of listing) {
     for (const error of errors) options.onError(error);
     let batch: Entry[] = [];

@@ -1,7 +1,7 @@
 /** `pb transfer --on`: a server does it, with remotes and credentials of its own. */
 
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -9,6 +9,7 @@ import { mustPass, type Pair, pb, startPair } from "./harness.ts";
 import { expectError } from "./lib/assert.ts";
 import { sha256OfFile, writeRandomFile } from "./lib/random.ts";
 import { begin, untilPartial } from "./lib/running.ts";
+import { startServer } from "./lib/server.ts";
 
 const MIB = 1 << 20;
 
@@ -115,4 +116,36 @@ test("a client does no more there than it may", async () => {
   }
   expectError(await box.pb(on("-", "far:/no", "--json")), 2, "usage");
   expect(existsSync(join(box.root, "no"))).toBe(false);
+});
+
+test("between two remotes of the server nothing lies in its roots on the way, and a server that was killed goes on in the middle", async () => {
+  await using third = await startPair();
+  for (const args of [
+    ["remote", "add", "third", await third.invite(), "--state", box.state],
+    ["remote", "allow", "third", "*", "--state", box.state],
+  ]) {
+    mustPass(args, await pb(args, { home: box.scratch.at("owner") }));
+  }
+  await allow("*");
+  const [source, tmp] = [join(far.root, "between"), box.scratch.at("tmp")];
+  await mkdir(tmp);
+  await writeRandomFile(source, 24 * MIB, "between");
+  const start = () =>
+    startServer({ roots: [box.root], state: box.state, listen: box.server.address, env: { TMPDIR: tmp } });
+  await box.server.stop();
+  const killed = await start();
+  const before = await readdir(box.root);
+  const words = on("--json", "far:/between", "third:/between");
+  const run = begin(box, [...words, "--limit", "8M", "--memory", "8M"]);
+  await untilPartial(tmp, 12 * MIB);
+  expect(await readdir(box.root)).toEqual(before);
+  run.child.kill("SIGKILL");
+  await killed.kill();
+  await run.end();
+  await using _ = await start();
+  const receipt = (await box.ok(words)).json<{ state: string; notices: { code: string }[] }>();
+  expect(receipt.state).toBe("done");
+  expect(receipt.notices.map(({ code }) => code)).toContain("spool-resumed");
+  expect(await sha256OfFile(join(third.root, "between"))).toBe(await sha256OfFile(source));
+  expect(await readdir(tmp)).toEqual([]);
 });

@@ -331,16 +331,12 @@ describe("at a server", () => {
     await cutOff(given, "SIGKILL");
     const mine = (await pair.ok(["jobs", "list", "--json", "box:"])).json<{ id: string }[]>();
     expect(mine).toHaveLength(1);
-    const theirs = begin(pair, ["jobs", "list", "--json", "box:"], other.home);
+    const theirs = begin(pair, ["jobs", "list", "--json", "box:"], other);
     expect((await theirs.end()).json()).toEqual([]);
-    const foreign = begin(
-      pair,
-      ["jobs", "cancel", "--json", "--remote", "box", mine[0]?.id ?? ""],
-      other.home,
-    );
+    const foreign = begin(pair, ["jobs", "cancel", "--json", "--remote", "box", mine[0]?.id ?? ""], other);
     expectError(await foreign.end(), 3, "not_found");
     // Theirs arrives beside it, and takes nothing of it.
-    const copy = begin(pair, ["cp", "--json", given.source, "box:/in/file"], other.home);
+    const copy = begin(pair, ["cp", "--json", given.source, "box:/in/file"], other);
     expect((await copy.end()).json<Receipt>()).toMatchObject({ state: "done", resumedBytes: 0 });
     expect(await leftovers(dirname(given.target))).toHaveLength(1);
     await goesOn(given, "--overwrite", "if-different");

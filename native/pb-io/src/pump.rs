@@ -114,7 +114,7 @@ pub enum Memory {
 }
 
 impl Memory {
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Memory::None => &[],
             Memory::Buffer(buffer, len) => &buffer.as_slice()[..*len],
@@ -248,6 +248,14 @@ impl Pump {
         fillable.then(|| std::mem::replace(&mut *memory, Memory::None))
     }
 
+    /// As [`lend`](Self::lend), of a call that is to be written: it is read and comes back as it was.
+    pub fn lend_content(&self, number: u32) -> Option<Memory> {
+        let memory = self.memory(number)?;
+        let mut memory = memory.lock();
+        let there = !matches!(*memory, Memory::None);
+        there.then(|| std::mem::replace(&mut *memory, Memory::None))
+    }
+
     /// Brings it back; to a call that is over meanwhile it goes no more.
     pub fn give_back(&self, number: u32, lent: Memory) {
         if let Some(memory) = self.memory(number) {
@@ -255,11 +263,13 @@ impl Pump {
         }
     }
 
-    /// The carrier has copied what is to be written and will write it later: the memory, and credit that came with it, goes now.
-    pub fn release(&self, number: u32) {
+    /// What is to be written waits for longer than the credit that came with it may: a copy takes its place, and the credit goes now.
+    pub fn keep_copy(&self, number: u32) {
         if let Some(memory) = self.memory(number) {
-            let memory = std::mem::replace(&mut *memory.lock(), Memory::None);
-            drop(memory);
+            let mut memory = memory.lock();
+            if matches!(*memory, Memory::Chunk(_)) {
+                *memory = Memory::Bytes(memory.bytes().to_vec());
+            }
         }
     }
 
@@ -366,8 +376,22 @@ mod tests {
         let mut out = [0; 3];
         assert!(pump.take(number, &mut out) && &out == b"abc");
         assert!(!pump.take(number, &mut [0; 2]));
-        pump.release(number);
-        assert!(!pump.take(number, &mut out));
+    }
+
+    #[test]
+    fn content_is_lent_to_one_and_comes_back_as_it_was() {
+        let (pump, hears) = pump();
+        let memory = Memory::Bytes(b"abc".to_vec());
+        let waiting = pump.begin(Ask::Write { id: 1, offset: 0 }, memory);
+        let (number, ..) = hears.recv().unwrap();
+        pump.keep_copy(number);
+        let lent = pump.lend_content(number).unwrap();
+        let mut out = [0; 3];
+        // Lent, it is nobody else's.
+        assert!(pump.lend_content(number).is_none() && !pump.take(number, &mut out));
+        pump.give_back(number, lent);
+        assert!(pump.take(number, &mut out) && &out == b"abc");
+        drop(waiting);
     }
 
     #[test]

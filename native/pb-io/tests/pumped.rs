@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use pb_io::error::Code;
 use pb_io::job::State;
-use pb_io::pump::{Ask, Pump, Reply};
+use pb_io::pump::{Ask, Pump, PumpError, Reply};
 use pb_io::recv::pumped::{PumpedOptions, PumpedRecv};
 use pb_io::send::SendJob;
 
@@ -61,4 +62,52 @@ fn nothing_is_asked_of_a_file_before_it_is_begun() {
     assert!(matches!(asked[0], Ask::Create(_)), "{:?}", asked[0]);
     let written = asked.iter().filter(|a| matches!(a, Ask::Write { .. }));
     assert_eq!((written.count(), state), (16, State::Done));
+}
+
+/// With a result of it, the last entry would have ended the job as done before it could fail.
+#[test]
+fn a_carrier_without_room_for_the_last_entry_fails_the_job() {
+    let s = Scratch::new();
+    fs::write(s.path("a/file"), noise(1000, 1)).unwrap();
+    let (calls, carried) = channel();
+    let pump = Pump::new(Box::new(move |number, ask, _| {
+        let _ = calls.send((number, matches!(ask, Ask::Put(_))));
+    }));
+    let carrier = Arc::downgrade(&pump);
+    thread::spawn(move || {
+        for (number, puts) in carried {
+            let Some(pump) = carrier.upgrade() else {
+                return;
+            };
+            let full = || PumpError {
+                code: Code::NoSpace,
+                message: "the bucket is full".into(),
+            };
+            pump.answer(number, if puts { Err(full()) } else { Ok(Reply::Done) });
+        }
+    });
+    let (a, b) = sessions(16 << 20, 0);
+    let (received, ended) = status();
+    let options = PumpedOptions {
+        job: 1,
+        exact_name: false,
+        push: true,
+    };
+    let told = Arc::clone(&received);
+    PumpedRecv::start(&b, options, (received, pump), None).unwrap();
+    let source = root(&s.path("a"));
+    let (sent, sender_ended) = status();
+    let sender = SendJob::start(&a, send_options(source.clone()), Arc::clone(&sent)).unwrap();
+    sender.push(entries(&source));
+    sender.finish();
+    let wait = Duration::from_secs(60);
+    let states = [ended, sender_ended].map(|end| end.recv_timeout(wait).unwrap());
+    a.end(None);
+    assert_eq!(states, [State::Failed, State::Failed]);
+    let errors = told.errors();
+    assert_eq!(
+        errors.iter().map(|e| e.code).collect::<Vec<_>>(),
+        [Code::NoSpace]
+    );
+    assert_eq!(sent.errors()[0].code, Code::NoSpace);
 }

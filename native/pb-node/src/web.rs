@@ -1,4 +1,6 @@
-//! Content of web servers that goes from the socket to the memory of a pump's calls (`pb_io::web`).
+//! Content of web servers that goes from the socket to the memory of a pump's calls, and from there to the socket (`pb_io::web`).
+
+mod upload;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -12,7 +14,8 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 use pb_io::pump::{Memory, Pump, Reply};
 use pb_io::web::{
-    Broken, Cancel, Client, Fetch, Head, Judge, Options, Origin, Outcome, Take, Trust,
+    Asked, Broken, Cancel, Client, Fetch, Head, Judge, Options, Origin, Outcome, Piece, Sums, Take,
+    Trust,
 };
 
 use crate::session::pump::NativePump;
@@ -47,13 +50,14 @@ pub struct NativeFetch {
 #[napi(object)]
 pub struct NativeFetched {
     pub number: u32,
-    /// "head" (to be judged; more comes), "filled", "rejected", "refused", "unsuited", "lost", "timeout", "cancelled"
+    /// "head" (to be judged; more comes), "filled", "rejected", "refused", "answered", "unsuited", "lost", "timeout", "cancelled"; of an upload's
+    /// piece "taken" or "dropped" (more comes); "summed"
     pub kind: String,
     /// 0 where there is no answer.
     pub status: u16,
     /// Name and value in turn.
     pub headers: Vec<String>,
-    /// What a server said about its refusal; why it is not suited.
+    /// What a server said about its refusal, or to what was sent; why it is not suited; CRC-32, big-endian, and SHA-256 where that was asked for.
     pub text: Buffer,
     /// Calls at the end of those that are not answered.
     pub left: u32,
@@ -64,19 +68,28 @@ enum News {
     Head(Head),
     /// What became of it, and how many calls are left.
     End(Outcome, usize),
+    /// Has the connection taken a piece?
+    Piece(bool),
+    Sums(Sums),
 }
 
 type Hears = ThreadsafeFunction<(u32, News), (), NativeFetched, Status, false, true>;
 
-/// A fetch that is under way.
-#[derive(Clone)]
+/// A fetch or an upload that is under way.
 struct Running {
     cancel: Option<Cancel>,
-    /// Is the head that was told the right one?
-    verdict: Sender<bool>,
+    next: Next,
 }
 
-/// Fetches, each with a number of the caller's.
+/// What it waits for.
+enum Next {
+    /// Is the head that was told the right one?
+    Verdict(Sender<bool>),
+    Pieces(Sender<Piece>),
+    Nothing,
+}
+
+/// Fetches and uploads, each with a number of the caller's.
 #[napi]
 pub struct NativeFetcher {
     client: Mutex<Option<Client>>,
@@ -124,29 +137,25 @@ impl NativeFetcher {
             return false;
         };
         let (verdict, verdicts) = bounded(1);
-        let entry = Running {
-            cancel: None,
-            verdict,
-        };
-        self.running.lock().insert(number, entry);
-        let (pairs, _) = wanted.headers.as_chunks::<2>();
+        self.begin(number, Next::Verdict(verdict));
         let fetch = Fetch {
-            origin: Origin {
-                tls: wanted.tls,
-                host: wanted.host,
-                port: wanted.port,
+            asked: Asked {
+                origin: Origin {
+                    tls: wanted.tls,
+                    host: wanted.host,
+                    port: wanted.port,
+                },
+                method: "GET".into(),
+                target: wanted.target,
+                headers: in_pairs(&wanted.headers),
             },
-            target: wanted.target,
-            headers: pairs.iter().map(|[n, v]| (n.clone(), v.clone())).collect(),
             status: wanted.status,
             memory,
             judge: self.judge_by(number, verdicts),
             take: taker(&pump, &calls),
         };
         let cancel = self.start(number, client, fetch, (pump, calls));
-        if let Some(running) = self.running.lock().get_mut(&number) {
-            running.cancel = Some(cancel);
-        }
+        self.cancel_by(number, cancel);
         true
     }
 
@@ -154,16 +163,14 @@ impl NativeFetcher {
     #[napi]
     pub fn judge(&self, number: u32, is_right: bool) {
         if let Some(running) = self.running.lock().get(&number) {
-            // It is asked once; a second word finds nobody.
-            _ = running.verdict.try_send(is_right);
+            running.judge(is_right);
         }
     }
 
     /// It ends soon, if it has not.
     #[napi]
     pub fn cancel(&self, number: u32) {
-        let running = self.running.lock().get(&number).cloned();
-        if let Some(running) = running {
+        if let Some(running) = self.running.lock().get_mut(&number) {
             running.end();
         }
     }
@@ -172,23 +179,42 @@ impl NativeFetcher {
     #[napi]
     pub fn close(&self) {
         self.client.lock().take();
-        let running: Vec<Running> = self.running.lock().values().cloned().collect();
-        for one in running {
-            one.end();
+        for running in self.running.lock().values_mut() {
+            running.end();
         }
     }
 }
 
 impl Running {
-    fn end(&self) {
+    fn judge(&self, is_right: bool) {
+        if let Next::Verdict(verdict) = &self.next {
+            // It is asked once; a second word finds nobody.
+            _ = verdict.try_send(is_right);
+        }
+    }
+
+    fn end(&mut self) {
         if let Some(cancel) = &self.cancel {
             cancel.cancel();
         }
-        _ = self.verdict.try_send(false);
+        self.judge(false);
+        self.next = Next::Nothing;
     }
 }
 
 impl NativeFetcher {
+    fn begin(&self, number: u32, next: Next) {
+        let running = Running { cancel: None, next };
+        self.running.lock().insert(number, running);
+    }
+
+    /// Where it is not over by now.
+    fn cancel_by(&self, number: u32, cancel: Cancel) {
+        if let Some(running) = self.running.lock().get_mut(&number) {
+            running.cancel = Some(cancel);
+        }
+    }
+
     fn start(
         &self,
         number: u32,
@@ -248,15 +274,29 @@ fn give_back(pump: &Pump, calls: &[u32], left: VecDeque<Memory>) {
     }
 }
 
+/// From names and values in turn.
+fn in_pairs(headers: &[String]) -> Vec<(String, String)> {
+    let (pairs, _) = headers.as_chunks::<2>();
+    pairs.iter().map(|[n, v]| (n.clone(), v.clone())).collect()
+}
+
 fn to_js((number, news): (u32, News)) -> NativeFetched {
+    let nothing = (None, Vec::new());
     let (outcome, left) = match news {
         News::Head(head) => return fetched((number, 0), "head", (Some(head), Vec::new())),
+        News::Piece(true) => return fetched((number, 0), "taken", nothing),
+        News::Piece(false) => return fetched((number, 0), "dropped", nothing),
+        News::Sums(Sums { crc32, sha256 }) => {
+            let sums = [&crc32.to_be_bytes(), sha256.as_deref().unwrap_or(&[])].concat();
+            return fetched((number, 0), "summed", (None, sums));
+        }
         News::End(outcome, left) => (outcome, left),
     };
     let (kind, head, text) = match outcome {
         Outcome::Filled => ("filled", None, Vec::new()),
         Outcome::Rejected => ("rejected", None, Vec::new()),
         Outcome::Refused(head, text) => ("refused", Some(head), text),
+        Outcome::Answered(head, text) => ("answered", Some(head), text),
         Outcome::Unsuited(why) => ("unsuited", None, why.into_bytes()),
         Outcome::Broken(Broken::Lost) => ("lost", None, Vec::new()),
         Outcome::Broken(Broken::TimedOut) => ("timeout", None, Vec::new()),

@@ -1,8 +1,8 @@
-import { readFile } from "node:fs/promises";
 import type { EndpointConfig, Setting } from "../../model/endpoint.ts";
 import { PbError } from "../../model/error.ts";
 import type { Backend } from "../backend.ts";
 import type { EndpointTools, OpenEndpoint } from "../registry.ts";
+import { authoritiesOf } from "../settings.ts";
 import { either } from "../signals.ts";
 import { walkLinked } from "../wrap/linked-walk.ts";
 import { setTime } from "./calls.ts";
@@ -52,10 +52,8 @@ interface Learned {
   readonly features: Features;
 }
 
-async function loginOptions(
-  { settings, secret }: EndpointConfig,
-  tools: EndpointTools,
-): Promise<LoginOptions> {
+async function loginOptions(config: EndpointConfig, tools: EndpointTools): Promise<LoginOptions> {
+  const { settings, secret } = config;
   const host = stringOf(settings.host);
   if (host === undefined)
     throw new PbError("invalid_argument", "host: name the server", { peer: tools.name });
@@ -64,25 +62,16 @@ async function loginOptions(
     throw new PbError("invalid_argument", `tls: "${tls}" is neither explicit, implicit nor off`, {
       peer: tools.name,
     });
-  const authority = stringOf(settings.ca_file);
   return {
     host,
     port: typeof settings.port === "number" ? settings.port : PORT[tls],
     peer: tools.name,
     tls,
-    ca: authority === undefined ? undefined : await readAuthority(authority, tools.name),
+    ca: await authoritiesOf(config, tools.name),
     user: stringOf(settings.user) ?? "anonymous",
     // Public servers ask for something that looks like an address.
     password: async () => (await secret("password"))?.reveal() ?? "anonymous@",
   };
-}
-
-async function readAuthority(file: string, peer: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (cause) {
-    throw new PbError("not_found", `ca_file: ${file} cannot be read`, { path: file, peer, cause });
-  }
 }
 
 /** As the server's absolute path, latin1, "" for "/". */

@@ -149,6 +149,7 @@ function createSink(
     order: "ascending",
     blockBytes: 1,
     write: (_offset, parts, about) => upload.write(parts, about),
+    ...(client.putStream && { writeFrom: upload.writeFrom }),
     state: async () => new Uint8Array(),
     async commit(about) {
       await upload.finish(about);

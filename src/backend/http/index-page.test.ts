@@ -31,3 +31,35 @@ test("the JSON of nginx and Caddy", () => {
   expect(names('{"not":"a list"}', "application/json")).toEqual([]);
   expect(names("no JSON", "application/json")).toEqual([]);
 });
+
+test("sizes where the index tells them in bytes, and what is rounded is none", () => {
+  const sizes = (page: string, type = "text/html") =>
+    entriesOf(page, { folder, type }).map(({ name, size }) => [name, size]);
+  const nginx = `<html><body><pre><a href="../">../</a>
+<a href="sub/">sub/</a>                                23-Nov-2026 10:26                   -
+<a href="7/">7/</a>                                  23-Nov-2026 10:26                   7
+<a href="f0">f0</a>                                  23-Nov-2026 10:26               12345
+<a href="a%20very%20long%20name">a very long n..&gt;</a> 23-Nov-2026 10:26\t 12
+<a href="12K">12K</a>                                 23-Nov-2026 10:26                 12K
+<a href="empty">empty</a>                               23-Nov-2026 10:26                   0\r
+</pre></body></html>`;
+  expect(sizes(nginx)).toEqual([
+    ["sub", undefined],
+    ["7", undefined],
+    ["f0", 12_345],
+    ["a very long name", undefined],
+    ["12K", undefined],
+    ["empty", 0],
+  ]);
+  const apache =
+    '<td><a href="f">f</a></td><td align="right">2026-11-23 10:26  </td><td align="right"> 12</td>';
+  expect(sizes(apache)).toEqual([["f", undefined]]);
+  const json =
+    '[{"name":"a","size":3},{"name":"b","size":1.5},{"name":"c","size":-1},{"name":"d","type":"directory","size":4}]';
+  expect(sizes(json, "application/json")).toEqual([
+    ["a", 3],
+    ["b", undefined],
+    ["c", undefined],
+    ["d", undefined],
+  ]);
+});

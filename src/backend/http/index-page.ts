@@ -5,6 +5,8 @@ export interface IndexEntry {
   readonly name: string;
   /** The link ends with a slash. */
   readonly folder: boolean;
+  /** In bytes, where the index tells it so. */
+  readonly size?: number;
 }
 
 /**
@@ -18,17 +20,36 @@ export function entriesOf(
 ): readonly IndexEntry[] {
   const links = type === "application/json" ? jsonLinks(page) : htmlLinks(page);
   const found = new Map<string, IndexEntry>();
-  for (const link of links) {
-    const child = childOf(folder, link);
-    if (child && !found.has(child.name)) found.set(child.name, { name: child.name, folder: child.slash });
+  for (const { href, size } of links) {
+    const child = childOf(folder, href);
+    if (child && !found.has(child.name)) found.set(child.name, entryOf(child, size));
   }
   return [...found.values()];
 }
 
-const LINK = /<a\b[^>]*?\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/gi;
+const entryOf = ({ name, slash }: { readonly name: string; readonly slash: boolean }, size?: number) => ({
+  name,
+  folder: slash,
+  ...(slash || size === undefined ? {} : { size }),
+});
 
-function htmlLinks(page: string): string[] {
-  return [...page.matchAll(LINK)].map((match) => unescapeHtml(match[1] ?? match[2] ?? match[3] ?? ""));
+interface Link {
+  readonly href: string;
+  readonly size?: number;
+}
+
+const LINK = /<a\b[^>]*?\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/gi;
+/** What nginx writes behind a link: `name</a>   23-Nov-2026 10:26    12345`. Others round, or may. */
+const SIZE = /^[^<>]*>[^<>]*<\/a> +\d\d-[A-Z][a-z]{2}-\d{4} \d\d:\d\d +(\d{1,15})\r?$/m;
+
+function htmlLinks(page: string): Link[] {
+  return [...page.matchAll(LINK)].map((match) => {
+    const href = unescapeHtml(match[1] ?? match[2] ?? match[3] ?? "");
+    const from = match.index + match[0].length;
+    const end = page.indexOf("\n", from);
+    const size = SIZE.exec(page.slice(from, end < 0 ? undefined : end))?.[1];
+    return size === undefined ? { href } : { href, size: Number(size) };
+  });
 }
 
 const NAMED: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
@@ -42,7 +63,7 @@ function unescapeHtml(text: string): string {
 }
 
 /** nginx: `[{name, type: "directory"}]`; Caddy: `[{name, is_dir}]`. */
-function jsonLinks(page: string): string[] {
+function jsonLinks(page: string): Link[] {
   let listed: unknown;
   try {
     listed = JSON.parse(page);
@@ -51,9 +72,10 @@ function jsonLinks(page: string): string[] {
   }
   if (!Array.isArray(listed)) return [];
   return listed.flatMap((one: unknown) => {
-    const { name, type, is_dir } = (one ?? {}) as Readonly<Record<string, unknown>>;
+    const { name, type, is_dir, size } = (one ?? {}) as Readonly<Record<string, unknown>>;
     if (typeof name !== "string") return [];
     const folder = type === "directory" || is_dir === true;
-    return [`./${encodeSegment(name.replace(/\/$/, ""))}${folder ? "/" : ""}`];
+    const href = `./${encodeSegment(name.replace(/\/$/, ""))}${folder ? "/" : ""}`;
+    return Number.isSafeInteger(size) && Number(size) >= 0 ? [{ href, size: Number(size) }] : [{ href }];
   });
 }

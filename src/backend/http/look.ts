@@ -1,6 +1,7 @@
 import type { Entry } from "../../model/entry.ts";
 import { PbError } from "../../model/error.ts";
 import { joinPath } from "../../model/path.ts";
+import type { KnownVersion } from "../chunks.ts";
 import { listedName } from "../path.ts";
 import { type Folder, inParallel } from "../walk.ts";
 import type { WebClient } from "../web/client.ts";
@@ -30,8 +31,16 @@ export async function entryAt(client: WebClient, { path, signal }: Asked): Promi
   }
 }
 
-/** What the server's index of a folder names, each file asked for its length, time and version. */
-export async function readFolder(client: WebClient, at: string, { path, signal }: Asked): Promise<Folder> {
+/**
+ * What the server's index of a folder names, each file asked for its length, time and version: but those of which the index tells the length and nobody
+ * wants to know more. Their times are unknown (0), as an index has minutes, in who knows which zone.
+ */
+export async function readFolder(
+  client: WebClient,
+  at: string,
+  // No file has less than no byte.
+  { path, listedTimesUpTo = -1, signal }: Asked,
+): Promise<Folder> {
   const inside = joinPath(path, at);
   const page = await client.send({ method: "GET", path: inside, folder: true, signal });
   const type = (page.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
@@ -45,10 +54,12 @@ export async function readFolder(client: WebClient, at: string, { path, signal }
   const listed = entriesOf(await page.text(), { folder: page.url, type });
   const entries: Entry[] = [];
   const errors: PbError[] = [];
-  await inParallel(listed, HEADS, async ({ name, folder }) => {
+  await inParallel(listed, HEADS, async ({ name, folder, size = Number.POSITIVE_INFINITY }) => {
     try {
       const child = joinPath(at, listedName(name, inside));
-      entries.push(folder ? folderEntry(child) : await look(client, { root: path, at: child, signal }));
+      if (folder) entries.push(folderEntry(child));
+      else if (size <= listedTimesUpTo) entries.push(entryOf(child, { size, mtimeNs: 0n }));
+      else entries.push(await look(client, { root: path, at: child, signal }));
     } catch (error) {
       const failure = PbError.from(error);
       if (failure.code === "aborted") throw failure;
@@ -77,16 +88,11 @@ function fileEntry(
       path,
       peer: client.peer,
     });
-  return {
-    path: at,
-    kind: "file",
-    size,
-    mtimeNs,
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-    ...(version === undefined ? {} : { version }),
-  };
+  return entryOf(at, { size, mtimeNs, ...(version === undefined ? {} : { version }) });
+}
+
+function entryOf(path: string, known: KnownVersion): Entry {
+  return { path, kind: "file", mode: 0o644, uid: 0, gid: 0, ...known };
 }
 
 function folderEntry(path: string): Entry {

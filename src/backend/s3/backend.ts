@@ -7,9 +7,10 @@ import { PbError } from "../../model/error.ts";
 import type { Backend, Capabilities, ListBatch, ListOptions } from "../backend.ts";
 import type { ChunkAccess } from "../chunks.ts";
 import type { EndpointTools, OpenEndpoint } from "../registry.ts";
+import { textSetting } from "../settings.ts";
 import { either } from "../signals.ts";
 import { makeFolder, removePlace, renamePlace, touchPlace } from "./change.ts";
-import { MAX_CALLS, openClient, textSetting } from "./client.ts";
+import { MAX_CALLS, openClient } from "./client.ts";
 import type { Context } from "./context.ts";
 import { listPlace } from "./list.ts";
 import { entryAt } from "./look.ts";
@@ -115,7 +116,9 @@ async function* list(
 ): AsyncGenerator<ListBatch, void, void> {
   using signals = either(options.signal, context.closing);
   const levels = options.recursive ? (options.maxDepth ?? 0) : 1;
-  yield* listPlace(context, at(path), { levels, signal: signals.signal });
+  // None has less than no byte.
+  const { listedTimesUpTo = -1 } = options;
+  yield* listPlace(context, at(path), { levels, listedTimesUpTo, signal: signals.signal });
 }
 
 function chunkAccess(context: Context, at: (path: string) => Place): ChunkAccess {

@@ -1,9 +1,9 @@
 /** From a remote's configuration to a client of S3. Nothing is asked of the network here. */
-import { readFile } from "node:fs/promises";
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import type { EndpointConfig } from "../../model/endpoint.ts";
 import { PbError } from "../../model/error.ts";
 import type { EndpointTools } from "../registry.ts";
+import { authoritiesOf, textSetting } from "../settings.ts";
 import { createDirect, type Direct } from "./direct.ts";
 import { guardReplies } from "./replies.ts";
 import type { Keys } from "./sign.ts";
@@ -26,7 +26,7 @@ export async function openClient(
   if (endpoint !== undefined && !URL.canParse(endpoint))
     throw new PbError("invalid_argument", `endpoint is not a URL: ${endpoint}`, { peer });
   const sockets = { keepAlive: true, maxSockets: MAX_CALLS };
-  const ca = await authorities(text("ca_file"), peer);
+  const ca = await authoritiesOf(config, peer);
   const profile = text("profile");
   const own = flag("anonymous") ? undefined : await keys(config);
   // The SDK's switch for its word on which versions of Node it will want: for us who ship it, not for who copies a file.
@@ -39,7 +39,7 @@ export async function openClient(
     maxAttempts: 1,
     requestHandler: {
       httpAgent: sockets,
-      httpsAgent: { ...sockets, ...ca },
+      httpsAgent: { ...sockets, ...(ca !== undefined && { ca }) },
       connectionTimeout: CONNECT_TIMEOUT_MS,
       socketTimeout: IDLE_TIMEOUT_MS,
     },
@@ -56,7 +56,7 @@ export async function openClient(
     client,
     peer,
     keys: flag("anonymous") ? async () => undefined : (own ?? (() => client.config.credentials())),
-    ca: ca.ca,
+    ca,
     maxConnections: MAX_CALLS,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     idleTimeoutMs: IDLE_TIMEOUT_MS,
@@ -65,7 +65,7 @@ export async function openClient(
       headMs: IDLE_TIMEOUT_MS,
       bodyMs: IDLE_TIMEOUT_MS,
       idle: MAX_CALLS,
-      authorities: ca.ca,
+      authorities: ca,
     }),
   });
   return { client, direct };
@@ -102,20 +102,4 @@ async function keys(config: EndpointConfig): Promise<(() => Promise<OwnKeys>) | 
       expiration: new Date(),
     };
   };
-}
-
-export function textSetting(config: EndpointConfig, name: string, peer: string): string | undefined {
-  const value = config.settings[name];
-  if (value === undefined || value === "") return undefined;
-  if (typeof value === "string") return value;
-  throw new PbError("invalid_argument", `${name} must be text`, { peer });
-}
-
-async function authorities(file: string | undefined, peer: string): Promise<{ readonly ca?: string }> {
-  if (file === undefined) return {};
-  try {
-    return { ca: await readFile(file, "utf8") };
-  } catch (error) {
-    throw new PbError("invalid_argument", `ca_file ${file} cannot be read`, { peer, cause: error });
-  }
 }

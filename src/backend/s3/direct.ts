@@ -6,10 +6,25 @@ import { HeadObjectCommand, type S3Client } from "@aws-sdk/client-s3";
 import { Agent } from "undici";
 import { PbError } from "../../model/error.ts";
 import { type Exchange, exchange, type Reply } from "../exchange.ts";
-import { type Fetcher, fetchRange, type RangeRequest } from "../fetching.ts";
+import {
+  type Fetcher,
+  fetchRange,
+  type RangeRequest,
+  type SendableMemory,
+  sendContent,
+} from "../fetching.ts";
 import { transportError } from "../transport-error.ts";
 import type { Place } from "./place.ts";
-import { createSigner, EMPTY_HASH, encodeKey, type Keys, sha256Hex } from "./sign.ts";
+import {
+  createSigner,
+  EMPTY_HASH,
+  encodeKey,
+  encodeQuery,
+  type Keys,
+  type Signable,
+  sha256Hex,
+  UNSIGNED,
+} from "./sign.ts";
 
 export interface DirectOptions {
   readonly client: S3Client;
@@ -29,6 +44,19 @@ export type ObjectRequest = Pick<Exchange, "method" | "headers" | "body" | "plac
 
 export type ObjectRange = Pick<RangeRequest, "headers" | "signal" | "memory" | "check">;
 
+/** A PUT of content that the server is told the CRC-32 of. */
+export interface ObjectContent {
+  readonly query: Readonly<Record<string, string>>;
+  readonly memory: SendableMemory;
+  readonly signal: AbortSignal;
+}
+
+export interface SentContent {
+  readonly reply: Reply;
+  /** CRC-32 of what was sent, base64. */
+  readonly sum: string;
+}
+
 export interface Direct {
   /**
    * A reply below 300. Undefined: ask the SDK, this bucket is none for a plain signature.
@@ -38,8 +66,12 @@ export interface Direct {
   send(place: Place, request: ObjectRequest): Promise<Reply | undefined>;
   /** A GET of a range into memory of the engine. Undefined: not in this way. Absent: never. @throws as `send` */
   readonly fetchRange?: ((place: Place, request: ObjectRange) => Promise<Reply | undefined>) | undefined;
+  /** From memory of the engine. Undefined: not in this way. Absent: never. @throws as `send` */
+  readonly put?: ((place: Place, content: ObjectContent) => Promise<SentContent | undefined>) | undefined;
   close(): void;
 }
+
+type Queried = Pick<ObjectContent, "query">;
 
 interface Where {
   readonly origin: string;
@@ -73,19 +105,20 @@ export function createDirect(options: DirectOptions): Direct {
   /** Signed. Undefined: not for us. */
   const prepare = async (
     { bucket, key }: Place,
-    { method, headers, body }: Pick<ObjectRequest, "method" | "headers" | "body">,
+    { query, ...asked }: Pick<Signable, "method" | "headers" | "payloadHash"> & Partial<Queried>,
   ) => {
     const where = await whereIs(bucket);
     if (where === undefined) return undefined;
     const { origin, host, region, service } = where;
     const path = `${where.path}${encodeKey(key)}`;
+    const encoded = encodeQuery(query ?? {});
     const identity = await keys();
     // As far as the server's clock is known to be off.
     const now = new Date(Date.now() + client.config.systemClockOffset);
-    const payloadHash = body === undefined ? EMPTY_HASH : sha256Hex(body);
-    const signable = { method, host, path, headers, payloadHash };
-    const all = identity ? sign(signable, { keys: identity, region, service, now }) : headers;
-    return { sent: { origin, path, headers: { ...all, "user-agent": "packetboat" } }, identity };
+    const signable = { ...asked, host, path, query: encoded };
+    const all = identity ? sign(signable, { keys: identity, region, service, now }) : asked.headers;
+    const target = encoded === "" ? path : `${path}?${encoded}`;
+    return { sent: { origin, path: target, headers: { ...all, "user-agent": "packetboat" } }, identity };
   };
   const checked = async (
     { path }: Place,
@@ -104,20 +137,45 @@ export function createDirect(options: DirectOptions): Direct {
     throw refusal(reply);
   };
   return {
-    async send(place, { body, headers, method, ...request }) {
-      const signable = { method, headers, ...(body === undefined ? {} : { body }) };
-      const prepared = await prepare(place, signable);
+    async send(place, { headers, ...request }) {
+      const { method, body } = request;
+      const payloadHash = body === undefined ? EMPTY_HASH : sha256Hex(body);
+      const prepared = await prepare(place, { method, headers, payloadHash });
       if (prepared === undefined) return undefined;
       const { sent, identity } = prepared;
-      return checked(place, { identity, asked: exchange(agent, { ...request, ...signable, ...sent }) });
+      return checked(place, { identity, asked: exchange(agent, { ...request, ...sent }) });
     },
     fetchRange:
       fetcher &&
       (async (place, { headers, ...request }) => {
-        const prepared = await prepare(place, { method: "GET", headers });
+        const prepared = await prepare(place, { method: "GET", headers, payloadHash: EMPTY_HASH });
         if (prepared === undefined) return undefined;
         const { sent, identity } = prepared;
         return checked(place, { identity, asked: fetchRange(fetcher, { ...request, ...sent }) });
+      }),
+    put:
+      fetcher &&
+      (async (place, { query, memory, signal }) => {
+        const origin = (await whereIs(place.bucket))?.origin;
+        if (origin === undefined) return undefined;
+        const isSecret = origin.startsWith("https:");
+        const sums = await fetcher.sums({ origin, memory, sha256: !isSecret, signal });
+        if (sums === undefined) return undefined;
+        const sum = sums.crc32.toString("base64");
+        const headers = {
+          "content-length": `${memory.length}`,
+          "content-type": "application/octet-stream",
+          "x-amz-sdk-checksum-algorithm": "CRC32",
+          "x-amz-checksum-crc32": sum,
+        };
+        const payloadHash = isSecret ? UNSIGNED : sums.sha256.toString("hex");
+        const method = "PUT";
+        const prepared = await prepare(place, { method, query, headers, payloadHash });
+        if (prepared === undefined) return undefined;
+        const { sent, identity } = prepared;
+        const asked = sendContent(fetcher, { ...sent, method, memory, signal });
+        const reply = await checked(place, { identity, asked });
+        return reply && { reply, sum };
       }),
     close() {
       fetcher?.close();

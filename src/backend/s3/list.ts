@@ -23,6 +23,8 @@ const MAX_NAMES = 10_000_000;
 export interface Walk {
   /** Levels below the place; 0: all. */
   readonly levels: number;
+  /** As `ListOptions` has it. */
+  readonly listedTimesUpTo: number;
   readonly signal: AbortSignal;
 }
 
@@ -37,14 +39,15 @@ export async function* listPlace(
     return;
   }
   if (!(await isFolder(context, root, walk.signal))) throw notFound(context, root);
-  const listing: Listing = { context, root, signal: walk.signal };
+  const { listedTimesUpTo, signal } = walk;
+  const listing: Listing = { context, root, listedTimesUpTo, signal };
   const batches = walkFolders({ read: (at) => readFolder(listing, at), levels: walk.levels });
   for await (const batch of batches) {
     yield context.exactTimes ? { ...batch, entries: await dated(listing, batch.entries) } : batch;
   }
 }
 
-interface Listing {
+interface Listing extends Pick<Walk, "listedTimesUpTo"> {
   readonly context: Context;
   readonly root: Place;
   readonly signal: AbortSignal;
@@ -140,12 +143,12 @@ function twice({ path }: Place, name: string): PbError {
 
 /** With the mtimes that uploaders kept. An object that is gone meanwhile keeps what the listing said. */
 async function dated(
-  { context, root, signal }: Listing,
+  { context, root, listedTimesUpTo, signal }: Listing,
   entries: readonly Entry[],
 ): Promise<readonly Entry[]> {
   const result = [...entries];
   await inParallel(result, HEADS, async (entry, index) => {
-    if (entry.kind !== "file") return;
+    if (entry.kind !== "file" || entry.size <= listedTimesUpTo) return;
     const head = await headObject(context, placeBelow(root, entry.path), signal);
     if (head) result[index] = fileEntry(entry.path, head);
   });

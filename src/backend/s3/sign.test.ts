@@ -1,6 +1,6 @@
 import { HeadObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { expect, test } from "vitest";
-import { createSigner, EMPTY_HASH, encodeKey, sha256Hex } from "./sign.ts";
+import { createSigner, EMPTY_HASH, encodeKey, encodeQuery, sha256Hex } from "./sign.ts";
 
 /** Of Amazon's examples (S3 API reference, "Signature calculations for the Authorization header"). */
 const KEYS = {
@@ -34,6 +34,11 @@ test("Amazon's examples", () => {
   };
   expect(signatureOf(sign(put, SCOPE))).toBe(
     "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
+  );
+  const query = encodeQuery({ prefix: "J", "max-keys": "2" });
+  const list = { method: "GET", host, path: "/", query, headers: {}, payloadHash: EMPTY_HASH };
+  expect(signatureOf(sign(list, SCOPE))).toBe(
+    "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
   );
 });
 

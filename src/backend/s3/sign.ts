@@ -13,9 +13,11 @@ export interface Signable {
   readonly host: string;
   /** As it is sent: encoded by `encodeKey`, without a query. */
   readonly path: string;
+  /** As it is sent, encoded by `encodeQuery`; absent: none. */
+  readonly query?: string;
   /** Names in lower case. All of them are signed. */
   readonly headers: Readonly<Record<string, string>>;
-  /** SHA-256 of the body, hex. */
+  /** SHA-256 of the body, hex; or `UNSIGNED`. */
   readonly payloadHash: string;
 }
 
@@ -34,11 +36,21 @@ export const sha256Hex = (bytes: string | Uint8Array): string =>
 /** Of a request without a body. */
 export const EMPTY_HASH = sha256Hex("");
 
+/** Of a body that TLS protects: what else it is known by (x-amz-checksum-crc32) is signed as a header. */
+export const UNSIGNED = "UNSIGNED-PAYLOAD";
+
 /** Each byte but unreserved ones and "/" as `%XX`, once (RFC 3986 section 2.3). */
 export function encodeKey(key: string): string {
   return encodeURIComponent(key)
     .replaceAll("%2F", "/")
     .replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+/** In the order in which it is signed, and so sent. */
+export function encodeQuery(query: Readonly<Record<string, string>>): string {
+  const encode = (text: string) => encodeKey(text).replaceAll("/", "%2F");
+  const pairs = Object.entries(query).map(([name, value]) => `${encode(name)}=${encode(value)}`);
+  return pairs.sort().join("&");
 }
 
 /** Signs requests; the key of a day is derived once. */
@@ -52,7 +64,7 @@ export function createSigner(): (request: Signable, scope: Scope) => Readonly<Re
     }
     return last.key;
   };
-  return ({ method, host, path, headers, payloadHash }, { keys, region, service, now }) => {
+  return ({ method, host, path, query = "", headers, payloadHash }, { keys, region, service, now }) => {
     const time = now.toISOString().replace(/[-:]|\.\d{3}/g, "");
     const credential = { region, service, day: time.slice(0, 8) };
     const sent: Readonly<Record<string, string>> = {
@@ -64,7 +76,7 @@ export function createSigner(): (request: Signable, scope: Scope) => Readonly<Re
     const all = Object.entries({ ...sent, host }).sort(([a], [b]) => (a < b ? -1 : 1));
     const names = all.map(([name]) => name).join(";");
     const lines = all.map(([name, value]) => `${name}:${value.trim().replace(/ +/g, " ")}\n`).join("");
-    const canonical = `${method}\n${path}\n\n${lines}\n${names}\n${payloadHash}`;
+    const canonical = `${method}\n${path}\n${query}\n${lines}\n${names}\n${payloadHash}`;
     const scope = `${credential.day}/${region}/${service}/aws4_request`;
     const text = `AWS4-HMAC-SHA256\n${time}\n${scope}\n${sha256Hex(canonical)}`;
     const signature = hmac(dayKey(keys.secretAccessKey, credential), text).toString("hex");

@@ -8,6 +8,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { PbError } from "../../model/error.ts";
 import type { ByteRange, ChunkSink, Confirmed, CreateChunksOptions, WriteWholeOptions } from "../chunks.ts";
+import type { SendableMemory } from "../fetching.ts";
 import { beginUpload } from "./begin.ts";
 import { compositeOf, crc32Of, isMd5Of, mustEqual } from "./checksums.ts";
 import { type Context, request } from "./context.ts";
@@ -125,6 +126,9 @@ export async function openSink(
     leaves: encodeState(upload),
     ...(options.resume && { has: [...upload.parts.keys()].map((number) => rangeOf(upload, number)) }),
     write: (offset, parts, signal) => writePart(context, upload, { offset, parts, signal }),
+    ...(context.direct.put && {
+      writeFrom: (memory, signal) => writePartFrom(context, upload, { memory, signal }),
+    }),
     state: async () => encodeState(upload),
     async commit(signal) {
       const confirmed = Number.isFinite(options.size)
@@ -229,6 +233,22 @@ function rangeOf(upload: Upload, number: number): ByteRange {
   return { from, to: from + lengthOf(upload, number) };
 }
 
+/** @throws PbError `internal` for what is no part; `no_space` beyond the last */
+function numberOf(upload: Upload, { offset, length }: { readonly offset: number; readonly length: number }) {
+  const number = offset / upload.partBytes + 1;
+  const isPart = Number.isFinite(upload.size)
+    ? length === lengthOf(upload, number)
+    : length <= upload.partBytes;
+  if (!Number.isInteger(number) || !isPart)
+    throw new PbError("internal", `${length} bytes at ${offset} are not a part of ${upload.partBytes}`);
+  if (number <= MOST_PARTS) return number;
+  const words = `a stream may have ${MOST_PARTS} parts of ${upload.partBytes} bytes, and no more`;
+  throw new PbError("no_space", words, {
+    path: upload.place.path,
+    hint: "write it to a file first: of one whose size is known the parts are as large as they need to be",
+  });
+}
+
 interface Part {
   readonly offset: number;
   readonly parts: readonly Uint8Array[];
@@ -237,23 +257,9 @@ interface Part {
 
 async function writePart(context: Context, upload: Upload, { offset, parts, signal }: Part): Promise<void> {
   const { place, uploadId } = upload;
-  const number = offset / upload.partBytes + 1;
   // One copy: the library may go on with it after an abort, and a signed body is in one piece.
   const body = Buffer.concat(parts);
-  const isPart = Number.isFinite(upload.size)
-    ? body.length === lengthOf(upload, number)
-    : body.length <= upload.partBytes;
-  if (!Number.isInteger(number) || !isPart)
-    throw new PbError("internal", `${body.length} bytes at ${offset} are not a part of ${upload.partBytes}`);
-  if (number > MOST_PARTS)
-    throw new PbError(
-      "no_space",
-      `a stream may have ${MOST_PARTS} parts of ${upload.partBytes} bytes, and no more`,
-      {
-        path: place.path,
-        hint: "write it to a file first: of one whose size is known the parts are as large as they need to be",
-      },
-    );
+  const number = numberOf(upload, { offset, length: body.length });
   const sum = crc32Of(body);
   const answer = await request(context, { path: place.path, signal }, (options) =>
     context.client.send(
@@ -268,9 +274,47 @@ async function writePart(context: Context, upload: Upload, { offset, parts, sign
       options,
     ),
   );
-  if (answer.ChecksumCRC32 !== undefined) mustEqual(context, place, { sent: sum, has: answer.ChecksumCRC32 });
-  upload.parts.set(number, completed(number, answer));
-  upload.reach = Math.max(upload.reach, offset + body.length);
+  const { ETag, ChecksumCRC32 } = answer;
+  written(context, upload, { number, sum, has: { ETag, ChecksumCRC32 }, end: offset + body.length });
+}
+
+/** False: not in this way. */
+async function writePartFrom(
+  context: Context,
+  upload: Upload,
+  { memory, signal }: { readonly memory: SendableMemory; readonly signal: AbortSignal },
+): Promise<boolean> {
+  const { place, uploadId } = upload;
+  const { put } = context.direct;
+  const number = numberOf(upload, memory);
+  const query = { partNumber: `${number}`, uploadId };
+  const sent =
+    put &&
+    (await request(context, { path: place.path, signal }, ({ abortSignal }) =>
+      put(place, { query, memory, signal: abortSignal }),
+    ));
+  if (sent === undefined) return false;
+  const { header } = sent.reply;
+  const has = { ETag: header("etag"), ChecksumCRC32: header("x-amz-checksum-crc32") };
+  written(context, upload, { number, sum: sent.sum, has, end: memory.offset + memory.length });
+  return true;
+}
+
+interface Written {
+  readonly number: number;
+  readonly sum: string;
+  /** What the server says. */
+  readonly has: Pick<CompletedPart, "ETag" | "ChecksumCRC32">;
+  /** Of the part, in the file. */
+  readonly end: number;
+}
+
+/** @throws PbError `verification_failed` */
+function written(context: Context, upload: Upload, { number, sum, has, end }: Written): void {
+  if (has.ChecksumCRC32 !== undefined)
+    mustEqual(context, upload.place, { sent: sum, has: has.ChecksumCRC32 });
+  upload.parts.set(number, completed(number, has));
+  upload.reach = Math.max(upload.reach, end);
 }
 
 /** A stream without a byte has no part, and an upload without one is none. */

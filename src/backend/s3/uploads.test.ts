@@ -33,8 +33,12 @@ function chunksOf({ native }: Backend): ChunkAccess {
   throw new TypeError("no chunks");
 }
 
-async function removeBegun(box: Backend, path: string, sinceMs: number): Promise<void> {
-  await retryingChunks(chunksOf(box), { baseMs: 1 }).removeBegun?.(path, { sinceMs, signal: never });
+async function removeBegun(
+  box: Backend,
+  path: string,
+  when: { readonly sinceMs: number; readonly untilMs?: number },
+): Promise<void> {
+  await retryingChunks(chunksOf(box), { baseMs: 1 }).removeBegun?.(path, { ...when, signal: never });
 }
 
 interface Upload {
@@ -87,16 +91,17 @@ test("uploads that another began, that have parts, or that are of another key, s
       { ...at, id: "filled", parts: 1 },
       { ...at, id: "gone", parts: "gone" },
       { ...at, id: "mine-too", begunMs: BEGUN_MS + MINUTE_MS },
+      { ...at, id: "of-now", begunMs: BEGUN_MS + 3 * MINUTE_MS },
       { ...at, id: "of-another", key: "d/a b/c" },
       { ...at, id: "further", key: "d/a b/d" },
     ]),
   );
   await using box = await open({ endpoint: server.url, bucket: "b" }, ["SAILOR", "hidden treasure"]);
-  await removeBegun(box, "d/a b", BEGUN_MS);
+  await removeBegun(box, "d/a b", { sinceMs: BEGUN_MS, untilMs: BEGUN_MS + MINUTE_MS });
   expect(aborted(server)).toEqual(["/b/d/a%20b mine", "/b/d/a%20b mine-too"]);
-  // Those that are not of the key, or too old, are not even asked about; of others' keys one is seen.
+  // Those that are not of the key, too old or too young, are not even asked about; of others' keys one is seen.
   const asked = server.requests.map(({ url }) => /uploadId=([^&]*)/.exec(url)?.[1]);
-  expect(asked.filter((id) => ["before", "of-another", "further"].includes(id ?? ""))).toEqual([]);
+  expect(asked.filter((id) => ["before", "of-now", "of-another", "further"].includes(id ?? ""))).toEqual([]);
   expect(server.requests.some(({ url }) => url.includes("upload-id-marker=of-another"))).toBe(false);
 });
 
@@ -106,7 +111,9 @@ test("a listing that does not end is ended", async () => {
     response.writeHead(200, { "content-type": "application/xml" }).end(page([upload, upload], null));
   });
   await using box = await open({ endpoint: server.url, bucket: "b" }, ["SAILOR", "hidden treasure"]);
-  await expect(removeBegun(box, "f", BEGUN_MS)).rejects.toMatchObject({ code: "protocol_violation" });
+  await expect(removeBegun(box, "f", { sinceMs: BEGUN_MS })).rejects.toMatchObject({
+    code: "protocol_violation",
+  });
 });
 
 const begun =
@@ -179,9 +186,9 @@ describe.skipIf(why !== undefined)(`at a real server${why ? ` (SKIPPED: ${why})`
       const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: BUCKET }));
       return Uploads.map(({ UploadId = "" }) => UploadId).sort();
     };
-    await removeBegun(box, at.Key, Date.now() + 2 * MINUTE_MS);
+    await removeBegun(box, at.Key, { sinceMs: Date.now() + 2 * MINUTE_MS });
     expect(await left()).toHaveLength(4);
-    await removeBegun(box, at.Key, Date.now());
+    await removeBegun(box, at.Key, { sinceMs: Date.now() });
     expect(await left()).toEqual([filled, beside].sort());
   });
 });

@@ -15,16 +15,16 @@ import type { Place } from "./place.ts";
 const CLOCK_SLACK_MS = 60_000;
 
 /**
- * Aborts the uploads of exactly this key that were begun since then and have no part. A listing shows nothing of an upload that its owner has chosen
+ * Aborts the uploads of exactly this key that were begun in that time and have no part. A listing shows nothing of an upload that its owner has chosen
  * (metadata and tags do not show before the object is there), so key, time and emptiness must do: one with a part is another's, or one that is recorded.
  */
 export async function removeBegunUploads(
   context: Context,
   place: Place,
-  { sinceMs, signal }: RemoveBegunOptions,
+  { sinceMs, untilMs = Date.now(), signal }: RemoveBegunOptions,
 ): Promise<void> {
   for await (const { uploadId, begunMs } of uploadsOf(context, place, signal)) {
-    if (begunMs < sinceMs - CLOCK_SLACK_MS) continue;
+    if (begunMs < sinceMs - CLOCK_SLACK_MS || begunMs > untilMs + CLOCK_SLACK_MS) continue;
     if (await isEmpty(context, { place, uploadId }, signal))
       await abandon(context, { place, uploadId }, signal);
   }

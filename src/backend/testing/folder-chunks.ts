@@ -23,12 +23,14 @@ export interface FolderChunksOptions {
   readonly blockBytes?: number;
   /** Called before each piece of work; may wait or throw, as an endpoint does. */
   readonly before?: (call: string, path: string) => Promise<void> | void;
+  /** Called after each that succeeded, before anybody hears of it. */
+  readonly after?: (call: string, path: string) => Promise<void> | void;
 }
 
 const BOUNDS = { componentBytes: 255, pathBytes: 4_095, anyBytes: false };
 
 export function folderChunks(options: FolderChunksOptions): ChunkAccess {
-  const { root, maxCalls = 8, before = () => {} } = options;
+  const { root, maxCalls = 8, before = () => {}, after = () => {} } = options;
   const at = (path: string) => join(root, ...componentsBelow(path, BOUNDS));
   const call = async <T>(
     what: string,
@@ -39,9 +41,11 @@ export function folderChunks(options: FolderChunksOptions): ChunkAccess {
     refuseAborted(signal);
     const file = at(path);
     await before(what, path);
-    return run().catch((cause: unknown) => {
+    const done = await run().catch((cause: unknown) => {
       throw named(cause, path, file);
     });
+    await after(what, path);
+    return done;
   };
   const access: ChunkAccess = {
     maxCalls,

@@ -2,15 +2,21 @@
  * Requests to one web server. What proves the user goes to the remote's own origin and nowhere else: a redirect to another is followed without it, one
  * from https to http never.
  */
-import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from "undici";
 import type { EndpointConfig } from "../../model/endpoint.ts";
 import { PbError } from "../../model/error.ts";
 import { joinPath, pathText } from "../../model/path.ts";
 import { type Exchange, exchange, type Reply, type ReplyHead } from "../exchange.ts";
-import { type Fetcher, type FillableMemory, fetchRange } from "../fetching.ts";
+import {
+  type Fetcher,
+  type FillableMemory,
+  fetchRange,
+  type SendStream,
+  streamContent,
+} from "../fetching.ts";
 import type { EndpointTools } from "../registry.ts";
+import { authoritiesOf, textSetting } from "../settings.ts";
 import { either, refuseAborted } from "../signals.ts";
 import { statusError, transportError } from "./errors.ts";
 import { componentsOf, encodeSegment } from "./path.ts";
@@ -74,6 +80,12 @@ export interface ContentRequest extends Pick<WebRequest, "path" | "headers" | "s
   readonly check: (answer: SmallAnswer) => void;
 }
 
+/** A PUT of memory of the engine, piece by piece. */
+export interface StreamUpload extends Pick<WebRequest, "path" | "headers" | "signal"> {
+  /** Given what takes the pieces. */
+  readonly onBegun: (stream: SendStream) => void;
+}
+
 export type SmallAnswer = Pick<WebAnswer, "status" | "header" | "url">;
 
 export interface WebClient {
@@ -88,6 +100,8 @@ export interface WebClient {
    * @throws as `send`; what `check` throws
    */
   readonly fetchRange?: ((request: ContentRequest) => Promise<SmallAnswer | undefined>) | undefined;
+  /** To the end of the answer. Undefined: not in this way. Absent: never. @throws as `send` */
+  readonly putStream?: ((request: StreamUpload) => Promise<SmallAnswer | undefined>) | undefined;
   /** What of a path of the contract is a URL here. @throws PbError `path_escapes`, `invalid_path` */
   urlOf(path: string, folder?: boolean): URL;
   /** Aborted by `close`. */
@@ -101,20 +115,21 @@ export async function openWebClient(
   { name, env, openFetcher }: EndpointTools,
 ): Promise<WebClient> {
   const base = baseUrl(config, name);
-  const query = textOf(config, "query");
+  const query = textSetting(config, "query", name);
   const ca = await authoritiesOf(config, name);
   const proxies = proxiesOf(env);
   const dispatcher = dispatcherOf({ ca, proxies });
   // Through a proxy all goes by undici, which knows how.
   const fetcher = proxies === undefined ? openFetcher?.({ ...FETCHING, authorities: ca }) : undefined;
   const closing = new AbortController();
+  const below = base.href;
+  const asked = new URL(base);
+  if (query !== undefined) asked.search = query;
+  const { search } = asked;
   const urlOf = (path: string, folder = false) => {
     const segments = componentsOf(path).map(encodeSegment).join("/");
-    const url = new URL(base);
-    // The root of a server is a folder whatever is asked.
-    url.pathname = `${base.pathname}${segments}${folder && segments !== "" ? "/" : ""}`;
-    if (query !== undefined) url.search = query;
-    return url;
+    // The root of a server is a folder whatever is asked. Nothing is left in a segment that a URL is parsed by.
+    return new URL(`${below}${segments}${folder && segments !== "" ? "/" : ""}${search}`);
   };
   const authorization = () => authorizationOf(config, base, name);
   const sending: Sending = { dispatcher, peer: name, base, authorization, closing: closing.signal };
@@ -123,9 +138,9 @@ export async function openWebClient(
     closing: closing.signal,
     urlOf,
     send: (request) => send(sending, request, urlOf),
-    sendSmall: (request) =>
-      sendSmall(sending, request, { urlOf, ask: (wanted) => exchange(dispatcher, wanted) }),
+    sendSmall: (request) => sendSmall(sending, request, urlOf),
     fetchRange: fetcher && ((request) => rangeOf(sending, request, { urlOf, fetcher })),
+    putStream: fetcher && ((request) => putStream(sending, request, { urlOf, fetcher })),
     async close() {
       closing.abort();
       fetcher?.close();
@@ -134,14 +149,9 @@ export async function openWebClient(
   };
 }
 
-export function textOf({ settings }: EndpointConfig, name: string): string | undefined {
-  const value = settings[name];
-  return typeof value === "string" && value !== "" ? value : undefined;
-}
-
 /** Ends with a slash. */
 function baseUrl(config: EndpointConfig, peer: string): URL {
-  const text = textOf(config, "url") ?? "";
+  const text = textSetting(config, "url", peer) ?? "";
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:"))
     throw new PbError(
@@ -149,7 +159,7 @@ function baseUrl(config: EndpointConfig, peer: string): URL {
       `url must be http://HOST/PATH or https://HOST/PATH, not ${JSON.stringify(text)}`,
       { peer },
     );
-  const path = textOf(config, "path");
+  const path = textSetting(config, "path", peer);
   if (path !== undefined)
     url.pathname = joinPath(url.pathname, componentsOf(path).map(encodeSegment).join("/"));
   if (!url.pathname.endsWith("/")) url.pathname += "/";
@@ -158,17 +168,6 @@ function baseUrl(config: EndpointConfig, peer: string): URL {
   url.search = "";
   url.hash = "";
   return url;
-}
-
-/** `ca_file`, as PEM. @throws PbError `invalid_argument` */
-async function authoritiesOf(config: EndpointConfig, peer: string): Promise<string | undefined> {
-  const file = textOf(config, "ca_file");
-  if (file === undefined) return undefined;
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    throw new PbError("invalid_argument", `ca_file ${file} cannot be read`, { peer, cause: error });
-  }
 }
 
 interface Proxies {
@@ -215,7 +214,7 @@ function dispatcherOf({
 async function authorizationOf(config: EndpointConfig, base: URL, peer: string): Promise<Authorization> {
   const token = await config.secret("token");
   if (token !== undefined) return { authorization: `Bearer ${token.reveal()}` };
-  const user = textOf(config, "user");
+  const user = textSetting(config, "user", peer);
   const password = await config.secret("password");
   if (user === undefined && password === undefined) return {};
   if (user?.includes(":"))
@@ -279,16 +278,28 @@ async function send(
   }
 }
 
-interface Asking {
+/** A request as it goes out: to the place that was asked for, or where a redirect leads. */
+type Call = Pick<Exchange, "origin" | "path" | "headers" | "signal">;
+
+interface Asking<R> {
+  /** False: its content is gone with the first try. Default true. */
+  readonly replayable?: boolean;
   readonly urlOf: WebClient["urlOf"];
-  readonly ask: (wanted: Exchange) => Promise<Reply>;
+  readonly ask: (call: Call, answerOf: (head: Omit<ReplyHead, "header">) => SmallAnswer) => Promise<R>;
 }
 
-async function sendSmall(
+/** To the end of the answer, over redirects; undefined where `ask` gives that. */
+async function answered<R extends Reply | undefined>(
   { peer, base, authorization, closing }: Omit<Sending, "dispatcher">,
-  { method, path, folder, headers: given, allow = [], place, otherLength, signal }: SmallRequest,
-  { urlOf, ask }: Asking,
-): Promise<SmallAnswer> {
+  {
+    path,
+    folder,
+    headers: given,
+    allow = [],
+    signal,
+  }: Pick<WebRequest, "path" | "folder" | "headers" | "allow" | "signal">,
+  { urlOf, ask, replayable = true }: Asking<R>,
+): Promise<SmallAnswer | Exclude<R, Reply>> {
   const at = { path, peer };
   let own: Authorization = {};
   try {
@@ -297,22 +308,17 @@ async function sendSmall(
     for (let hops = 0; ; hops += 1) {
       own = url.origin === base.origin ? await authorization() : {};
       const seen = url;
-      const answerOf = ({ status, headers }: Pick<ReplyHead, "status" | "headers">): SmallAnswer => ({
+      const answerOf = ({ status, headers }: Omit<ReplyHead, "header">): SmallAnswer => ({
         status,
         header: (name) => firstOf(headers[name]),
         url: seen,
       });
-      const reply = await ask({
-        origin: url.origin,
-        path: `${url.pathname}${url.search}`,
-        method,
-        headers: { ...COMMON, ...given, ...own },
-        ...(place && { place: (head: ReplyHead) => place(answerOf(head)) }),
-        ...(otherLength && { otherLength }),
-        signal,
-      });
-      const { status: statusCode, headers } = reply;
-      const next = redirectOf({ statusCode, headers }, { url, hops, at, replayable: true });
+      const { origin, pathname, search } = url;
+      const headers = { ...COMMON, ...given, ...own };
+      const reply = await ask({ origin, path: `${pathname}${search}`, headers, signal }, answerOf);
+      if (reply === undefined) return reply as Exclude<R, Reply>;
+      const hop = { statusCode: reply.status, headers: reply.headers };
+      const next = redirectOf(hop, { url, hops, at, replayable });
       if (next instanceof PbError) throw next;
       if (next === undefined) return accepted(answerOf(reply), { allow, at });
       url = next;
@@ -320,8 +326,49 @@ async function sendSmall(
   } catch (error) {
     if (signal.aborted || closing.aborted)
       throw new PbError("aborted", "interrupted", { path, cause: error });
-    throw await withoutOldSecret(transportError(error, at), { own, authorization });
+    const failure = transportError(error, at);
+    throw replayable ? await withoutOldSecret(failure, { own, authorization }) : failure;
   }
+}
+
+function sendSmall(
+  { dispatcher, ...sending }: Sending,
+  { method, place, otherLength, ...request }: SmallRequest,
+  urlOf: WebClient["urlOf"],
+): Promise<SmallAnswer> {
+  return answered(sending, request, {
+    urlOf,
+    ask: (call, answerOf) =>
+      exchange(dispatcher, {
+        ...call,
+        method,
+        ...(place && { place: (head: ReplyHead) => place(answerOf(head)) }),
+        ...(otherLength && { otherLength }),
+      }),
+  });
+}
+
+function rangeOf(
+  sending: Sending,
+  { memory, check, ...request }: ContentRequest,
+  { urlOf, fetcher }: { readonly urlOf: WebClient["urlOf"]; readonly fetcher: Fetcher },
+): Promise<SmallAnswer | undefined> {
+  return answered(sending, request, {
+    urlOf,
+    ask: (call, answerOf) => fetchRange(fetcher, { ...call, memory, check: (head) => check(answerOf(head)) }),
+  });
+}
+
+function putStream(
+  sending: Sending,
+  { onBegun, ...request }: StreamUpload,
+  { urlOf, fetcher }: { readonly urlOf: WebClient["urlOf"]; readonly fetcher: Fetcher },
+): Promise<SmallAnswer | undefined> {
+  return answered(sending, request, {
+    urlOf,
+    replayable: false,
+    ask: (call) => streamContent(fetcher, { ...call, method: "PUT", onBegun }),
+  });
 }
 
 /** A refusal of what was asked with a secret that is another by now says nothing of the new one: the call may be repeated. */
@@ -342,30 +389,6 @@ async function withoutOldSecret(
     retryable: true,
   });
 }
-
-async function rangeOf(
-  sending: Sending,
-  { memory, check, ...request }: ContentRequest,
-  { urlOf, fetcher }: Pick<Asking, "urlOf"> & { readonly fetcher: Fetcher },
-): Promise<SmallAnswer | undefined> {
-  let isSuited = true;
-  const ask = async (wanted: Exchange): Promise<Reply> => {
-    const { origin, path, headers, signal } = wanted;
-    const asked = { origin, path, headers, signal, memory };
-    const reply = await fetchRange(fetcher, { ...asked, check: (head) => void wanted.place?.(head) });
-    isSuited = reply !== undefined;
-    return reply ?? NO_ANSWER;
-  };
-  const place = (answer: SmallAnswer) => {
-    check(answer);
-    return NOTHING;
-  };
-  const answer = await sendSmall(sending, { method: "GET", place, ...request }, { urlOf, ask });
-  return isSuited ? answer : undefined;
-}
-
-const NOTHING = Buffer.alloc(0);
-const NO_ANSWER: Reply = { status: 204, headers: {}, header: () => undefined, text: NOTHING };
 
 /** @throws PbError of the status */
 function accepted<T extends Pick<WebAnswer, "status" | "header">>(

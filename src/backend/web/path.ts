@@ -5,7 +5,7 @@ import { componentsBelow, type NameBounds } from "../path.ts";
 const BOUNDS: NameBounds = { componentBytes: 255, pathBytes: 4_095, anyBytes: true };
 
 /** Unreserved characters (RFC 3986 section 2.3). */
-const PLAIN = /^[A-Za-z0-9\-._~]$/;
+const PLAIN = /^[A-Za-z0-9\-._~]*$/;
 
 /** @throws PbError `path_escapes`, `invalid_path` */
 export function componentsOf(path: string): readonly string[] {
@@ -14,6 +14,7 @@ export function componentsOf(path: string): readonly string[] {
 
 /** One name as a segment. */
 export function encodeSegment(name: string): string {
+  if (PLAIN.test(name)) return name;
   let out = "";
   for (const byte of pathBytes(name)) {
     const char = String.fromCharCode(byte);

@@ -38,10 +38,13 @@ async function givesRanges(
   return answer.status === 206;
 }
 
-/** To the caller a version has an ETag only if its listing had one: not every server's WebDAV tells what its GET does. */
+/**
+ * To the caller a version has an ETag only if its listing had one: not every server's WebDAV tells what its GET does. Where the listing told no more than
+ * a length, it will have all of it when it is asked.
+ */
 function toldOf(known: KnownVersion, { size, mtimeNs, version }: Version): KnownVersion {
-  const etag = known.version === undefined || version === undefined ? {} : { version };
-  return { size, mtimeNs, ...etag };
+  const wasTold = known.version !== undefined || known.mtimeNs === 0n;
+  return { size, mtimeNs, ...(wasTold && version !== undefined ? { version } : {}) };
 }
 
 interface Opened {

@@ -1,7 +1,8 @@
-/** A PUT whose bytes come piece by piece. */
+/** A PUT whose bytes come piece by piece: from memory of the engine past JavaScript where that can be, else as a stream of it. */
 import { once } from "node:events";
 import { PassThrough } from "node:stream";
 import { PbError } from "../../model/error.ts";
+import type { SendableMemory, SendStream } from "../fetching.ts";
 import { refuseAborted, unlessAborted } from "../signals.ts";
 import type { WebClient } from "./client.ts";
 
@@ -13,6 +14,8 @@ export interface Upload {
   readonly sent: number;
   /** Resolves when the connection has taken them; the server confirms all of them at the end. @throws what the request failed with, and again at each later call */
   write(parts: readonly Uint8Array[], signal: AbortSignal): Promise<void>;
+  /** As `ChunkSink.writeFrom`. */
+  writeFrom(memory: SendableMemory, signal: AbortSignal): Promise<boolean>;
   /** Ends it; the server has all of it. */
   finish(signal: AbortSignal): Promise<void>;
   /** Breaks it off where it still runs. Idempotent. */
@@ -39,21 +42,111 @@ export interface UploadOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export function startUpload(client: WebClient, { path, size, headers = {} }: UploadOptions): Upload {
+/** Nothing is sent before the first write, which tells in which way. */
+export function startUpload(client: WebClient, options: UploadOptions): Upload {
+  // A size that is told at the end goes in pieces that tell theirs, and those JavaScript alone sends.
+  let isSuited = Number.isFinite(options.size);
+  let engine: EngineUpload | undefined;
+  let piped: PipedUpload | undefined;
+  const begun = () => {
+    piped ??= engine === undefined ? pipe(client, options) : undefined;
+    return piped;
+  };
+  return {
+    get sent() {
+      return (engine ?? piped)?.sent ?? 0;
+    },
+    async write(parts, signal) {
+      refuseAborted(signal);
+      const body = begun();
+      if (body === undefined) throw new PbError("internal", "a write in another way than those before it");
+      await body.write(parts, signal);
+    },
+    async writeFrom(memory, signal) {
+      refuseAborted(signal);
+      if (!isSuited || piped) return false;
+      engine ??= throughEngine(client, options);
+      isSuited = await engine.writeFrom(memory, signal);
+      if (!isSuited) engine = undefined;
+      return isSuited;
+    },
+    async finish(signal) {
+      refuseAborted(signal);
+      await (engine ?? begun())?.finish(signal);
+    },
+    async stop() {
+      await (engine ?? piped)?.stop();
+    },
+  };
+}
+
+type PipedUpload = Omit<Upload, "writeFrom">;
+/** What it could not send, it has sent nothing of. */
+type EngineUpload = Omit<Upload, "write">;
+
+const headersOf = ({ size, headers = {} }: UploadOptions) => ({
+  ...(Number.isFinite(size) ? { "content-length": String(size) } : {}),
+  "content-type": "application/octet-stream",
+  ...headers,
+});
+
+function throughEngine(client: WebClient, options: UploadOptions): EngineUpload {
+  const { path } = options;
   const stopper = new AbortController();
-  const length = Number.isFinite(size) ? { "content-length": String(size) } : {};
+  let sent = 0;
+  let failure: PbError | undefined;
+  let answered: Promise<void> = Promise.resolve();
+  const begin = () =>
+    new Promise<SendStream | undefined>((begun) => {
+      const request = { path, headers: headersOf(options), signal: stopper.signal, onBegun: begun };
+      answered = Promise.resolve(client.putStream?.(request))
+        .then((answer) => {
+          if (answer || sent === 0) return;
+          failure = new PbError("protocol_violation", `${client.peer}: the server's answer is none of HTTP`, {
+            path,
+            peer: client.peer,
+          });
+        })
+        .catch((error: unknown) => {
+          failure = PbError.from(error);
+        })
+        .finally(() => begun(undefined));
+    });
+  let stream: Promise<SendStream | undefined> | undefined;
+  return {
+    get sent() {
+      return sent;
+    },
+    async writeFrom(memory, signal) {
+      stream ??= begin();
+      const taken = stream.then((open) => open?.push(memory));
+      const isTaken = await unlessAborted(taken, signal);
+      if (isTaken) sent += memory.length;
+      else await unlessAborted(answered, signal);
+      if (failure) throw failure;
+      return isTaken === true;
+    },
+    async finish(signal) {
+      (await stream)?.finish();
+      await unlessAborted(answered, signal);
+      if (failure) throw failure;
+    },
+    async stop() {
+      stopper.abort();
+      await answered;
+    },
+  };
+}
+
+function pipe(client: WebClient, options: UploadOptions): PipedUpload {
+  const { path } = options;
+  const stopper = new AbortController();
   const body = new PassThrough({ highWaterMark: AHEAD_BYTES });
   // Told through `answered`.
   body.on("error", () => {});
   let failure: PbError | undefined;
   const answered = client
-    .send({
-      method: "PUT",
-      path,
-      headers: { ...length, "content-type": "application/octet-stream", ...headers },
-      body,
-      signal: stopper.signal,
-    })
+    .send({ method: "PUT", path, headers: headersOf(options), body, signal: stopper.signal })
     .then((answer) => answer.drop())
     .catch((error: unknown) => {
       failure = PbError.from(error);
@@ -70,7 +163,6 @@ export function startUpload(client: WebClient, { path, size, headers = {} }: Upl
       return sent;
     },
     async write(parts, signal) {
-      refuseAborted(signal);
       if (failure) throw failure;
       for (const part of parts) {
         // The connection may hold it for longer than this call.
@@ -81,7 +173,6 @@ export function startUpload(client: WebClient, { path, size, headers = {} }: Upl
       if (failure) throw failure;
     },
     async finish(signal) {
-      refuseAborted(signal);
       if (failure) throw failure;
       body.end();
       await unlessAborted(answered, signal);

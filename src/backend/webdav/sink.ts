@@ -143,6 +143,7 @@ function openSink(client: WebClient, { path, temporary, size, headers }: Writing
     order: "ascending",
     blockBytes: 1,
     write: (_offset, parts, signal) => upload.write(parts, signal),
+    ...(client.putStream && { writeFrom: upload.writeFrom }),
     state: async () => new Uint8Array(),
     async commit(signal) {
       await upload.finish(signal);

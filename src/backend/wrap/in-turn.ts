@@ -17,6 +17,7 @@ export function chunksInTurn(access: ChunkAccess): ChunkAccess {
 
 function sinkInTurn(sink: ChunkSink): ChunkSink {
   if (sink.order === "any") return sink;
+  const { writeFrom } = sink;
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(run: () => Promise<T>): Promise<T> => {
     const mine = last.then(run);
@@ -29,6 +30,9 @@ function sinkInTurn(sink: ChunkSink): ChunkSink {
     ...(sink.has && { has: sink.has }),
     ...(sink.leaves && { leaves: sink.leaves }),
     write: (offset, parts, signal) => inTurn(() => sink.write(offset, parts, signal)),
+    ...(writeFrom && {
+      writeFrom: (memory, signal) => inTurn(() => writeFrom.call(sink, memory, signal)),
+    }),
     state: (signal) => inTurn(() => sink.state(signal)),
     commit: (signal) => inTurn(() => sink.commit(signal)),
     // A write that hangs is not waited for: both end it.

@@ -92,12 +92,16 @@ function retryingSource(source: ChunkSource, again: Again): ChunkSource {
 }
 
 function retryingSink(sink: ChunkSink, again: Again): ChunkSink {
+  const { writeFrom } = sink;
   return {
     order: sink.order,
     blockBytes: sink.blockBytes,
     ...(sink.has && { has: sink.has }),
     ...(sink.leaves && { leaves: sink.leaves }),
     write: (offset, parts, signal) => again(signal, () => sink.write(offset, parts, signal)),
+    ...(writeFrom && {
+      writeFrom: (memory, signal) => again(signal, () => writeFrom.call(sink, memory, signal)),
+    }),
     state: (signal) => again(signal, () => sink.state(signal)),
     commit: (signal) => again(signal, () => sink.commit(signal)),
     discard: (signal) => again(signal, () => sink.discard(signal)),

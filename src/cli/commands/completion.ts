@@ -59,7 +59,7 @@ interface Offer {
 }
 
 /** What fits at the end of the words, as far as the command tree knows. */
-export function offerFor(root: Command, words: readonly string[]): Offer {
+function offerFor(root: Command, words: readonly string[]): Offer {
   const current = words.at(-1) ?? "";
   const { command, pending } = descend(root, words.slice(0, -1));
   if (pending) return valueOffer(pending, current);

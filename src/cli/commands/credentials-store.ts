@@ -79,7 +79,12 @@ function exportCommand(host: CommandHost): Command {
     .action(async (file: string, flags: Flags, self: Command) => {
       const context = await host.context(self);
       const given = (await context.credentials.givenPassphrase()) ?? (await askNewPassphrase(context));
-      const sealed = await storeFor(context, flags).export(given);
+      const { sealed, leftOut } = await storeFor(context, flags).export(given);
+      if (leftOut.length > 0) {
+        const why =
+          "to a Packetboat server each machine has keys of its own: add it there with another invite";
+        context.log.log("warn", `Left out ${leftOut.join(", ")}: ${why}`);
+      }
       if (file === "-") return context.out.write(sealed);
       try {
         writeFileSync(resolve(context.cwd, file), sealed, { mode: 0o600, flag: "wx" });

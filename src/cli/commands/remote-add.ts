@@ -110,7 +110,12 @@ function wishOf(what: string | undefined, flags: AddFlags): Wish | undefined {
     });
   }
   const kind = flags.type ?? target?.kind;
-  if (kind === undefined) return undefined;
+  if (kind === undefined && flags.set === undefined) return undefined;
+  if (kind === undefined) {
+    throw new PbError("usage", "--set: settings of which kind of place? Name a URL, or --type KIND", {
+      peer: "--set",
+    });
+  }
   // A web server may be one with WebDAV.
   const other =
     target !== undefined && target.kind !== kind && !(target.kind === "http" && kind === "webdav");

@@ -37,6 +37,6 @@ function checkName(name: string): void {
 }
 
 /** Another name in the same folder. */
-export function sibling(place: Place, name: string): Place {
+function sibling(place: Place, name: string): Place {
   return within({ remote: place.remote, path: dirName(place.path) }, name);
 }

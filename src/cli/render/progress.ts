@@ -1,5 +1,6 @@
 import { createColors } from "picocolors";
 import type { Progress } from "../../gen/packetboat/v1/transfer_pb.ts";
+import { MAX_TIMER_MS } from "../../model/timer.ts";
 import type { Shell } from "../context.ts";
 import { columnsOf, isCapable, type Terminal, wantsColor } from "../terminal.ts";
 import { frameLines, type Heading } from "./frame.ts";
@@ -77,7 +78,7 @@ function plainDisplay({ shell, heading, intervalSeconds }: DisplayOptions): Prog
   let repeat: NodeJS.Timeout | undefined;
   const first = setTimeout(() => {
     say();
-    repeat = setInterval(say, intervalSeconds * 1000);
+    repeat = setInterval(say, Math.min(intervalSeconds * 1000, MAX_TIMER_MS));
   }, FIRST_LINE_MS);
   return {
     update(news) {

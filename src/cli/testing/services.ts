@@ -136,7 +136,7 @@ function fakeCredentials(fake: FakeServices): CredentialActions {
     },
     remove: async (name) => ({ ...CREDENTIAL, name }),
     import: async () => ({ remotes: ["a"], credentials: ["a"], skipped: [{ name: "b", why: "no" }] }),
-    export: async () => "sealed",
+    export: async () => ({ sealed: "sealed", leftOut: ["box"] }),
     lock: async () => undefined,
     unlock: async () => undefined,
     rekey: async () => undefined,
@@ -150,7 +150,7 @@ function fakeCredentials(fake: FakeServices): CredentialActions {
     }),
     revokeToken: async () => undefined,
     rotateTokenKey: async () => undefined,
-    givenPassphrase: async () => undefined,
+    givenPassphrase: async () => new Secret("phrase"),
     passphraseForChild: () => undefined,
   };
 }

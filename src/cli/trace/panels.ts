@@ -15,7 +15,7 @@ export interface Panel {
 }
 
 /** A scale's top: the next of 1, 1.5, 2, ... 10 times a power of ten at or above the largest value; of bytes, in their unit. */
-export function topOf(values: Columns, { least, bytes }: { least: number; bytes: boolean }): number {
+function topOf(values: Columns, { least, bytes }: { least: number; bytes: boolean }): number {
   const largest = Math.max(least, ...values.map((value) => value ?? 0));
   const unit = bytes ? 1024 ** Math.floor(Math.log2(largest) / 10) : 1;
   const decade = 10 ** Math.floor(Math.log10(largest / unit));
@@ -61,11 +61,11 @@ export function panelsOf({ rate, rtt, window, inFlight, loss }: Chart): Panel[] 
   return all.filter(({ values }) => values.some((value) => value !== undefined));
 }
 
-export function formatMs(ms: number): string {
+function formatMs(ms: number): string {
   return `${ms.toFixed(ms >= 99.95 ? 0 : ms >= 9.995 ? 1 : ms >= 0.9995 ? 2 : 3)} ms`;
 }
 
-export function formatShare(share: number): string {
+function formatShare(share: number): string {
   const percent = share * 100;
   return `${percent.toFixed(percent >= 9.95 ? 0 : percent >= 0.995 ? 1 : 2)} %`;
 }

@@ -23,13 +23,19 @@ const TIMEOUT_MS = 10_000;
 /** A JWKS has a few KiB. */
 const MAX_BYTES = 1024 * 1024;
 
-/**
- * @param refreshSeconds of a URL: how long its keys count before they are asked for again
- * @throws PbError `usage` for a URL that is not https (but to this machine)
- */
-export function openIssuer(source: string, refreshSeconds = DEFAULT_REFRESH_SECONDS): Issuer {
+export interface IssuerOptions {
+  /** Of a URL: how long its keys count before they are asked for again; default DEFAULT_REFRESH_SECONDS. */
+  readonly refreshSeconds?: number | undefined;
+  /** Told why the keys of a URL that are known could not be asked for again: they count on. */
+  readonly onProblem?: ((source: string, error: PbError) => void) | undefined;
+}
+
+/** @throws PbError `usage` for a URL that is not https (but to this machine) */
+export function openIssuer(source: string, options: IssuerOptions = {}): Issuer {
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) return fileIssuer(source);
-  return urlIssuer(checkUrl(source), refreshSeconds * 1_000);
+  const { refreshSeconds = DEFAULT_REFRESH_SECONDS, onProblem } = options;
+  const onStale = (cause: unknown) => onProblem?.(source, PbError.from(cause));
+  return urlIssuer(checkUrl(source), { refreshMs: refreshSeconds * 1_000, onStale });
 }
 
 /** @param name what its tokens say as `iss` */
@@ -75,7 +81,10 @@ function checkUrl(text: string): URL {
 }
 
 /** A JWKS itself where the path says so; else the issuer, whose keys OpenID Connect Discovery tells. */
-function urlIssuer(url: URL, refreshMs: number): Issuer {
+function urlIssuer(
+  url: URL,
+  { refreshMs, onStale }: { readonly refreshMs: number; readonly onStale: (cause: unknown) => void },
+): Issuer {
   const isJwks = /\.json$|jwks/i.test(url.pathname);
   const name = url.href.replace(/\/$/, "");
   let known: readonly VerifyKey[] | undefined;
@@ -98,6 +107,12 @@ function urlIssuer(url: URL, refreshMs: number): Issuer {
         dueMs = performance.now() + refreshMs;
         return keys;
       })
+      .catch((cause: unknown) => {
+        // An issuer that is away for a while does not shut everybody out.
+        if (known === undefined) throw cause;
+        onStale(cause);
+        return known;
+      })
       .finally(() => {
         asking = undefined;
       });
@@ -109,8 +124,7 @@ function urlIssuer(url: URL, refreshMs: number): Issuer {
     async keys(unknown = false) {
       const nowMs = performance.now();
       if (known === undefined || nowMs > dueMs || (unknown && nowMs - askedAtMs > cooldownMs)) {
-        // An issuer that is away for a while does not shut everybody out.
-        return again().catch((error: unknown) => known ?? Promise.reject(error));
+        return again();
       }
       return known;
     },
@@ -124,12 +138,21 @@ function urlIssuer(url: URL, refreshMs: number): Issuer {
 /** OpenID Connect Discovery 1.0, section 4: the document must be of the issuer that was asked for. */
 async function discover(issuer: string): Promise<string> {
   const where = `${issuer}/.well-known/openid-configuration`;
-  const found = JSON.parse(await fetchText(where)) as { issuer?: unknown; jwks_uri?: unknown };
+  const found = objectIn(await fetchText(where));
   const same = typeof found.issuer === "string" && found.issuer.replace(/\/$/, "") === issuer;
   if (!same || typeof found.jwks_uri !== "string") {
     throw new PbError("unauthenticated", `${where} does not describe ${issuer}`, { peer: issuer });
   }
   return checkUrl(found.jwks_uri).href;
+}
+
+/** Of what is no JSON, an empty one. */
+function objectIn(text: string): { readonly issuer?: unknown; readonly jwks_uri?: unknown } {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    return {};
+  }
 }
 
 async function fetchText(url: string): Promise<string> {

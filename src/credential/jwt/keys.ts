@@ -68,23 +68,37 @@ function fromJson(text: string, source: string): VerifyKey[] {
   } catch (cause) {
     throw bad(source, "it is neither JSON nor PEM", cause);
   }
-  const all = (Array.isArray(value.keys) ? value.keys : [value]) as Jwk[];
+  const isSet = Array.isArray(value?.keys);
+  const all = (isSet ? value.keys : [value]) as Jwk[];
   // For encryption, or of a kind that is not known here: none of ours.
   const ours = all.filter(
-    ({ kty, use }) => use !== "enc" && ["RSA", "EC", "OKP", "oct"].includes(String(kty)),
+    (jwk) => jwk?.use !== "enc" && ["RSA", "EC", "OKP", "oct"].includes(String(jwk?.kty)),
   );
-  return ours.map((jwk) => {
+  const unfit: PbError[] = [];
+  const keys = ours.flatMap((jwk) => {
     if (jwk.kty === "oct")
       throw bad(source, "it holds a symmetric key (kty oct): who verifies could sign, too");
     if (jwk.d !== undefined) throw bad(source, "it holds a private key; give the public one");
-    const { alg, kid } = jwk;
     try {
-      const key = createPublicKey({ key: jwk as JsonWebKeyInput["key"], format: "jwk" });
-      return keyOf(key, { source, alg, ...(typeof kid === "string" && { kid }) });
+      return [fromJwk(jwk, source)];
     } catch (cause) {
-      throw cause instanceof PbError ? cause : bad(source, "a key there cannot be read", cause);
+      unfit.push(PbError.from(cause));
+      return [];
     }
   });
+  // Of a set those count that can be used here (RFC 7517, section 5): an issuer may have others for others.
+  if (unfit[0] && (keys.length === 0 || !isSet)) throw unfit[0];
+  return keys;
+}
+
+function fromJwk(jwk: Jwk, source: string): VerifyKey {
+  const { alg, kid } = jwk;
+  try {
+    const key = createPublicKey({ key: jwk as JsonWebKeyInput["key"], format: "jwk" });
+    return keyOf(key, { source, alg, ...(typeof kid === "string" && { kid }) });
+  } catch (cause) {
+    throw cause instanceof PbError ? cause : bad(source, "a key there cannot be read", cause);
+  }
 }
 
 function keyOf(

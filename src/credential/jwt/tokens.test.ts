@@ -1,6 +1,6 @@
 import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type RequestListener } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exportJWK, type JWTPayload, SignJWT } from "jose";
@@ -60,6 +60,32 @@ function forged(header: object, claims: object, signature: (text: string) => str
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
   const text = `${part(header)}.${part({ exp: Math.floor(Date.now() / 1000) + 60, ...GOOD, ...claims })}`;
   return `${text}.${signature(text)}`;
+}
+
+/** A web server of this machine. */
+async function answering(listener: RequestListener) {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  return {
+    base: `http://127.0.0.1:${port}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+/** The monotonic clock, ms, as a test says. */
+function stoppedClock() {
+  let nowMs = 1_000_000;
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => nowMs);
+  return {
+    pass(ms: number) {
+      nowMs += ms;
+    },
+    [Symbol.dispose]: () => clock.mockRestore(),
+  };
 }
 
 describe("a token", () => {
@@ -218,6 +244,21 @@ describe("a server's own tokens", () => {
   });
 });
 
+it("a token with which something is open is remembered, however many others come", async () => {
+  await writeFile(file, pem(ed.publicKey));
+  const options = { state: folder, server: SERVER, issuers: [file], audiences: [AUDIENCE] };
+  const all = openTokens({ ...options, maxAccepted: 3 });
+  const admit = async (sub: string) =>
+    (await all.admit(await sign(ed.privateKey, { alg: "EdDSA", sub }))).grant ?? "";
+  const open = await admit("open");
+  const seen: boolean[] = [];
+  for (const sub of ["a", "b", "c"]) {
+    const other = await admit(sub);
+    seen.push(all.stands(open), all.stands(other));
+  }
+  expect(seen).toEqual(Array(6).fill(true));
+});
+
 describe("keys", () => {
   it("may be used with the algorithms of their kind, and where they name one with that alone", async () => {
     const jwks = {
@@ -229,6 +270,22 @@ describe("keys", () => {
     };
     expect(parseKeys(JSON.stringify(jwks), "f")).toMatchObject([{ algorithms: ["PS256"], kid: "a" }]);
     expect(parseKeys(pem(ec.publicKey), "f")).toMatchObject([{ algorithms: ["ES256"] }]);
+  });
+
+  it("of a set count where they can be used here: an issuer may have others for others", () => {
+    const jwk = (key: KeyObject) => key.export({ format: "jwk" });
+    const others = [
+      jwk(generateKeyPairSync("ed448").publicKey),
+      jwk(generateKeyPairSync("rsa", { modulusLength: 1024 }).publicKey),
+      { ...jwk(rsa.publicKey), alg: "RSA-OAEP-256" },
+      { kty: "EC", crv: "P-256", x: "AA" },
+      null,
+    ];
+    const set = (keys: readonly unknown[]) => JSON.stringify({ keys });
+    expect(parseKeys(set([...others, jwk(ed.publicKey)]), "f")).toHaveLength(1);
+    expect(() => parseKeys(set(others), "f")).toThrow(error("invalid_argument"));
+    for (const secret of [{ kty: "oct", k: "c2VjcmV0" }, jwk(ed.privateKey)])
+      expect(() => parseKeys(set([secret, jwk(ed.publicKey)]), "f")).toThrow(error("invalid_argument"));
   });
 
   it.each([
@@ -255,33 +312,28 @@ describe("keys", () => {
     }
     let keys = [{ ...ed.publicKey.export({ format: "jwk" }), kid: "1" }];
     let issuer = "";
-    const server = createServer((request, response) => {
+    let said: string | undefined;
+    await using server = await answering((request, response) => {
       const isJwks = request.url === "/keys";
       if (request.url === "/moved.json") response.writeHead(302, { location: "/keys" });
-      response.end(JSON.stringify(isJwks ? { keys } : { issuer, jwks_uri: `${base}/keys` }));
+      response.end(said ?? JSON.stringify(isJwks ? { keys } : { issuer, jwks_uri: `${base}/keys` }));
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const { port } = server.address() as { port: number };
-    const base = `http://127.0.0.1:${port}`;
-    try {
+    const { base } = server;
+    for (said of ["<html></html>", "null", undefined])
       await expect(openIssuer(base).keys()).rejects.toThrow(error("unauthenticated"));
-      await expect(openIssuer(`${base}/moved.json`).keys()).rejects.toThrow(error("unreachable"));
-      issuer = base;
-      const made = openIssuer(base);
-      expect(await made.keys()).toMatchObject([{ kid: "1" }]);
-      keys = [];
-      expect(await made.keys()).toHaveLength(1);
-      const all = openTokens({ state: folder, server: SERVER, issuers: [base], audiences: [AUDIENCE] });
-      keys = [{ ...createPublicKey(ed.privateKey).export({ format: "jwk" }), kid: "1" }];
-      const alg = "EdDSA";
-      await all.admit(await sign(ed.privateKey, { alg, iss: base }));
-      for (const iss of [undefined, `${base}.evil`, "https://other"]) {
-        const token = await sign(ed.privateKey, { alg, ...(iss !== undefined && { iss }) });
-        await expect(all.admit(token)).rejects.toThrow(error("token_invalid"));
-      }
-    } finally {
-      server.closeAllConnections();
-      server.close();
+    await expect(openIssuer(`${base}/moved.json`).keys()).rejects.toThrow(error("unreachable"));
+    issuer = base;
+    const made = openIssuer(base);
+    expect(await made.keys()).toMatchObject([{ kid: "1" }]);
+    keys = [];
+    expect(await made.keys()).toHaveLength(1);
+    const all = openTokens({ state: folder, server: SERVER, issuers: [base], audiences: [AUDIENCE] });
+    keys = [{ ...createPublicKey(ed.privateKey).export({ format: "jwk" }), kid: "1" }];
+    const alg = "EdDSA";
+    await all.admit(await sign(ed.privateKey, { alg, iss: base }));
+    for (const iss of [undefined, `${base}.evil`, "https://other"]) {
+      const token = await sign(ed.privateKey, { alg, ...(iss !== undefined && { iss }) });
+      await expect(all.admit(token)).rejects.toThrow(error("token_invalid"));
     }
   });
 
@@ -289,76 +341,62 @@ describe("keys", () => {
     const jwk = (key: KeyObject, kid: string) => ({ ...key.export({ format: "jwk" }), kid });
     let keys = [jwk(ed.publicKey, "old")];
     let asked = 0;
-    const server = createServer((_request, response) => {
+    await using server = await answering((_request, response) => {
       asked += 1;
       response.end(JSON.stringify({ keys }));
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const { port } = server.address() as { port: number };
-    let nowMs = 1_000_000;
-    const clock = vi.spyOn(performance, "now").mockImplementation(() => nowMs);
-    try {
-      const issuers = [`http://127.0.0.1:${port}/jwks`];
-      const all = openTokens({ state: folder, server: SERVER, issuers, audiences: [AUDIENCE] });
-      const old = await all.admit(await sign(ed.privateKey, { alg: "EdDSA", kid: "old" }));
-      expect([all.stands(old.grant ?? ""), asked]).toEqual([true, 1]);
-      keys = [jwk(ec.publicKey, "new")];
-      const next = await sign(ec.privateKey, { alg: "ES256", kid: "new" });
-      await expect(all.admit(next)).rejects.toThrow(error("token_invalid"));
-      expect(asked).toBe(1);
-      nowMs += 30_001;
-      await all.admit(next);
-      expect([all.stands(old.grant ?? ""), asked]).toEqual([false, 2]);
-      const stranger = await sign(ed.privateKey, { alg: "EdDSA", kid: "stranger" });
-      for (let n = 0; n < 3; n += 1)
-        await expect(all.admit(stranger)).rejects.toThrow(error("token_invalid"));
-      expect(asked).toBe(2);
-    } finally {
-      clock.mockRestore();
-      server.closeAllConnections();
-      server.close();
-    }
+    using clock = stoppedClock();
+    const issuers = [`${server.base}/jwks`];
+    const all = openTokens({ state: folder, server: SERVER, issuers, audiences: [AUDIENCE] });
+    const old = await all.admit(await sign(ed.privateKey, { alg: "EdDSA", kid: "old" }));
+    expect([all.stands(old.grant ?? ""), asked]).toEqual([true, 1]);
+    keys = [jwk(ec.publicKey, "new")];
+    const next = await sign(ec.privateKey, { alg: "ES256", kid: "new" });
+    await expect(all.admit(next)).rejects.toThrow(error("token_invalid"));
+    expect(asked).toBe(1);
+    clock.pass(30_001);
+    await all.admit(next);
+    expect([all.stands(old.grant ?? ""), asked]).toEqual([false, 2]);
+    const stranger = await sign(ed.privateKey, { alg: "EdDSA", kid: "stranger" });
+    for (let n = 0; n < 3; n += 1) await expect(all.admit(stranger)).rejects.toThrow(error("token_invalid"));
+    expect(asked).toBe(2);
   });
 
   it("of a URL count as long as is said, and an issuer that was away is asked sooner", async () => {
     const keys = [{ ...ed.publicKey.export({ format: "jwk" }), kid: "1" }];
     let asked = 0;
     let away = false;
-    const server = createServer((_request, response) => {
+    await using server = await answering((_request, response) => {
       asked += 1;
       response.writeHead(away ? 503 : 200).end(JSON.stringify({ keys }));
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const { port } = server.address() as { port: number };
-    let nowMs = 1_000_000;
-    const clock = vi.spyOn(performance, "now").mockImplementation(() => nowMs);
-    try {
-      const issuers = [`http://127.0.0.1:${port}/jwks`];
-      const common = { state: folder, server: SERVER, issuers, audiences: [AUDIENCE] };
-      const token = () => sign(ed.privateKey, { alg: "EdDSA", kid: "1" });
-      const askedAfter = async (tokens: ReturnType<typeof openTokens>, ms: number) => {
-        nowMs += ms;
-        const before = asked;
-        await tokens.admit(await token());
-        return asked - before;
-      };
-      const usual = openTokens(common);
-      const seldom = openTokens({ ...common, refreshSeconds: 3_600 });
-      const often = openTokens({ ...common, refreshSeconds: 2 });
-      for (const tokens of [usual, seldom, often]) expect(await askedAfter(tokens, 0)).toBe(1);
-      expect([await askedAfter(usual, 300_000), await askedAfter(usual, 1)]).toEqual([0, 1]);
-      expect(await askedAfter(seldom, 3_000_000)).toBe(0);
-      away = true;
-      expect([await askedAfter(seldom, 300_000), await askedAfter(seldom, 30_000)]).toEqual([1, 0]);
-      expect(await askedAfter(seldom, 1)).toBe(1);
-      away = false;
-      expect([await askedAfter(often, 0), await askedAfter(often, 2_000)]).toEqual([1, 0]);
-      expect(await askedAfter(often, 1)).toBe(1);
-    } finally {
-      clock.mockRestore();
-      server.closeAllConnections();
-      server.close();
-    }
+    using clock = stoppedClock();
+    const issuers = [`${server.base}/jwks`];
+    const onProblem = vi.fn();
+    const common = { state: folder, server: SERVER, issuers, audiences: [AUDIENCE], onProblem };
+    const token = () => sign(ed.privateKey, { alg: "EdDSA", kid: "1" });
+    const askedAfter = async (tokens: ReturnType<typeof openTokens>, ms: number) => {
+      clock.pass(ms);
+      const before = asked;
+      await tokens.admit(await token());
+      return asked - before;
+    };
+    const usual = openTokens(common);
+    const seldom = openTokens({ ...common, refreshSeconds: 3_600 });
+    const often = openTokens({ ...common, refreshSeconds: 2 });
+    for (const tokens of [usual, seldom, often]) expect(await askedAfter(tokens, 0)).toBe(1);
+    expect([await askedAfter(usual, 300_000), await askedAfter(usual, 1)]).toEqual([0, 1]);
+    expect(await askedAfter(seldom, 3_000_000)).toBe(0);
+    away = true;
+    expect([await askedAfter(seldom, 300_000), await askedAfter(seldom, 30_000)]).toEqual([1, 0]);
+    expect(await askedAfter(seldom, 1)).toBe(1);
+    expect(onProblem.mock.calls).toEqual([
+      [issuers[0], error("unreachable")],
+      [issuers[0], error("unreachable")],
+    ]);
+    away = false;
+    expect([await askedAfter(often, 0), await askedAfter(often, 2_000)]).toEqual([1, 0]);
+    expect(await askedAfter(often, 1)).toBe(1);
   });
 });
 

@@ -5,12 +5,12 @@ import { lstatSync } from "node:fs";
 import { errnoOf } from "../../model/errno.ts";
 import { PbError } from "../../model/error.ts";
 import type { Caller } from "../../model/identity.ts";
-import { fileIssuer, type Issuer, openIssuer } from "./issuer.ts";
+import { fileIssuer, type Issuer, type IssuerOptions, openIssuer } from "./issuer.ts";
 import type { VerifyKey } from "./keys.ts";
 import { accessOf, scopesIn } from "./scopes.ts";
 import { publicKeyFile, revocationOf } from "./signing.ts";
 
-export interface TokensOptions {
+export interface TokensOptions extends IssuerOptions {
   /** The server's folder: its own tokens' key, and revocations. */
   readonly state: string;
   /** `urn:packetboat:server:...`: issuer and audience of its own tokens. */
@@ -18,8 +18,8 @@ export interface TokensOptions {
   readonly issuers: readonly string[];
   /** Of the others' tokens; needed where there are others. */
   readonly audiences: readonly string[];
-  /** How long the keys of an issuer that is a URL count before they are asked for again; default DEFAULT_REFRESH_SECONDS. */
-  readonly refreshSeconds?: number;
+  /** Accepted ones that are remembered; default 4096. */
+  readonly maxAccepted?: number;
   readonly now?: () => number;
 }
 
@@ -49,7 +49,7 @@ interface Accepted {
 const GRANT = "token:";
 /** Bytes of the longest token that is looked at: a header line of HTTP/2 here holds 16 KiB. */
 const MAX_BYTES = 8 * 1024;
-/** Accepted ones that are remembered; the oldest are verified again when they come. */
+/** Those that were not met for longest are verified again when they come. */
 const MAX_ACCEPTED = 4096;
 /** Clocks of issuer and server may differ so far for what is not valid yet; an end is an end. */
 const EARLY_S = 30;
@@ -59,7 +59,7 @@ export function isTokenGrant(grant: string): boolean {
 }
 
 export function openTokens(options: TokensOptions): Tokens {
-  const { state, server, issuers, audiences, refreshSeconds, now = Date.now } = options;
+  const { state, server, issuers, audiences, maxAccepted = MAX_ACCEPTED, now = Date.now } = options;
   if (issuers.length > 0 && audiences.length === 0) {
     throw new PbError(
       "usage",
@@ -72,7 +72,7 @@ export function openTokens(options: TokensOptions): Tokens {
   const own = { issuer: fileIssuer(publicKeyFile(state), server), audiences: [server], own: true };
   const trusted: Trusted[] = [
     own,
-    ...issuers.map((source) => ({ issuer: openIssuer(source, refreshSeconds), audiences, own: false })),
+    ...issuers.map((source) => ({ issuer: openIssuer(source, options), audiences, own: false })),
   ];
   const accepted = new Map<string, Accepted>();
 
@@ -80,7 +80,7 @@ export function openTokens(options: TokensOptions): Tokens {
     accepted.delete(grant);
     accepted.set(grant, entry);
     const [oldest] = accepted.keys();
-    if (accepted.size > MAX_ACCEPTED && oldest !== undefined) accepted.delete(oldest);
+    if (accepted.size > maxAccepted && oldest !== undefined) accepted.delete(oldest);
   }
 
   function refuseEnded({ expiresAtMs, revocation, keyId, issuer }: Accepted): void {
@@ -152,6 +152,8 @@ export function openTokens(options: TokensOptions): Tokens {
       if (!entry) return false;
       try {
         refuseEnded(entry);
+        // What is open is asked about again and again: the tokens of others must not push it out.
+        remember(grant, entry);
         return true;
       } catch {
         return false;

@@ -1,3 +1,4 @@
+import type { Backend } from "../../backend/backend.ts";
 import type { Backends } from "../../backend/registry.ts";
 import type { Metrics } from "../../metrics/metrics.ts";
 import type { NativeEngine } from "../../native/types.ts";
@@ -16,6 +17,8 @@ export interface JobDeps {
   readonly live: Map<string, LiveJob>;
   /** Where copies between two servers are kept on their way. */
   readonly spoolParent: string;
+  /** The whole of this machine, for them alone. Absent: what `backends` has under no name, which at a server is a caller's root. */
+  readonly machine?: () => Promise<Backend>;
   /** False: nothing is kept that a transfer could be resumed with. For measurements (bench/README.md). */
   readonly keeps: boolean;
 }

@@ -10,12 +10,13 @@ import { rootOf } from "../../run/request.ts";
 import { removeStrays, tryRemoveStrays } from "../../run/strays.ts";
 import { keptIn } from "../kept/checkpoint.ts";
 import type { JobDeps } from "./deps.ts";
+import { removeSpool } from "./spool.ts";
 import type { StoredJob } from "./store.ts";
 
-type Deps = Pick<JobDeps, "backends" | "engine" | "store" | "checkpoints">;
+type Deps = Pick<JobDeps, "backends" | "engine" | "store" | "checkpoints" | "spoolParent">;
 
 /**
- * Removes what an unfinished job has left: its checkpoint, and its parts at the destination, here or at a server.
+ * Removes what an unfinished job has left: its checkpoint, what was on its way here, and its parts at the destination, here or at a server.
  *
  * @throws PbError when the server can't be asked, or a part can't be removed: nothing of the record is gone then
  */
@@ -32,6 +33,7 @@ export async function discardKept(deps: Deps, job: StoredJob, signal: AbortSigna
     const strays = { backend, target: state.begun.target, jobId: record.id, signal };
     if (!givesUpStream(job)) await tryRemoveStrays(strays);
   }
+  await removeSpool(deps, record.id);
   await rm(checkpointFolder(deps, record.id), { recursive: true, force: true });
 }
 

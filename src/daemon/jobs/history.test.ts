@@ -1,4 +1,5 @@
-import { mkdtemp, rm, stat, utimes } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { mkdir, mkdtemp, readdir, rm, stat, utimes } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
@@ -39,6 +40,24 @@ async function labelsAfter(store: JobStore, nowMs = NOW): Promise<string[]> {
   await expireJobs(store, { keepMs: 30 * DAY_MS, nowMs, forget });
   return (await store.list()).jobs.map(({ record }) => record.label).sort();
 }
+
+it("removes what killed processes left of jobs that they made or removed, and nothing of others", async () => {
+  const store = await storeWith([["young", "done", DAY_MS]]);
+  const [made] = await readdir(store.folder);
+  const left = {
+    [`.${made}.gone`]: 0,
+    [`.${made}.new`]: 2 * 3_600_000,
+    [`.${randomUUID()}.new`]: 0,
+    ".gone": 0,
+  };
+  for (const [name, ageMs] of Object.entries(left)) {
+    await mkdir(join(store.folder, name, "checkpoint"), { recursive: true });
+    await utimes(join(store.folder, name), new Date(NOW - ageMs), new Date(NOW - ageMs));
+  }
+  expect(await labelsAfter(store)).toEqual(["young"]);
+  const [, , making = ""] = Object.keys(left);
+  expect((await readdir(store.folder)).sort()).toEqual([making, ".gone", made].sort());
+});
 
 it("forgets what has ended before its time, and nothing that can still go on for its age", async () => {
   const store = await storeWith([

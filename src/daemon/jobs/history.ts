@@ -23,6 +23,7 @@ export interface HistoryOptions {
 /** Forgets what is past its time, and the oldest of too many. Nothing that can go on is forgotten for its age alone. */
 export async function expireJobs(store: JobStore, options: HistoryOptions): Promise<void> {
   const { keepMs, nowMs, forget } = options;
+  await quietly(store.sweep(nowMs));
   const times = await store.stateTimes();
   // At the end of each transfer: nearly always there is nothing to do, and a thousand records take most of a second to read.
   const fresh = times.every((mtimeMs) => ageOf({ mtimeMs, nowMs, keepMs }) === "fresh");

@@ -13,6 +13,7 @@ export class LiveJob {
   readonly #watchers = new Set<EventQueue<StartResponse>>();
   readonly #ended: Promise<void>;
   #markEnded = () => {};
+  #isOver = false;
   #intent: Intent | undefined;
   #progress: Progress | undefined;
   #checkpoint: Checkpoint | undefined;
@@ -52,11 +53,13 @@ export class LiveJob {
     for (const watcher of this.#watchers) watcher.push(event);
   }
 
-  /** From the newest progress on; ends with the job. */
+  /** From now on; ends with the job. */
   async *watch(): AsyncGenerator<StartResponse> {
     const queue = new EventQueue<StartResponse>(
       (newer, waiting) => newer.event.case === "progress" && waiting.event.case === "progress",
     );
+    // Whoever comes while the job's socket closes has missed the end.
+    if (this.#isOver) queue.end();
     this.#watchers.add(queue);
     try {
       yield* queue;
@@ -78,6 +81,7 @@ export class LiveJob {
   }
 
   end(): void {
+    this.#isOver = true;
     for (const watcher of this.#watchers) watcher.end();
     this.#markEnded();
   }

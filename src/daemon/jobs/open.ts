@@ -9,6 +9,7 @@ import { errorToWire } from "../../wire/error.ts";
 import type { JobDeps } from "./deps.ts";
 import { discardKept, hasPartsFar, isStream } from "./discard.ts";
 import { fingerprintOf } from "./fingerprint.ts";
+import { removeSpool } from "./spool.ts";
 import { type StoredJob, UNFINISHED } from "./store.ts";
 
 export interface OpenedJob {
@@ -27,15 +28,17 @@ export async function openJob(deps: JobDeps, request: StartRequest, signal: Abor
   const fingerprint = fingerprintOf(request);
   const resumable = deps.keeps && isResumable(request);
   const survey = await deps.store.survey(fingerprint);
+  const beside = tellRunning(survey.running);
   if (resumable) {
     const { unfinished } = survey;
     const [newest] = unfinished;
     if (newest && request.resume !== Resume.NEVER) {
-      return { job: newest, request, resumed: newest.state.begun !== undefined, notices: [] };
+      return { job: newest, request, resumed: newest.state.begun !== undefined, notices: beside };
     }
     for (const job of unfinished) await forgetJob(deps, job, signal);
   }
-  const notices = deps.keeps && isStream(request) ? await forgetStreams(deps, survey.unfinished, signal) : [];
+  const forgotten =
+    deps.keeps && isStream(request) ? await forgetStreams(deps, survey.unfinished, signal) : [];
   throwIfAborted(signal);
   const { sources, destination, label } = request;
   const asked = {
@@ -47,7 +50,16 @@ export async function openJob(deps: JobDeps, request: StartRequest, signal: Abor
     destination: destination ? labelOf(destination) : "standard output",
   };
   const job = await deps.store.create(asked, survey);
-  return { job, request, resumed: false, notices };
+  return { job, request, resumed: false, notices: [...beside, ...forgotten] };
+}
+
+/** Two of the same at once are no fault: each has temporary names of its own, and what is there in the end is whole, of the one that came last. */
+function tellRunning([first, ...others]: readonly string[]): Notice[] {
+  if (first === undefined) return [];
+  const id = first.slice(0, 8);
+  const more = others.length > 0 ? ` (and ${others.length} more)` : "";
+  const message = `job ${id}${more} does the same now, and this one does it once more: pb jobs watch ${id}`;
+  return [create(NoticeSchema, { code: "also-running", message })];
 }
 
 /** @throws PbError `not_found`, `invalid_argument` when it is over, or can't go on */
@@ -119,7 +131,10 @@ export async function forgetJob(deps: JobDeps, job: StoredJob, signal: AbortSign
 export async function forgetExpired(deps: JobDeps, job: StoredJob, signal: AbortSignal): Promise<void> {
   const { record, state, status } = job;
   const atEndpoint = UNFINISHED.has(status) && (await hasPartsFar(deps, job));
-  if (record.request.destination?.remote && !atEndpoint) return deps.store.remove(record.id);
+  if (record.request.destination?.remote && !atEndpoint) {
+    await removeSpool(deps, record.id);
+    return deps.store.remove(record.id);
+  }
   try {
     await forgetJob(deps, job, signal);
   } catch (cause) {
@@ -130,7 +145,7 @@ export async function forgetExpired(deps: JobDeps, job: StoredJob, signal: Abort
 }
 
 /** A standard stream can't be read, or written, again from the middle, and of what is discarded nothing is left. */
-export function isResumable({ sourceFd, destinationFd, options }: StartRequest): boolean {
+function isResumable({ sourceFd, destinationFd, options }: StartRequest): boolean {
   return sourceFd === undefined && destinationFd === undefined && options?.discard !== true;
 }
 

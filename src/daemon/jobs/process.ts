@@ -18,7 +18,8 @@ export function isAlive({ pid, startTicks, bootId: boot }: ProcessIdentity): boo
   return boot === bootId() && startTicksOf(pid) === startTicks;
 }
 
-function bootId(): string {
+/** Of this boot of this machine. */
+export function bootId(): string {
   return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 }
 

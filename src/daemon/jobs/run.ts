@@ -11,6 +11,7 @@ import {
   StartResponseSchema,
 } from "../../gen/packetboat/v1/transfer_pb.ts";
 import { PbError } from "../../model/error.ts";
+import { after } from "../../model/timer.ts";
 import { DEFAULT_RETRIES, type RetryPolicy } from "../../run/retry-policy.ts";
 import { tryRemoveStrays } from "../../run/strays.ts";
 import type { Target } from "../../run/target.ts";
@@ -29,6 +30,7 @@ import { liveService } from "./live-service.ts";
 import { forgetExpired, type OpenedJob, openJob } from "./open.ts";
 import type { Begun, JobState, StateRecord } from "./record.ts";
 import { serveJob } from "./socket.ts";
+import { openSpool } from "./spool.ts";
 
 /** Runs a transfer under a record, unless it writes nothing. The last event is the receipt. @throws PbError when it could not begin */
 export async function* runJob(
@@ -150,14 +152,14 @@ class JobRun {
     });
   }
 
-  #keeping(): Pick<RunTools, "openCheckpoint" | "onResolved"> {
+  #keeping(): Pick<RunTools, "openCheckpoint" | "openSpool" | "onResolved"> {
     const { id } = this.#live;
     const directory = checkpointFolder(this.#deps, id);
     const { checkpoints, keeps } = this.#deps;
     const openCheckpoint = async (target: Target) =>
       this.#live.keeps(await checkpoints.open({ directory, binding: bindingOf(id, target) }));
     return {
-      ...(keeps && { openCheckpoint }),
+      ...(keeps && { openCheckpoint, openSpool: () => openSpool(this.#deps, id) }),
       onResolved: async ({ targets, intoExisting }) => {
         const target = { path: targets.base, exactName: targets.exactName };
         const { target: before } = this.#begun ?? {};
@@ -207,14 +209,13 @@ class JobRun {
 
   #armDeadline({ deadlineMs }: StartRequest): () => void {
     if (deadlineMs === 0n) return () => {};
-    const ms = Math.min(Number(deadlineMs), MAX_TIMER_MS);
+    const ms = Number(deadlineMs);
     const seconds = Math.round(ms / 100) / 10;
     const error = new PbError("timeout", `not done within its deadline of ${seconds} s`, {
       retryable: false,
       ...this.#goOn(),
     });
-    const timer = setTimeout(() => this.#live.fail(error), ms);
-    return () => clearTimeout(timer);
+    return after(ms, () => this.#live.fail(error));
   }
 
   async #end(receipt: Receipt): Promise<void> {
@@ -283,8 +284,6 @@ class JobRun {
   }
 }
 
-/** setTimeout's own bound: 24.8 days. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 /** To remove what is at a destination when the job is over; a server that is not there removes it by itself later. */
 const DISCARD_MS = 20_000;
 
@@ -292,8 +291,8 @@ function retryOf({ retries }: StartRequest, unattended: boolean): RetryPolicy {
   return { attempts: retries ?? DEFAULT_RETRIES, fromStart: retries !== undefined || unattended };
 }
 
-function toolsOf({ engine, backends, spoolParent }: JobDeps): RunTools {
-  const local = () => backends.open("", new AbortController().signal);
+function toolsOf({ engine, backends, spoolParent, machine }: JobDeps): RunTools {
+  const local = machine ?? (() => backends.open("", new AbortController().signal));
   return { engine, hostId: hostId(), local, spoolParent };
 }
 

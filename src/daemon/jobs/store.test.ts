@@ -50,7 +50,7 @@ describe("records of jobs", () => {
 
   it("are surveyed: those of a fingerprint that can go on, the order of all, and no word of damaged ones", async () => {
     const store = newStore();
-    expect(await store.survey("f")).toEqual({ unfinished: [], lastSequence: 0 });
+    expect(await store.survey("f")).toEqual({ unfinished: [], running: [], lastSequence: 0 });
     const states = ["paused", "done", "failed", "cancelled"] as const;
     const made = [];
     for (const state of states) {

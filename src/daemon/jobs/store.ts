@@ -6,7 +6,7 @@
  *   jobs/ID/state         how far it is; replaced whole
  *   jobs/ID/receipt.json  of the last run that ended
  *   jobs/ID/checkpoint/   what is durable, where this machine receives
- *   jobs/ID/socket, log   of the process that runs it
+ *   jobs/ID/socket        of the process that runs it
  */
 
 import { randomUUID } from "node:crypto";
@@ -65,6 +65,8 @@ export interface JobListing {
 export interface JobSurvey {
   /** Of the fingerprint that was asked for, those that can go on, newest first; without what can't be read. */
   readonly unfinished: readonly StoredJob[];
+  /** Of it, too: the ids of those that are at work now. */
+  readonly running: readonly string[];
   /** The highest of all jobs, 0 when there is none. */
   readonly lastSequence: number;
 }
@@ -92,10 +94,15 @@ export interface JobStore {
   setReceipt(id: string, receipt: Receipt): Promise<void>;
   receipt(id: string): Promise<Receipt | undefined>;
   remove(id: string): Promise<void>;
+  /** Removes what killed processes left of jobs that they were making, or removing. @param nowMs since 1970 */
+  sweep(nowMs: number): Promise<void>;
 }
 
 /** What is not over, runs in no process, and did begin. */
 export const UNFINISHED: ReadonlySet<StoredJob["status"]> = new Set(["interrupted", "paused", "failed"]);
+
+/** Of a job that is being made its folder has its name within moments. */
+const MAKING_MS = 3_600_000;
 
 const RUN = /^run-(\d{1,9})$/;
 
@@ -129,6 +136,7 @@ export function openJobs(home: string): JobStore {
 
   async function survey(fingerprint: string): Promise<JobSurvey> {
     const unfinished: StoredJob[] = [];
+    const running: string[] = [];
     let lastSequence = 0;
     for (const id of await ids()) {
       try {
@@ -136,14 +144,16 @@ export function openJobs(home: string): JobStore {
         const outline = readOutline(readFileSync(file, "utf8"), file);
         lastSequence = Math.max(lastSequence, outline.sequence);
         if (outline.fingerprint !== fingerprint) continue;
-        if (!UNFINISHED.has(statusIn(at(id), outlineOfState(at(id))).status)) continue;
+        const { status } = statusIn(at(id), outlineOfState(at(id)));
+        if (status === "running") running.push(id);
+        if (!UNFINISHED.has(status)) continue;
         unfinished.push(readStored(at(id)));
       } catch (cause) {
         // Just removed, or damaged: nothing to go on with.
         if (!(cause instanceof PbError) && errnoOf(cause) === undefined) throw cause;
       }
     }
-    return { unfinished: unfinished.sort(newestFirst), lastSequence };
+    return { unfinished: unfinished.sort(newestFirst), running, lastSequence };
   }
 
   const store: JobStore = {
@@ -217,6 +227,16 @@ export function openJobs(home: string): JobStore {
         await rm(gone, { recursive: true, force: true });
       } catch (cause) {
         if (errnoOf(cause) !== "ENOENT") throw fileError(cause, at(id));
+      }
+    },
+
+    async sweep(nowMs) {
+      for (const name of await readdir(folder)) {
+        const [, id = "", what] = /^\.(.+)\.(new|gone)$/.exec(name) ?? [];
+        const path = join(folder, name);
+        const { mtimeMs = 0 } = (isJobId(id) && statSync(path, { throwIfNoEntry: false })) || {};
+        if (mtimeMs > 0 && (what === "gone" || nowMs - mtimeMs > MAKING_MS))
+          await rm(path, { recursive: true, force: true });
       }
     },
   };

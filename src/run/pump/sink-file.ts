@@ -26,8 +26,8 @@ export interface SinkFileOptions {
 interface Waiting {
   readonly ask: PumpAsk;
   readonly calls: PumpCalls;
-  /** Taken out of the engine: it waited where more may not. */
-  readonly bytes?: Buffer;
+  /** Counted in `Held`. */
+  readonly isHeld: boolean;
 }
 
 /** Of an ascending sink at most so much goes with one call. */
@@ -35,7 +35,7 @@ const ASCENDING_BYTES = 4 * 1024 * 1024;
 
 /**
  * One large file on its way to an endpoint: chunks come in any order; whole blocks, or what is next, go on. What can't go yet stays in the
- * engine, whose credit it holds; but no more than a part of that, or what it waits for would have none left to come with.
+ * engine, whose credit it holds; but what waits for something that is to come no more than a part of that, or this would have none left to come with.
  */
 export class SinkFile {
   /** Rejects when the endpoint would not begin it. */
@@ -45,6 +45,8 @@ export class SinkFile {
   readonly #waiting = new Map<number, Waiting[]>();
   /** Where an ascending sink goes on. */
   #next: number;
+  /** Where what is next of one without blocks ends: no byte is missing before it. */
+  #reach: number;
   #isBusy = false;
   #isOver = false;
   /** Nothing more is written: the engine gives the file up. */
@@ -54,6 +56,7 @@ export class SinkFile {
     this.opened = opened;
     this.#options = options;
     this.#next = options.begunAt ?? 0;
+    this.#reach = this.#next;
     opened.catch(() => undefined);
   }
 
@@ -63,10 +66,11 @@ export class SinkFile {
 
   async write(ask: PumpAsk, calls: PumpCalls): Promise<void> {
     const sink = await this.opened;
+    if (this.#isOver) throw givenUp();
     const { blockBytes, order } = sink;
     const block = Math.floor(ask.offset / blockBytes);
     const there = this.#waiting.get(block) ?? [];
-    there.push(this.#hold({ ask, calls }));
+    there.push(this.#hold(ask, calls, sink));
     this.#waiting.set(block, there);
     if (order === "ascending") return this.#ascend(sink);
     const bytes = there.reduce((sum, each) => sum + each.ask.length, 0);
@@ -77,17 +81,25 @@ export class SinkFile {
     await this.#send(sink, there);
   }
 
-  #hold(given: Waiting): Waiting {
+  #hold(ask: PumpAsk, calls: PumpCalls, { blockBytes, order }: ChunkSink): Waiting {
     const { held } = this.#options;
-    const { ask, calls } = given;
-    if (held.bytes + ask.length <= held.most) {
-      held.bytes += ask.length;
-      return given;
+    // It waits for nothing but its turn, and its credit is what bounds how much does.
+    if (order === "ascending" && blockBytes === 1 && this.#isInLine(ask))
+      return { ask, calls, isHeld: false };
+    const isHeld = held.bytes + ask.length <= held.most;
+    if (isHeld) held.bytes += ask.length;
+    else calls.keepCopy(ask.number);
+    return { ask, calls, isHeld };
+  }
+
+  /** Of a sink without blocks: is all there that comes before it? */
+  #isInLine({ offset, length }: PumpAsk): boolean {
+    if (offset !== this.#reach) return false;
+    for (let more: number | undefined = length; more !== undefined; ) {
+      this.#reach += more;
+      more = this.#waiting.get(this.#reach)?.[0]?.ask.length;
     }
-    const bytes = Buffer.allocUnsafeSlow(ask.length);
-    if (!calls.take(ask.number, bytes)) return given;
-    calls.release(ask.number);
-    return { ...given, bytes };
+    return true;
   }
 
   /** One call after the other, each with as much as is next. */
@@ -128,10 +140,11 @@ export class SinkFile {
     const sorted = [...parts].sort((a, b) => a.ask.offset - b.ask.offset);
     const length = sorted.reduce((sum, { ask }) => sum + ask.length, 0);
     const { tuner, signal, held } = this.#options;
-    for (const { ask, bytes } of sorted) if (bytes === undefined) held.bytes -= ask.length;
+    for (const { ask, isHeld } of sorted) if (isHeld) held.bytes -= ask.length;
     try {
       await tuner.run(length, async () => {
-        if (this.#isOver || this.#hasFailed) throw new PbError("aborted", "the file was given up");
+        if (this.#isOver || this.#hasFailed) throw givenUp();
+        if (await this.#writeFrom(sink, sorted)) return;
         await this.#withBytes(sorted, (bytes) => sink.write(sorted[0]?.ask.offset ?? 0, bytes, signal));
       });
       for (const { ask, calls } of sorted) calls.done(ask.number);
@@ -142,13 +155,19 @@ export class SinkFile {
     }
   }
 
+  /** Past JavaScript, where that can be. */
+  async #writeFrom(sink: ChunkSink, parts: readonly Waiting[]): Promise<boolean> {
+    const [first] = parts;
+    if (sink.writeFrom === undefined || first === undefined) return false;
+    return sink.writeFrom(first.calls.memory(parts.map(({ ask }) => ask)), this.#options.signal);
+  }
+
   /** Out of the engine only now, when it is written: until then no memory of ours is used. */
   #withBytes(parts: readonly Waiting[], run: (bytes: readonly Buffer[]) => Promise<void>): Promise<void> {
     const { buffers } = this.#options;
     const next = (at: number, bytes: readonly Buffer[]): Promise<void> => {
       const part = parts[at];
       if (part === undefined) return run(bytes);
-      if (part.bytes) return next(at + 1, [...bytes, part.bytes]);
       return buffers.use(part.ask.length, async (buffer) => {
         if (!part.calls.take(part.ask.number, buffer)) throw new PbError("aborted", "the job is over");
         await next(at + 1, [...bytes, buffer]);
@@ -183,8 +202,8 @@ export class SinkFile {
   #end(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
-    for (const { ask, bytes } of [...this.#waiting.values()].flat())
-      if (bytes === undefined) this.#options.held.bytes -= ask.length;
+    for (const { ask, isHeld } of [...this.#waiting.values()].flat())
+      if (isHeld) this.#options.held.bytes -= ask.length;
     this.#waiting.clear();
     return true;
   }
@@ -200,6 +219,8 @@ export class SinkFile {
     }
   }
 }
+
+const givenUp = () => new PbError("aborted", "the file was given up");
 
 /** An endpoint that does not answer keeps a part of a file, and nobody waiting. */
 export const DISCARD_MS = 15_000;

@@ -16,7 +16,7 @@ import { placeLink } from "./links.ts";
 import { removePart } from "./remove-part.ts";
 import { Reread } from "./reread.ts";
 import { Said } from "./said.ts";
-import { type Held, SinkFile } from "./sink-file.ts";
+import { DISCARD_MS, type Held, SinkFile } from "./sink-file.ts";
 import { StreamFile } from "./stream-file.ts";
 
 export interface SinkPumpOptions {
@@ -48,8 +48,6 @@ export interface SinkPumpOptions {
   readonly onBegunAnew?: (why: string) => void;
 }
 
-/** An endpoint that does not answer keeps what was to be removed, and nobody waiting. */
-const FORGET_MS = 15_000;
 /** Of a session's memory so much may wait for what comes before it. */
 const HELD_PART = 8;
 
@@ -69,6 +67,8 @@ export class SinkPump implements AsyncDisposable {
   /** Removals under way. */
   readonly #clearing = new Set<Promise<unknown>>();
   readonly #stop = new AbortController();
+  /** By then whatever an earlier run began had begun, ms since 1970. */
+  readonly #startedMs = Date.now();
 
   constructor(options: SinkPumpOptions) {
     const { chunks, fixed, backend } = options;
@@ -140,8 +140,7 @@ export class SinkPump implements AsyncDisposable {
   }
 
   async #commit(ask: PumpAsk, calls: PumpCalls): Promise<void> {
-    const root = Buffer.alloc(ask.length);
-    calls.take(ask.number, root);
+    const root = memoryOf(ask, calls);
     const file = this.#fileOf(ask);
     const confirmed = await file.commit();
     this.#files.delete(ask.id);
@@ -254,7 +253,7 @@ export class SinkPump implements AsyncDisposable {
 
   /** Goes on with what an earlier run has written, as far as the endpoint still has it. */
   async #resume(ask: PumpAsk, calls: PumpCalls): Promise<void> {
-    const resume = stateIn(ask, calls);
+    const resume = memoryOf(ask, calls);
     const { has = [] } = await this.#open(ask, { resume }).opened;
     const ranges = has.flatMap(({ from, to }) => [from, to]);
     calls.has(ask.number, ranges);
@@ -291,7 +290,7 @@ export class SinkPump implements AsyncDisposable {
   async #removeBegun(path: string): Promise<void> {
     const { begunMs } = this.#options;
     if (begunMs === undefined) return;
-    const options = { sinceMs: begunMs, signal: this.#stop.signal };
+    const options = { sinceMs: begunMs, untilMs: this.#startedMs, signal: this.#stop.signal };
     await this.#chunks.removeBegun?.(path, options).catch(() => undefined);
   }
 
@@ -303,7 +302,7 @@ export class SinkPump implements AsyncDisposable {
       await onLeaves?.(path, sink.leaves);
       return sink;
     } catch (cause) {
-      await sink.discard(AbortSignal.timeout(FORGET_MS)).catch(() => undefined);
+      await sink.discard(AbortSignal.timeout(DISCARD_MS)).catch(() => undefined);
       throw cause;
     }
   }
@@ -317,10 +316,10 @@ export class SinkPump implements AsyncDisposable {
   /** What is there no more needs no removal, and what can't be removed is in nobody's way. */
   async #forget(ask: PumpAsk, calls: PumpCalls): Promise<void> {
     const subject = demand(ask);
-    const state = stateIn(ask, calls);
+    const state = memoryOf(ask, calls);
     calls.done(ask.number);
     const target = { path: this.#at(subject.path), size: subject.size, state };
-    this.#later(removePart(this.#chunks, target, AbortSignal.timeout(FORGET_MS)));
+    this.#later(removePart(this.#chunks, target, AbortSignal.timeout(DISCARD_MS)));
   }
 
   /** What the pump waits for at its end. */
@@ -362,13 +361,17 @@ export class SinkPump implements AsyncDisposable {
     }
   }
 
-  /** The deepest first: setting a folder's times changes none above it, but a permission may. */
+  /** The deepest first: setting a folder's times changes none above it, but a permission may. Those of one depth at once. */
   async #end(): Promise<void> {
     const { signal } = this.#stop;
-    for (const path of this.#empty) await this.#keepEmpty(path);
-    for (const subject of this.#folders.splice(0).reverse()) {
-      const options = { meta: this.#meta(subject), signal };
-      await this.#chunks.setFolder?.(this.#at(subject.path), options);
+    const empty = [...this.#empty].map((path) => this.#tuner.run(0, () => this.#keepEmpty(path)));
+    await Promise.all(empty);
+    for (const level of byDepth(this.#folders.splice(0))) {
+      const set = level.map((subject) => {
+        const options = { meta: this.#meta(subject), signal };
+        return this.#tuner.run(0, async () => this.#chunks.setFolder?.(this.#at(subject.path), options));
+      });
+      await Promise.all(set);
     }
   }
 
@@ -381,10 +384,22 @@ export class SinkPump implements AsyncDisposable {
   }
 }
 
-function stateIn({ number, length }: PumpAsk, calls: PumpCalls): Uint8Array {
-  const state = Buffer.allocUnsafeSlow(length);
-  if (!calls.take(number, state)) throw new PbError("aborted", "the job is over");
-  return state;
+/** The deepest come first. */
+function byDepth(subjects: readonly PumpSubject[]): PumpSubject[][] {
+  const levels = new Map<number, PumpSubject[]>();
+  for (const subject of subjects) {
+    const depth = subject.path === "" ? 0 : subject.path.split("/").length;
+    const level = levels.get(depth) ?? [];
+    level.push(subject);
+    levels.set(depth, level);
+  }
+  return [...levels].sort(([one], [other]) => other - one).map(([, level]) => level);
+}
+
+function memoryOf({ number, length }: PumpAsk, calls: PumpCalls): Uint8Array {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  if (!calls.take(number, bytes)) throw new PbError("aborted", "the job is over");
+  return bytes;
 }
 
 function demand({ subject }: PumpAsk): PumpSubject {

@@ -1,6 +1,7 @@
 /** Reads from an endpoint what a sending job of this process's engine asks for. */
 
 import type { Backend, ChunkAccess, ChunkSource, Confirmed, KnownVersion } from "../../backend/backend.ts";
+import type { WholeRead } from "../../backend/chunks.ts";
 import { retryingChunks } from "../../backend/wrap/retrying.ts";
 import { PbError } from "../../model/error.ts";
 import type { Pump, PumpAsk, PumpCalls, PumpSubject } from "../../native/pump.ts";
@@ -19,9 +20,14 @@ export interface SourcePumpOptions {
 }
 
 /** Larger ones are opened; INLINE_MAX of native/pb-io/src/send. */
-const WHOLE_MAX = 256 * 1024;
+export const WHOLE_MAX = 256 * 1024;
 /** A file's versions that are tried before it counts as one that keeps changing. */
 const MAX_OPENS = 3;
+/** Versions that are remembered of files that were pushed and not opened: most of more are of files that the receiver has already. The engine opens what it was
+ * given within its queue (QUEUE_HIGH of native/pb-io/src/send) and one push. */
+const MAX_EXPECTED = 100_000;
+
+type Expected = Partial<KnownVersion>;
 
 export class SourcePump implements AsyncDisposable {
   readonly #options: SourcePumpOptions;
@@ -33,8 +39,8 @@ export class SourcePump implements AsyncDisposable {
   readonly #runs = new Map<number, Runs>();
   /** Of sources that are read as one stream: the last read. */
   readonly #last = new Map<number, Promise<unknown>>();
-  /** Of large files that are to be opened: what is read must be the version by which an earlier run knew it. */
-  readonly #expected = new Map<string, string>();
+  /** Of files that are to be read: it must be the version by which an earlier run knew it, or of which the receiver was told. Of one that changed all that it is now. */
+  readonly #expected = new Map<string, Expected>();
   readonly #stop = new AbortController();
 
   constructor(options: SourcePumpOptions) {
@@ -60,8 +66,16 @@ export class SourcePump implements AsyncDisposable {
 
   /** Called with what the engine is given, before it is. */
   expect(entries: readonly SendEntry[]): void {
-    for (const { source, size, version } of entries)
-      if (version !== undefined && size > WHOLE_MAX) this.#expected.set(source, version);
+    for (const { source, version } of entries)
+      if (version !== undefined) this.#expected.set(source, { version });
+    this.#forgetOldest();
+  }
+
+  #forgetOldest(): void {
+    for (const oldest of this.#expected.keys()) {
+      if (this.#expected.size <= MAX_EXPECTED) break;
+      this.#expected.delete(oldest);
+    }
   }
 
   async #answer(ask: PumpAsk, calls: PumpCalls): Promise<void> {
@@ -91,32 +105,32 @@ export class SourcePump implements AsyncDisposable {
   }
 
   async #begin({ id }: PumpAsk, subject: PumpSubject) {
-    const expected = this.#expected.get(subject.path);
-    this.#expected.delete(subject.path);
-    const { source, known } = await this.#tuner.run(0, () => this.#newest(subject, expected));
+    const open = (known: KnownVersion) =>
+      this.#chunks.open(subject.path, { known, signal: this.#stop.signal });
+    const { done: source, known } = await this.#tuner.run(0, () => this.#newest(subject, open));
     this.#open.set(id, source);
     const { size, mtimeNs, version = known.version } = source.now;
     return { size, mtimeNs, version: versionNumber(version), parallel: source.parallel };
   }
 
-  /** What is there now, where it is not what was listed: the engine decides what to do about that. */
-  async #newest(
+  /** Reads, or opens, what is there now, where it is not what was listed: the engine decides what to do about that. */
+  async #newest<T>(
     { path, size, mtimeNs }: PumpSubject,
-    version: string | undefined,
-  ): Promise<{ readonly source: ChunkSource; readonly known: KnownVersion }> {
+    read: (known: KnownVersion) => Promise<T>,
+  ): Promise<{ readonly done: T; readonly known: KnownVersion }> {
     const { signal } = this.#stop;
-    let known: KnownVersion = { size, mtimeNs, ...(version === undefined ? {} : { version }) };
+    let known: KnownVersion = { size, mtimeNs, ...this.#expected.get(path) };
+    this.#expected.delete(path);
     for (let tries = 1; ; tries += 1) {
       try {
-        return { source: await this.#chunks.open(path, { known, signal }), known };
+        return { done: await read(known), known };
       } catch (cause) {
         if (PbError.from(cause).code !== "source_changed" || tries >= MAX_OPENS) throw cause;
         const now = await this.#options.backend.stat(path, { follow: true, signal });
-        known = {
-          size: now.size,
-          mtimeNs: now.mtimeNs,
-          ...(now.version === undefined ? {} : { version: now.version }),
-        };
+        known = newer(known, now);
+        // The engine may offer that, or open it, and then ask for it.
+        this.#expected.set(path, known);
+        this.#forgetOldest();
       }
     }
   }
@@ -169,21 +183,19 @@ export class SourcePump implements AsyncDisposable {
     return this.#tuner.run(memory.length, () => readInto.call(source, memory, this.#stop.signal));
   }
 
-  async #whole(ask: PumpAsk, { path, size, mtimeNs }: PumpSubject, calls: PumpCalls): Promise<void> {
+  /** Of one that has another size by now only what it is is told: the engine then opens it. */
+  async #whole(ask: PumpAsk, subject: PumpSubject, calls: PumpCalls): Promise<void> {
     const { signal } = this.#stop;
+    const { path } = subject;
     const into = Buffer.allocUnsafeSlow(ask.length);
-    const known = { size, mtimeNs };
-    const read = await this.#tuner.run(ask.length, () =>
-      this.#chunks.readWhole(path, into, { known, signal }),
-    );
-    this.#options.onConfirmed(read.confirmed);
-    calls.fill(ask.number, into);
-    calls.version(ask.number, {
-      size: read.size,
-      mtimeNs: read.mtimeNs,
-      version: versionNumber(read.version),
-      parallel: false,
-    });
+    const whole = async (known: KnownVersion): Promise<WholeRead | KnownVersion> =>
+      known.size === into.length ? this.#chunks.readWhole(path, into, { known, signal }) : known;
+    const { done: read } = await this.#tuner.run(ask.length, () => this.#newest(subject, whole));
+    if ("confirmed" in read) {
+      this.#options.onConfirmed(read.confirmed);
+      calls.fill(ask.number, into);
+    }
+    calls.version(ask.number, numbered(read));
   }
 
   async #remove({ path, kind, size, mtimeNs, version }: PumpSubject): Promise<void> {
@@ -207,6 +219,17 @@ export class SourcePump implements AsyncDisposable {
     this.#open.clear();
     await Promise.allSettled(open.map((source) => source[Symbol.asyncDispose]()));
   }
+}
+
+/** What is there by now. Where that is what was known, reading names versions in another way than listing (WebDAV servers do): size and time are left. */
+function newer(known: KnownVersion, { size, mtimeNs, version }: KnownVersion): KnownVersion {
+  const isSame = size === known.size && mtimeNs === known.mtimeNs && version === known.version;
+  return { size, mtimeNs, ...(version === undefined || isSame ? {} : { version }) };
+}
+
+/** As the engine is told of a small file. */
+function numbered({ size, mtimeNs, version }: KnownVersion) {
+  return { size, mtimeNs, version: versionNumber(version), parallel: false };
 }
 
 function demand(subject: PumpSubject | undefined): PumpSubject {

@@ -43,6 +43,7 @@ export const rootToRoot: Strategy = async (context) => {
         report: reporter,
         onProgress,
         into: request.destination,
+        pushes: received.accepts?.push,
         onConfirmed: (confirmed) => reporter.confirmed(confirmed),
         guard,
         signal,

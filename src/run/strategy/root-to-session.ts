@@ -43,7 +43,13 @@ export const rootToSession: Strategy = async (context) => {
     demandReread(far, { reread: request.options.reread, peer: peer.name });
     if (accepts) session.accepted(JOB, accepts);
     context.begin();
-    const outcome = await send(context, { far, session, lanes: opened.lanes, guard: await guarding });
+    const outcome = await send(context, {
+      far,
+      session,
+      lanes: opened.lanes,
+      pushes: accepts?.push,
+      guard: await guarding,
+    });
     if (outcome.state === "done" || outcome.state === "partial") finished = farKeeping(context).jobId;
     return outcome;
   } finally {
@@ -64,15 +70,22 @@ function byReceiver(error: PbError, peer: string): PbError {
 
 async function send(
   { request, reporter, signal }: RunContext,
-  open: { far: FarCall; session: NativeSession; lanes: number; guard: FolderGuard | undefined },
+  open: {
+    far: FarCall;
+    session: NativeSession;
+    lanes: number;
+    pushes: boolean | undefined;
+    guard: FolderGuard | undefined;
+  },
 ): Promise<Outcome> {
-  const { far, session, lanes, guard } = open;
+  const { far, session, lanes, pushes, guard } = open;
   reporter.jobPaths((path) => sourcePath(request, path));
   reporter.explainWith((error) => byReceiver(error, reporter.peerName));
   reporter.watchLanes(() => session.samples(), far.lanes);
   const sent = await runSendHalf({
     session,
     guard,
+    pushes,
     job: JOB,
     request,
     report: reporter,

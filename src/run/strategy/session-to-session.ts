@@ -17,6 +17,7 @@ import {
 import { LegLimits } from "../legs.ts";
 import { pruneFolders } from "../prune.ts";
 import type { Outcome } from "../receipt.ts";
+import type { Spool } from "../request.ts";
 import { refuseSharedParts } from "../shared-parts.ts";
 import { downloadLeg, removeMoved, type SpoolEnd, uploadLeg } from "../spool.ts";
 import { NO_COUNTS } from "../tally.ts";
@@ -24,7 +25,7 @@ import { peerOf } from "./peer.ts";
 
 /**
  * From one peer to another, through a folder of this machine: round by round down and up, each leg verified, the folder empty
- * between rounds and gone at the end. A move removes a source only when the second leg has made its copy durable.
+ * between rounds and gone at the end; where the job can go on, what had come stays until it does. A move removes a source only when the second leg has made its copy durable.
  */
 export const sessionToSession: Strategy = async (context) => {
   const { request, tools, reporter, signal } = context;
@@ -35,7 +36,8 @@ export const sessionToSession: Strategy = async (context) => {
   const local = await tools.local();
   const { transport, chunkBytes } = request.options;
   const options = { ...sessionOptions(request), transport, chunkBytes, signal };
-  const spool = joinPath(tools.spoolParent, `pb-spool-${randomUUID()}`);
+  const kept = request.resumable ? await tools.openSpool?.() : undefined;
+  const spool = kept?.folder ?? joinPath(tools.spoolParent, `pb-spool-${randomUUID()}`);
   const open: PeerSession[] = [];
   const endAt = async (peer: typeof from): Promise<SpoolEnd> => {
     const opened = await peer.openSession(options);
@@ -43,6 +45,7 @@ export const sessionToSession: Strategy = async (context) => {
     return { name: peer.name, opened, session: await opened.connected };
   };
   let finished = "";
+  let isOver = kept === undefined;
   try {
     const source = await endAt(from);
     const target = await endAt(to);
@@ -55,13 +58,16 @@ export const sessionToSession: Strategy = async (context) => {
     reporter.watchLanes(() => target.session.samples());
     const limits = new LegLimits();
     reporter.watchLimits(() => limits.now());
-    const outcome = await rounds(context, { source, target, local, spool, limits });
-    if (outcome.state === "done" || outcome.state === "partial") finished = farKeeping(context).jobId;
+    const outcome = await rounds(context, { source, target, local, spool, kept, limits });
+    const ended = outcome.state === "done" || outcome.state === "partial";
+    if (ended) finished = farKeeping(context).jobId;
+    isOver ||= ended;
     return outcome;
   } finally {
+    reporter.attemptEnds();
     // Only the target has something of the job.
     await Promise.allSettled(open.map((session, at) => session.close(at === 1 ? { finished } : {})));
-    await removeTree(local, spool);
+    if (isOver) await removeTree(local, spool);
   }
 };
 
@@ -71,6 +77,8 @@ interface Spooling {
   readonly local: Backend;
   /** `PathText` of the spool at `local`. */
   readonly spool: string;
+  /** The same, where it is there for later runs. */
+  readonly kept: Spool | undefined;
   readonly limits: LegLimits;
 }
 
@@ -81,7 +89,7 @@ async function removeTree(local: Backend, path: string): Promise<void> {
 
 async function rounds(
   context: RunContext,
-  { source, target, local, spool, limits }: Spooling,
+  { source, target, local, spool, kept, limits }: Spooling,
 ): Promise<Outcome> {
   const { request, reporter } = context;
   const hashes: JobResult["hashes"][number][] = [];
@@ -89,7 +97,11 @@ async function rounds(
   let [job, removed, worst] = [0, 0, "done" as JobResult["state"]];
   for await (const batch of batchesOf(selected(context))) {
     job += 1;
-    const round = { job, batch, local, folder: joinPath(spool, String(job)), counted: true, limits };
+    // A later run has other rounds, of the same sources.
+    const from = batch[0] ? request.resolved.indexOf(batch[0].source) : 0;
+    const folder = joinPath(spool, String(kept ? from : job));
+    await using checkpoint = await kept?.openCheckpoint(from);
+    const round = { job, batch, local, folder, checkpoint, counted: true, limits };
     const here = await downloadLeg(context, source, round);
     const arrived = { ...round, batch: here };
     const sent = await uploadLeg(context, target, arrived);
@@ -97,7 +109,9 @@ async function rounds(
     if (sent.state !== "done") worst = sent.state;
     folders.push(...batch.filter(({ entry }) => entry.kind === "directory"));
     if (request.move) removed += await removeMoved(context, arrived, sent);
+    if (sent.state === "failed" && kept) break;
     await removeTree(local, round.folder);
+    await checkpoint?.discard();
     if (sent.state === "failed") break;
   }
   // What later rounds put into a folder has changed its times: they are set once more.

@@ -13,8 +13,12 @@ export interface Running {
   end(): Promise<PbResult>;
 }
 
-export function begin(pair: Pair, args: readonly string[], home = pair.home): Running {
-  const child = start(PB, args, { env: { PB_HOME: home }, cwd: pair.scratch.path });
+export function begin(
+  pair: Pair,
+  args: readonly string[],
+  { home = pair.home, env = {} }: { home?: string; env?: Readonly<Record<string, string>> } = {},
+): Running {
+  const child = start(PB, args, { env: { ...env, PB_HOME: home }, cwd: pair.scratch.path });
   let stdout = "";
   let stderr = "";
   child.stdout?.on("data", (chunk: Buffer) => {

@@ -128,12 +128,9 @@ fn end(job: &RecvJob, state: State) {
 fn finish_job(job: &RecvJob) {
     job.finish_folders();
     job.drop_unclaimed_parts();
-    if let Some(session) = job.session.upgrade() {
-        let counters = &job.status.counters;
-        let (bytes, redone) = (get(&counters.bytes), get(&counters.redone_files));
-        session.send_notes(job.options.job, &[Note::Done { bytes, redone }]);
-    }
-    job.stop(State::Done);
+    let counters = &job.status.counters;
+    let (bytes, redone) = (get(&counters.bytes), get(&counters.redone_files));
+    job.end_well(Note::Done { bytes, redone });
 }
 
 fn commit(job: &RecvJob, group: Vec<Commit>) {
@@ -163,7 +160,7 @@ fn commit(job: &RecvJob, group: Vec<Commit>) {
     let links = publish_links(job, links, &mut folders);
     if let Err(e) = sync_folders(job, &folders) {
         let text = format!("fsync of a folder: {}", std::io::Error::from(e));
-        job.abort_as(Code::FsyncFailed, &text, State::Failed);
+        job.fail_with(Code::FsyncFailed, &text);
         return;
     }
     job.published(files, &mut results);

@@ -9,6 +9,7 @@ mod commit;
 mod discard;
 mod durable;
 mod early;
+mod ending;
 mod entries;
 mod file;
 mod folders;
@@ -38,7 +39,7 @@ use pb_proto::message::note::{Note, Outcome};
 
 use crate::error::Code;
 use crate::fs::{Root, join, split, stat_at};
-use crate::job::{JobError, State, Status, add};
+use crate::job::{JobError, State, Status};
 use crate::session::{Accepts, AnyJob, Chunk, Job, Session};
 use crate::transport::TransportError;
 use checkpoint::CheckpointOptions;
@@ -191,44 +192,6 @@ impl RecvJob {
         self.accepts
     }
 
-    /// Stops the job and tells the sender. Said again, it is not waited for what was not recorded.
-    pub fn abort(&self, reason: &str, unfinished: Unfinished) {
-        self.abandon(unfinished);
-        self.abort_as(Code::Aborted, reason, State::Aborted);
-    }
-
-    /// The job can't go on (disk full): tells the sender why.
-    pub(crate) fn abort_as(&self, code: Code, reason: &str, state: State) {
-        if let Some(session) = self.session.upgrade().filter(|_| !self.status.has_ended()) {
-            let note = Note::Abort {
-                code: code.as_str().as_bytes(),
-                text: reason.as_bytes(),
-            };
-            session.send_notes(self.options.job, &[note]);
-        }
-        self.stop(state);
-    }
-
-    /// Ends the job; what has no final name yet is removed.
-    pub(crate) fn stop(&self, state: State) {
-        let Some(unfinished) = self.entries.stop() else {
-            return;
-        };
-        self.leave_or_discard(unfinished);
-        self.end_committer(state);
-        if let Some(session) = self.session.upgrade() {
-            session.remove_job(self.options.job);
-        }
-    }
-
-    /// The committer removes what it holds and then ends the job.
-    fn end_committer(&self, state: State) {
-        let commits = self.commits.lock().take();
-        if let Some(commits) = commits {
-            let _ = commits.send(Commit::Stop(state));
-        }
-    }
-
     pub(crate) fn stopped(&self) -> bool {
         self.entries.stopped()
     }
@@ -251,22 +214,15 @@ impl RecvJob {
 
     /// The results of entries, said to the sender; the last one finishes the job.
     pub(crate) fn resolve(&self, results: &[(u32, Outcome<'_>)]) {
-        if self.tell_results(results) {
-            self.resolved(results.len());
-        }
-    }
-
-    /// Tells the sender results; false when there is no session any more.
-    fn tell_results(&self, results: &[(u32, Outcome<'_>)]) -> bool {
         let Some(session) = self.session.upgrade() else {
-            return false;
+            return;
         };
         let notes: Vec<Note<'_>> = results
             .iter()
             .map(|(id, outcome)| result(*id, outcome.clone()))
             .collect();
         session.send_notes(self.options.job, &notes);
-        true
+        self.resolved(results.len());
     }
 
     /// So many more entries have a result, and their sender was told.
@@ -286,14 +242,6 @@ impl RecvJob {
         }
     }
 
-    /// The sender does what none may.
-    pub(crate) fn breach(&self, text: &str) {
-        if !self.stopped() {
-            self.status.error(job_error(Code::ProtocolViolation, text));
-        }
-        self.abort_as(Code::ProtocolViolation, text, State::Failed);
-    }
-
     /// An entry fails unless its fate is decided.
     fn fail_undecided(&self, meta: &Meta, code: Code, text: &str) {
         if self.entries.decide_unopened(meta.id).is_some() {
@@ -305,26 +253,6 @@ impl RecvJob {
     fn held_open(&self, file: Arc<File>) -> Option<commit::Open> {
         let token = Arc::clone(&self.held_open);
         (Arc::strong_count(&token) <= MAX_HELD_OPEN + 1).then_some((file, token))
-    }
-
-    /// An entry failed.
-    pub(crate) fn fail_entry(&self, id: u32, path: &[u8], code: Code, text: &str) {
-        add(&self.status.counters.failed, 1);
-        self.status.error(JobError {
-            code,
-            path: path.to_vec(),
-            message: text.to_string(),
-        });
-        let outcome = Outcome::Failed {
-            code: code.as_str().as_bytes(),
-            text: text.as_bytes(),
-        };
-        if code != Code::NoSpace {
-            return self.resolve(&[(id, outcome)]);
-        }
-        // It has no result here: with that of the last entry the committer would end the job as done.
-        self.tell_results(&[(id, outcome)]);
-        self.abort_as(code, text, State::Failed);
     }
 
     /// The base folder, for `syncfs`.
@@ -369,29 +297,13 @@ impl Job for RecvJob {
 
     fn hear(&self, note: &Note<'_>) {
         if let Note::Abort { code, text } = note {
-            let code = Code::from_wire(code);
-            self.status.error(JobError {
-                code,
-                path: Vec::new(),
-                message: String::from_utf8_lossy(text).into_owned(),
-            });
-            self.stop(if code == Code::Aborted {
-                State::Aborted
-            } else {
-                State::Failed
-            });
+            let text = String::from_utf8_lossy(text);
+            self.end_by_sender(Code::from_wire(code), &text);
         }
     }
 
     fn fail(&self, why: &TransportError) {
-        if !self.status.has_ended() {
-            self.status.error(job_error(why.code, &why.message));
-        }
-        self.stop(if why.code == Code::Aborted {
-            State::Aborted
-        } else {
-            State::Failed
-        });
+        self.end_by_sender(why.code, &why.message);
     }
 }
 

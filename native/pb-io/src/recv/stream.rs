@@ -10,7 +10,6 @@ use super::file::LargeFile;
 use super::{Meta, RecvJob};
 use crate::error::Code;
 use crate::hash::{self, Hash};
-use crate::job::State;
 use crate::pipe::write_full;
 use crate::session::Chunk;
 
@@ -76,7 +75,7 @@ impl RecvJob {
         let of = self.stream.as_ref().map(|s| *s.lock().of.get_or_insert(id));
         if of != Some(id) {
             let text = "only one file can go to a stream";
-            self.abort_as(Code::InvalidArgument, text, State::Failed);
+            self.fail_with(Code::InvalidArgument, text);
         }
         of == Some(id)
     }
@@ -130,8 +129,7 @@ impl RecvJob {
             Code::IoError
         };
         let text = format!("standard output: {e}");
-        self.status.error(super::job_error(code, &text));
-        self.abort_as(code, &text, State::Failed);
+        self.fail_with(code, &text);
         false
     }
 }

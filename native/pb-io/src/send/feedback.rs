@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use pb_proto::message::note::{Note, Outcome};
 
 use super::resume::Breach;
-use super::{SendJob, Sent};
+use super::{SendJob, Sent, abort, job_error};
 use crate::error::Code;
 use crate::fs::Kind;
 use crate::job::{JobError, State, add};
@@ -46,12 +46,15 @@ impl SendJob {
                 counters.bytes.fetch_max(*bytes, Ordering::Relaxed);
                 counters.redone_files.store(*redone, Ordering::Relaxed);
                 if self.plan.lock().receiver_done() {
-                    self.stop(State::Done);
+                    self.conclude(State::Done, None, None);
                 }
             }
-            Note::Abort { code, text } => self.aborted(code, text),
+            Note::Abort { code, text } => {
+                let text = String::from_utf8_lossy(text);
+                self.end_by_receiver(Code::from_wire(code), &text);
+            }
         }
-        self.work.notify_all();
+        self.work.notify_one();
     }
 
     fn again(&self, id: u32, offset: u64) {
@@ -70,13 +73,12 @@ impl SendJob {
 
     /// The receiver says of a file what it can't have.
     fn breach(&self) {
-        let message = "the receiver says that it has what the file can't have";
-        self.status.error(JobError {
-            code: Code::ProtocolViolation,
-            path: Vec::new(),
-            message: message.into(),
-        });
-        self.abort_as(Code::ProtocolViolation, message, State::Failed);
+        let text = "the receiver says that it has what the file can't have";
+        let (code, note) = (
+            Code::ProtocolViolation,
+            abort(Code::ProtocolViolation, text),
+        );
+        self.conclude(State::Failed, Some(job_error(code, text)), Some(note));
     }
 
     fn result(&self, id: u32, outcome: &Outcome<'_>) {
@@ -116,7 +118,7 @@ impl SendJob {
     /// One more result needs nothing more; the last ends the job.
     pub(super) fn dealt_with(&self) {
         if self.plan.lock().result_done() {
-            self.stop(State::Done);
+            self.conclude(State::Done, None, None);
         }
     }
 
@@ -177,21 +179,6 @@ impl SendJob {
             code,
             path,
             message: message.to_string(),
-        });
-    }
-
-    fn aborted(&self, code: &[u8], text: &[u8]) {
-        let code = Code::from_wire(code);
-        let message = String::from_utf8_lossy(text).into_owned();
-        self.status.error(JobError {
-            code,
-            path: Vec::new(),
-            message,
-        });
-        self.stop(if code == Code::Aborted {
-            State::Aborted
-        } else {
-            State::Failed
         });
     }
 }

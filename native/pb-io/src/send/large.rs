@@ -210,7 +210,7 @@ impl SendJob {
         // Queued before any chunk can be: it must get its credit first.
         bundle.send();
         self.plan.lock().opened(file.clone());
-        self.work.notify_all();
+        self.work.notify_one();
         if let Some(file) = file.filter(|f| f.progress.lock().left == 0) {
             self.end_large(&file);
         }
@@ -235,8 +235,7 @@ impl SendJob {
         if n.has_changed(&meta) {
             return Ok(Opened::Changed(meta));
         }
-        n.entry.size = meta.size;
-        n.entry.mtime_ns = meta.mtime_ns;
+        n.learn(&meta);
         let resume = match resume {
             Some(resume) => {
                 add(&self.status.counters.resumed_files, 1);
@@ -331,7 +330,7 @@ impl SendJob {
             self.give_up(file, code, &text);
         }
         self.plan.lock().chunk_done(file.id, index);
-        self.work.notify_all();
+        self.work.notify_one();
         let mut p = file.progress.lock();
         let complete = p.left == 0 && !p.failed && !std::mem::replace(&mut p.at_end, true);
         drop(p);

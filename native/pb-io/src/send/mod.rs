@@ -120,6 +120,16 @@ impl Numbered {
         token(meta.size, meta.mtime_ns, inode)
     }
 
+    /// It is as it was opened. Of one of which the listing knew no more than a length, the version too: the next listing may know it.
+    pub fn learn(&mut self, meta: &Meta) {
+        let e = &mut self.entry;
+        if e.mtime_ns == 0 && e.inode == 0 {
+            e.inode = meta.inode;
+        }
+        e.size = meta.size;
+        e.mtime_ns = meta.mtime_ns;
+    }
+
     /// Is what was opened something else than the receiver was told?
     pub fn has_changed(&self, meta: &Meta) -> bool {
         self.offered != NO_TOKEN && self.offered != self.opened(meta)
@@ -212,7 +222,7 @@ impl SendJob {
             let thread = thread::Builder::new().name(format!("pb-read-{n}"));
             let started = thread.spawn(move || reader::run(&of_thread));
             started.map_err(|e| {
-                job.stop(State::Failed);
+                job.conclude(State::Failed, None, None);
                 let message = format!("a reader thread could not be started: {e}");
                 TransportError::new(Code::ResourceExhausted, message)
             })?;
@@ -230,36 +240,43 @@ impl SendJob {
             }
             plan.push(entry);
         }
-        self.work.notify_all();
+        self.work.notify_one();
         plan.waiting()
     }
 
     /// No more entries come.
     pub fn finish(&self) {
         self.plan.lock().close();
-        self.work.notify_all();
+        self.work.notify_one();
     }
 
     /// Stops the job and tells the receiver.
     pub fn abort(&self, reason: &str) {
-        self.abort_as(Code::Aborted, reason, State::Aborted);
+        self.conclude(State::Aborted, None, Some(abort(Code::Aborted, reason)));
     }
 
-    pub(crate) fn abort_as(&self, code: Code, reason: &str, state: State) {
-        if let Some(session) = self.session.upgrade().filter(|_| !self.status.has_ended()) {
-            let note = Note::Abort {
-                code: code.as_str().as_bytes(),
-                text: reason.as_bytes(),
-            };
-            session.send_notes(self.options.job, &[note]);
+    /// The receiver has ended it, or is gone.
+    fn end_by_receiver(&self, code: Code, text: &str) {
+        let state = match code {
+            Code::Aborted => State::Aborted,
+            _ => State::Failed,
+        };
+        self.conclude(state, Some(job_error(code, text)), None);
+    }
+
+    /// Ends the job unless it has been ended: whoever does it first says why, before the receiver hears a word.
+    fn conclude(&self, state: State, cause: Option<JobError>, note: Option<Note<'_>>) {
+        if !self.plan.lock().stop() {
+            return;
         }
-        self.stop(state);
-    }
-
-    pub(crate) fn stop(&self, state: State) {
-        self.plan.lock().stop();
+        if let Some(cause) = cause {
+            self.status.error(cause);
+        }
         self.work.notify_all();
         if let Some(session) = self.session.upgrade() {
+            if let Some(note) = note {
+                session.send_notes(self.options.job, &[note]);
+            }
             session.remove_job(self.options.job);
         }
         if let Some(pump) = &self.pump {
@@ -288,7 +305,8 @@ impl SendJob {
         sent.size = size;
     }
 
-    /// Waits for a task, or the end.
+    /// Waits for a task, or the end. Whatever may bring work wakes one reader, and one that finds some wakes the next: of dozens that wait most would
+    /// find nothing.
     pub(crate) fn next_task(&self) -> Option<plan::Task> {
         let mut plan = self.plan.lock();
         loop {
@@ -299,6 +317,7 @@ impl SendJob {
             if let Some(task) = plan.next_task() {
                 let room = before > QUEUE_LOW && plan.waiting() <= QUEUE_LOW;
                 drop(plan);
+                self.work.notify_one();
                 if room {
                     self.status.room();
                 }
@@ -326,18 +345,22 @@ impl Job for SendJob {
     }
 
     fn fail(&self, why: &TransportError) {
-        if !self.status.has_ended() {
-            self.status.error(JobError {
-                code: why.code,
-                path: Vec::new(),
-                message: why.message.clone(),
-            });
-        }
-        self.stop(if why.code == Code::Aborted {
-            State::Aborted
-        } else {
-            State::Failed
-        });
+        self.end_by_receiver(why.code, &why.message);
+    }
+}
+
+fn abort<'a>(code: Code, text: &'a str) -> Note<'a> {
+    Note::Abort {
+        code: code.as_str().as_bytes(),
+        text: text.as_bytes(),
+    }
+}
+
+fn job_error(code: Code, text: &str) -> JobError {
+    JobError {
+        code,
+        path: Vec::new(),
+        message: text.to_string(),
     }
 }
 

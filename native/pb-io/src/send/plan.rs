@@ -153,8 +153,9 @@ impl Plan {
         self.closed = true;
     }
 
-    pub fn stop(&mut self) {
-        self.stopped = true;
+    /// True the first time.
+    pub fn stop(&mut self) -> bool {
+        let first = !std::mem::replace(&mut self.stopped, true);
         self.queue.clear();
         self.offered.clear();
         self.wanted_small.clear();
@@ -163,6 +164,7 @@ impl Plan {
         self.again.clear();
         self.kept.clear();
         self.sent.clear();
+        first
     }
 
     pub fn stopped(&self) -> bool {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::large::ReadError;
+use super::small::Read1;
 use super::{Entry, INLINE_MAX, Numbered, SendJob, Sent};
 use crate::buffer::Buffer;
 use crate::error::Code;
@@ -65,6 +66,10 @@ impl From<PumpError> for ReadError {
     }
 }
 
+fn failed(ReadError(code, text): ReadError) -> Read1 {
+    Read1::Failed(code, text)
+}
+
 fn lost() -> ReadError {
     ReadError(Code::Internal, "an answer without its memory".into())
 }
@@ -100,19 +105,18 @@ impl SendJob {
         files.map(ask).collect()
     }
 
-    /// A small file that was asked for.
-    pub(super) fn await_whole(
-        &self,
-        asked: Waiting,
-        scratch: &mut Vec<u8>,
-    ) -> Result<Meta, ReadError> {
+    /// A small file that was asked for. Of one that has another size than was asked for only that is told.
+    pub(super) fn await_whole(&self, asked: Waiting, scratch: &mut Vec<u8>) -> Read1 {
         let (memory, answer) = asked.wait(&|| self.stopped());
-        let (meta, _) = version(answer)?;
-        match memory {
-            Memory::Bytes(bytes) if bytes.len() as u64 == meta.size => *scratch = bytes,
-            _ => return Err(lost()),
+        match (memory, version(answer)) {
+            (_, Err(e)) => failed(e),
+            (Memory::Bytes(bytes), Ok((meta, _))) if bytes.len() as u64 == meta.size => {
+                *scratch = bytes;
+                Read1::Whole(meta)
+            }
+            (Memory::Bytes(_), Ok((meta, _))) => Read1::Grown(meta),
+            (_, Ok(_)) => failed(lost()),
         }
-        Ok(meta)
     }
 
     /// It is durable at the receiver: the carrier removes it, if it still is what was sent. The entry is settled when that is answered.

@@ -5,19 +5,17 @@ use std::io::Read;
 use pb_proto::message::item::{Item, Meta as ItemMeta, NO_TOKEN, UNKNOWN_SIZE, encoded_bound};
 
 use super::bundle::Bundle;
-use super::large::ReadError;
 use super::{Entry, INLINE_MAX, MAX_OFFERS, Numbered, SendJob};
 use crate::error::Code;
 use crate::fs::{FsError, Kind, Meta, stat_fd};
 use crate::hash;
-use crate::pump::Waiting;
 use std::fs::File;
 use std::os::fd::AsFd;
 
 /// What reading a small file gave.
-enum Read1 {
+pub(super) enum Read1 {
     Whole(Meta),
-    /// It is too large for a bundle by now.
+    /// It is too large for a bundle by now, or a carrier had room for another size: it is opened as it is.
     Grown(Meta),
     Failed(Code, String),
 }
@@ -61,8 +59,7 @@ impl SendJob {
     /// The file is not what was offered: that is withdrawn, and the file offered as it is.
     pub(super) fn offer_again(&self, bundle: &mut Bundle<'_>, mut n: Numbered, now: &Meta) {
         self.remember(n.id, now);
-        n.entry.size = now.size;
-        n.entry.mtime_ns = now.mtime_ns;
+        n.learn(now);
         n.resume = None;
         n.offered = match n.offers < MAX_OFFERS {
             true => n.opened(now),
@@ -81,7 +78,7 @@ impl SendJob {
             match n.entry.kind {
                 Kind::File => {
                     let read = match ahead.pop_front() {
-                        Some(asked) => self.read_pumped(asked, scratch),
+                        Some(asked) => self.await_whole(asked, scratch),
                         None => self.read_whole(&n.entry, scratch),
                     };
                     self.small_file(n, (read, wanted), scratch, &mut bundle);
@@ -90,13 +87,6 @@ impl SendJob {
             }
         }
         bundle.send();
-    }
-
-    fn read_pumped(&self, asked: Waiting, scratch: &mut Vec<u8>) -> Read1 {
-        match self.await_whole(asked, scratch) {
-            Ok(meta) => Read1::Whole(meta),
-            Err(ReadError(code, text)) => Read1::Failed(code, text),
-        }
     }
 
     fn small_file(
@@ -112,7 +102,7 @@ impl SendJob {
             }
             Read1::Whole(meta) => {
                 let hash = hash::whole(scratch);
-                n.entry.mtime_ns = meta.mtime_ns;
+                n.learn(&meta);
                 self.remember(n.id, &meta);
                 self.hashed(n.id, hash);
                 let bound = encoded_bound(n.entry.target.len(), scratch.len());
@@ -134,7 +124,7 @@ impl SendJob {
             Read1::Grown(meta) => {
                 n.entry.size = meta.size;
                 self.plan.lock().grown(n);
-                self.work.notify_all();
+                self.work.notify_one();
             }
             Read1::Failed(code, text) => {
                 withdraw(bundle, n.id, code, &text);

@@ -93,6 +93,13 @@ impl Inbox {
         s.window = s.window.max(s.limit.min(START_WINDOW));
     }
 
+    /// For a job whose writers wait for a path of their own, so that whole units are held for long and tell nothing about who is slow: so much ahead
+    /// from the start, up to the limit.
+    pub fn hold(&self, window: u64) {
+        let mut s = self.state.lock();
+        s.window = s.window.max(window.min(s.limit));
+    }
+
     /// See `LaneHost::place`.
     pub fn place(&self, id: u32, len: u32) -> Result<Place, TransportError> {
         let mut s = self.state.lock();
@@ -205,6 +212,17 @@ mod tests {
             inbox.release(1 << 20);
         }
         assert_eq!(inbox.grant(), (200 << 20) + (100 << 20));
+    }
+
+    #[test]
+    fn a_window_for_writers_that_wait_is_wide_from_the_start_and_within_the_limit() {
+        let inbox = Inbox::new(0);
+        inbox.widen(100 << 20);
+        inbox.hold(64 << 20);
+        assert_eq!(inbox.grant(), 64 << 20);
+        inbox.hold(1 << 40);
+        inbox.hold(1);
+        assert_eq!(inbox.grant(), 100 << 20);
     }
 
     #[test]

@@ -172,6 +172,12 @@ impl Session {
         all
     }
 
+    /// For a job that receives: see [`Inbox::hold`].
+    pub(crate) fn hold(&self, window: u64) {
+        self.inbox.hold(window);
+        self.outbox.wake_one();
+    }
+
     pub(crate) fn add_job(&self, number: u32, job: AnyJob) -> Result<(), TransportError> {
         let mut jobs = self.jobs.lock();
         // Looked at under the lock: `end` takes the jobs after it has set this.

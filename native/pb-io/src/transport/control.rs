@@ -49,7 +49,7 @@ impl LaneSet {
 
     /// Closes every lane and waits until CLOSE has left: a few milliseconds over UDP. Not to be called from a lane's thread.
     pub fn leave(&self) {
-        self.close(CLOSE_NORMAL, "done");
+        self.leave_at_once();
         self.control.wait(Instant::now() + LEAVE);
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::net::{RecvFlags, recv};
 use rustls::{ClientConnection, Stream};
 
-use super::head::{HeadError, MAX_HEAD, Parsed, parse};
+use super::head::{HeadError, Parsed, parse};
 use super::tls::Trust;
 use super::{Options, Origin};
 
@@ -20,10 +20,12 @@ const MAX_LINE: usize = 1024;
 const MAX_INTERIM: usize = 16;
 
 pub(super) struct Connection {
-    socket: Arc<TcpStream>,
-    tls: Option<ClientConnection>,
+    pub(super) socket: Arc<TcpStream>,
+    pub(super) tls: Option<ClientConnection>,
     /// Read with the head, and yet to be taken.
     early: Vec<u8>,
+    /// Heads that came before the answer.
+    interim: usize,
     pub since: Instant,
 }
 
@@ -46,6 +48,7 @@ impl Connection {
             socket: Arc::new(socket),
             tls,
             early: Vec::new(),
+            interim: 0,
             since: Instant::now(),
         };
         connection
@@ -99,37 +102,57 @@ impl Connection {
 
     /// The next head that is an answer; what follows it stays for [`read`](Self::read).
     pub fn head(&mut self) -> Result<Parsed, NoHead> {
-        let mut interim = 0;
         loop {
-            let parsed = parse(&self.early).map_err(NoHead::Malformed)?;
-            let Some(parsed) = parsed else {
-                self.more()?;
-                continue;
-            };
-            self.early.drain(..parsed.len);
-            if parsed.head.status >= 200 {
+            if let Some(parsed) = self.answer()? {
+                self.early.drain(..parsed.len);
+                self.interim = 0;
                 return Ok(parsed);
             }
-            interim += 1;
-            if interim > MAX_INTERIM || parsed.head.status == 101 {
-                return Err(NoHead::Malformed(HeadError::Malformed));
-            }
+            self.more().map_err(|e| self.no_head(e))?;
         }
     }
 
-    fn more(&mut self) -> Result<(), NoHead> {
+    /// Is the head of an answer there?
+    pub(super) fn has_answer(&mut self) -> Result<bool, NoHead> {
+        Ok(self.answer()?.is_some())
+    }
+
+    /// A head that is an answer, if it has come. What comes before it goes.
+    fn answer(&mut self) -> Result<Option<Parsed>, NoHead> {
+        while let Some(parsed) = parse(&self.early).map_err(NoHead::Malformed)? {
+            if parsed.head.status >= 200 {
+                return Ok(Some(parsed));
+            }
+            self.early.drain(..parsed.len);
+            self.interim += 1;
+            if self.interim > MAX_INTERIM || parsed.head.status == 101 {
+                return Err(NoHead::Malformed(HeadError::Malformed));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Why none comes any more.
+    pub(super) fn no_head(&self, e: io::Error) -> NoHead {
+        let begun = self.interim > 0 || !self.early.is_empty();
+        if begun {
+            NoHead::Broken(e)
+        } else {
+            NoHead::Nothing(e)
+        }
+    }
+
+    /// Reads a piece more of what comes; an end is an error.
+    pub(super) fn more(&mut self) -> io::Result<()> {
         let had = self.early.len();
-        self.early.resize((had + PIECE).min(MAX_HEAD + PIECE), 0);
+        self.early.resize(had + PIECE, 0);
         let mut early = std::mem::take(&mut self.early);
         let got = self.receive(&mut early[had..]);
         early.truncate(had + *got.as_ref().unwrap_or(&0));
         self.early = early;
-        match got {
-            Ok(0) if had == 0 => Err(NoHead::Nothing(io::ErrorKind::UnexpectedEof.into())),
-            Ok(0) => Err(NoHead::Broken(io::ErrorKind::UnexpectedEof.into())),
-            Ok(_) => Ok(()),
-            Err(e) if had == 0 => Err(NoHead::Nothing(e)),
-            Err(e) => Err(NoHead::Broken(e)),
+        match got? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
         }
     }
 
@@ -160,9 +183,10 @@ impl Connection {
                 break;
             }
             let had = content.len();
-            content.resize(had + size.min(most - had), 0);
+            let wanted = size.min(most - had);
+            content.resize(had + wanted, 0);
             self.read(&mut content[had..])?;
-            if content.len() == had + size && !self.line()?.is_empty() {
+            if wanted == size && !self.line()?.is_empty() {
                 return Err(malformed());
             }
         }
@@ -185,35 +209,42 @@ impl Connection {
 
     /// Up to the end of a line, which is not given.
     fn line(&mut self) -> io::Result<String> {
-        let mut line = Vec::new();
-        while !line.ends_with(b"\n") {
-            if line.len() >= MAX_LINE {
+        loop {
+            if let Some(end) = self.early.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.early.drain(..=end).collect();
+                let text = String::from_utf8_lossy(&line);
+                return Ok(text.trim_end_matches(['\r', '\n']).to_string());
+            }
+            if self.early.len() > MAX_LINE {
                 return Err(io::ErrorKind::InvalidData.into());
             }
-            let mut byte = [0];
-            if self.early.is_empty() {
-                let mut piece = vec![0; PIECE];
-                let got = self.receive(&mut piece)?;
-                piece.truncate(got);
-                self.early = piece;
-            }
-            self.read(&mut byte)?;
-            line.push(byte[0]);
+            self.more()?;
         }
-        let text = String::from_utf8_lossy(&line);
-        Ok(text.trim_end_matches(['\r', '\n']).to_string())
     }
 
     fn receive(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
-            let got = match &mut self.tls {
-                None => (&*self.socket).read(into),
-                Some(tls) => Stream::new(tls, &mut &*self.socket).read(into),
-            };
-            match got {
+            match self.try_receive(into) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 got => return got,
             }
+        }
+    }
+
+    /// Writes nothing, whatever TLS has yet to send: a server that answers early reads no more.
+    fn try_receive(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut socket = &*self.socket;
+        let Some(tls) = &mut self.tls else {
+            return socket.read(into);
+        };
+        loop {
+            match tls.reader().read(into) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                got => return got,
+            }
+            tls.read_tls(&mut socket)?;
+            tls.process_new_packets()
+                .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Heads: what is sent, and how what comes is framed (RFC 9112).
 
-use super::Fetch;
+use super::Asked;
 
 /// Longer heads of an answer are refused, as Node does at 16 KiB; servers that set many cookies come near.
-pub(super) const MAX_HEAD: usize = 64 * 1024;
+const MAX_HEAD: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
+/// Of what a server says about its refusal.
+pub(super) const MAX_TEXT: u64 = 1024 * 1024;
 
 /// Of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,14 @@ pub(super) struct Parsed {
     pub len: usize,
 }
 
+impl Parsed {
+    /// May more be asked over the connection, once what is said with this has been read as text?
+    pub fn keeps_after_text(&self) -> bool {
+        // Only after content that was read to its end another answer comes.
+        self.keep && matches!(self.framing, Framing::Length(length) if length <= MAX_TEXT)
+    }
+}
+
 /// Why a head can't be read or sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HeadError {
@@ -48,21 +58,22 @@ pub(super) enum HeadError {
 }
 
 /// What goes out. A byte that would end a line or the head is refused: whatever was to be asked, it is not what would be.
-pub(super) fn request(fetch: &Fetch) -> Result<Vec<u8>, HeadError> {
+pub(super) fn request(asked: &Asked) -> Result<Vec<u8>, HeadError> {
     let visible = |text: &str| text.bytes().all(|b| b > b' ' && b < 0x7f);
     let value = |text: &str| {
         let allowed = |b: u8| b == b'\t' || (b >= b' ' && b != 0x7f);
         text.bytes().all(allowed)
     };
     let token = |text: &str| !text.is_empty() && visible(text) && !text.contains(':');
-    let sendable = fetch.target.starts_with('/')
-        && visible(&fetch.target)
-        && fetch.headers.iter().all(|(n, v)| token(n) && value(v));
+    let sendable = token(&asked.method)
+        && asked.target.starts_with('/')
+        && visible(&asked.target)
+        && asked.headers.iter().all(|(n, v)| token(n) && value(v));
     if !sendable {
         return Err(HeadError::Unsendable);
     }
-    let mut out = format!("GET {} HTTP/1.1\r\n", fetch.target).into_bytes();
-    for (name, value) in &fetch.headers {
+    let mut out = format!("{} {} HTTP/1.1\r\n", asked.method, asked.target).into_bytes();
+    for (name, value) in &asked.headers {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b": ");
         out.extend_from_slice(value.as_bytes());
@@ -148,29 +159,26 @@ mod tests {
     use super::*;
     use crate::web::Origin;
 
-    fn fetch(target: &str, headers: &[(&str, &str)]) -> Fetch {
-        Fetch {
+    fn asked(target: &str, headers: &[(&str, &str)]) -> Asked {
+        Asked {
             origin: Origin {
                 tls: false,
                 host: "h".into(),
                 port: 80,
             },
+            method: "GET".into(),
             target: target.into(),
             headers: headers.iter().map(|&(n, v)| (n.into(), v.into())).collect(),
-            status: 206,
-            memory: std::collections::VecDeque::new(),
-            judge: Box::new(|_| true),
-            take: Box::new(|_| {}),
         }
     }
 
     #[test]
     fn a_request_is_what_was_asked_and_nothing_more() {
-        let sent = request(&fetch("/a%20b?c", &[("host", "h"), ("range", "bytes=0-1")])).unwrap();
+        let sent = request(&asked("/a%20b?c", &[("host", "h"), ("range", "bytes=0-1")])).unwrap();
         let text = "GET /a%20b?c HTTP/1.1\r\nhost: h\r\nrange: bytes=0-1\r\n\r\n";
         assert_eq!(sent, text.as_bytes());
         for hostile in ["a", "/a b", "/a\r\nx: y", "/é", ""] {
-            assert_eq!(request(&fetch(hostile, &[])), Err(HeadError::Unsendable));
+            assert_eq!(request(&asked(hostile, &[])), Err(HeadError::Unsendable));
         }
         for (name, value) in [
             ("a", "b\r\nc: d"),
@@ -180,7 +188,7 @@ mod tests {
             ("", "c"),
             ("a", "\0"),
         ] {
-            let asked = fetch("/", &[(name, value)]);
+            let asked = asked("/", &[(name, value)]);
             assert_eq!(
                 request(&asked),
                 Err(HeadError::Unsendable),

@@ -1,4 +1,4 @@
-//! Content of web servers, read from the socket into memory of the engine.
+//! Content of web servers, read from the socket into memory of the engine, and sent from it.
 //!
 //! What is asked, with which headers, and whether the answer is the right one stays with the carrier (`docs/design/0015-bodies.md`): it composes each
 //! request and judges each head. Here is what a byte of a user passes: connections that are used again, TLS, the head's framing
@@ -8,9 +8,12 @@
 mod connection;
 mod head;
 mod pool;
+mod sending;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod upload;
 mod workers;
 
 use std::collections::VecDeque;
@@ -19,7 +22,9 @@ use std::time::Duration;
 
 pub use head::Head;
 pub use pool::Cancel;
+pub use sums::{Sums, sums};
 pub use tls::Trust;
+pub use upload::{Body, Piece, Upload};
 
 use crate::pump::Memory;
 use pool::Pool;
@@ -52,13 +57,19 @@ pub type Judge = Box<dyn FnOnce(&Head) -> bool + Send>;
 /// Is given each memory as soon as it is filled.
 pub type Take = Box<dyn FnMut(Memory) + Send>;
 
-/// A GET, and the memory for what comes.
-pub struct Fetch {
+/// Whom to ask what.
+pub struct Asked {
     pub origin: Origin,
+    pub method: String,
     /// Path and query, encoded.
     pub target: String,
     /// All of them but those of the connection; `host` is one.
     pub headers: Vec<(String, String)>,
+}
+
+/// A GET, and the memory for what comes.
+pub struct Fetch {
+    pub asked: Asked,
     /// The status with which the content goes into the memory: 206.
     pub status: u16,
     /// Filled in turn; together they are as long as that content has to be.
@@ -67,7 +78,7 @@ pub struct Fetch {
     pub take: Take,
 }
 
-/// What became of a [`Fetch`].
+/// What became of a [`Fetch`], or of an [`Upload`].
 pub enum Outcome {
     /// All memory was filled, and taken.
     Filled,
@@ -75,6 +86,8 @@ pub enum Outcome {
     Rejected,
     /// Another status, with what the server says about it: at most 1 MiB, and nothing of more.
     Refused(Head, Vec<u8>),
+    /// What the server says about what was sent, or about what it had of that when it knew enough: as much of it as of a refusal.
+    Answered(Head, Vec<u8>),
     /// No answer that can be taken here: the server can't be reached, its certificate is not trusted, it gives no length, or another.
     Unsuited(String),
     /// It broke off or stood still in the middle of an answer: the same call may succeed.
@@ -116,5 +129,33 @@ impl Client {
             then(outcome, fetch.memory);
         }));
         cancel
+    }
+
+    /// Sends on a thread of its own; `then` hears there what became of it, with the memory of a [`Body::Whole`] back.
+    pub fn upload(
+        &self,
+        mut upload: Upload,
+        then: impl FnOnce(Outcome, Vec<Memory>) + Send + 'static,
+    ) -> Cancel {
+        let cancel = Cancel::default();
+        let pool = Arc::clone(&self.pool);
+        let hears = cancel.clone();
+        self.workers.run(Box::new(move || {
+            let outcome = pool.upload(&mut upload, &hears);
+            let memory = match upload.body {
+                Body::Whole(memory) => memory,
+                Body::Stream(pieces) => {
+                    pieces.try_iter().for_each(drop);
+                    Vec::new()
+                }
+            };
+            then(outcome, memory);
+        }));
+        cancel
+    }
+
+    /// Runs what takes a while on one of the threads.
+    pub fn run(&self, work: impl FnOnce() + Send + 'static) {
+        self.workers.run(Box::new(work));
     }
 }

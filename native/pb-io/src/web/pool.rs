@@ -10,13 +10,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::connection::{Connection, NoHead};
-use super::head::{Framing, Parsed, request};
+use super::head::{Framing, MAX_TEXT, Parsed, request};
 use super::{Broken, Fetch, Options, Origin, Outcome, Trust};
 
 /// Servers close what has been idle for 5 s and more (Node's own 5, Apache 5, nginx 75): before that it is not used again.
 const MAX_IDLE: Duration = Duration::from_secs(4);
-/// Of what a server says about its refusal.
-const MAX_TEXT: u64 = 1024 * 1024;
 
 /// Ends a fetch that nobody waits for any more.
 #[derive(Clone, Default)]
@@ -38,7 +36,7 @@ impl Cancel {
         }
     }
 
-    fn is_cancelled(&self) -> bool {
+    pub(super) fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Acquire)
     }
 
@@ -47,13 +45,24 @@ impl Cancel {
     }
 
     /// From here on the connection is somebody else's.
-    fn unwatch(&self) {
+    pub(super) fn unwatch(&self) {
         self.0.socket.lock().take();
+    }
+
+    /// What it has come to.
+    pub(super) fn ended(&self, outcome: Outcome) -> Outcome {
+        self.unwatch();
+        match outcome {
+            Outcome::Unsuited(_) | Outcome::Broken(_) if self.is_cancelled() => {
+                Outcome::Broken(Broken::Cancelled)
+            }
+            outcome => outcome,
+        }
     }
 }
 
 pub(super) struct Pool {
-    options: Options,
+    pub(super) options: Options,
     trust: Trust,
     idle: Mutex<HashMap<Origin, Vec<Connection>>>,
 }
@@ -69,41 +78,44 @@ impl Pool {
 
     pub fn fetch(&self, fetch: &mut Fetch, cancel: &Cancel) -> Outcome {
         let outcome = self.try_fetch(fetch, cancel);
-        cancel.unwatch();
-        match outcome {
-            Outcome::Unsuited(_) | Outcome::Broken(_) if cancel.is_cancelled() => {
-                Outcome::Broken(Broken::Cancelled)
-            }
-            outcome => outcome,
-        }
+        cancel.ended(outcome.unwrap_or_else(|outcome| outcome))
     }
 
-    fn try_fetch(&self, fetch: &mut Fetch, cancel: &Cancel) -> Outcome {
-        let sent = match request(fetch) {
-            Ok(sent) => sent,
-            Err(e) => return Outcome::Unsuited(e.to_string()),
-        };
+    fn try_fetch(&self, fetch: &mut Fetch, cancel: &Cancel) -> Result<Outcome, Outcome> {
+        let sent = request(&fetch.asked).map_err(|e| Outcome::Unsuited(e.to_string()))?;
+        let ask = |connection: &mut Connection| self.ask(connection, &sent);
+        let (connection, parsed) = self.exchange(&fetch.asked.origin, (cancel, true), ask)?;
+        Ok(self.content(connection, parsed, fetch, cancel))
+    }
+
+    /// Asks over a connection that is idle, or a new one; one that the server closed while it was idle is no failure where it can be asked again.
+    pub(super) fn exchange<T>(
+        &self,
+        origin: &Origin,
+        (cancel, can_repeat): (&Cancel, bool),
+        mut ask: impl FnMut(&mut Connection) -> Result<T, NoHead>,
+    ) -> Result<(Connection, T), Outcome> {
         while !cancel.is_cancelled() {
-            let (mut connection, used) = match self.idle(&fetch.origin) {
-                Some(connection) => (connection, true),
-                None => match Connection::open(&fetch.origin, &self.options, &self.trust) {
-                    Ok(connection) => (connection, false),
-                    Err(e) => return Outcome::Unsuited(e),
-                },
+            let idle = can_repeat.then(|| self.idle(origin)).flatten();
+            let used = idle.is_some();
+            let opened = match idle {
+                Some(connection) => Ok(connection),
+                None => Connection::open(origin, &self.options, &self.trust),
             };
+            let mut connection = opened.map_err(Outcome::Unsuited)?;
             cancel.watch(&connection);
             if cancel.is_cancelled() {
                 break;
             }
-            match self.ask(&mut connection, &sent) {
+            match ask(&mut connection) {
                 // The server closed it while it was idle (RFC 9112 section 9.3.1): the next one, or a new one.
                 Err(NoHead::Nothing(e)) if used && !is_late(&e) => {}
-                Err(NoHead::Nothing(e) | NoHead::Broken(e)) => return broken(&e),
-                Err(NoHead::Malformed(e)) => return Outcome::Unsuited(e.to_string()),
-                Ok(parsed) => return self.content(connection, parsed, fetch, cancel),
+                Err(NoHead::Nothing(e) | NoHead::Broken(e)) => return Err(broken(&e)),
+                Err(NoHead::Malformed(e)) => return Err(Outcome::Unsuited(e.to_string())),
+                Ok(answer) => return Ok((connection, answer)),
             }
         }
-        Outcome::Broken(Broken::Cancelled)
+        Err(Outcome::Broken(Broken::Cancelled))
     }
 
     fn ask(&self, connection: &mut Connection, sent: &[u8]) -> Result<Parsed, NoHead> {
@@ -121,14 +133,13 @@ impl Pool {
         fetch: &mut Fetch,
         cancel: &Cancel,
     ) -> Outcome {
-        let Parsed {
-            head,
-            framing,
-            keep,
-            ..
-        } = parsed;
         let wanted: usize = fetch.memory.iter_mut().map(|m| m.bytes_mut().len()).sum();
-        let into_memory = head.status == fetch.status;
+        let into_memory = parsed.head.status == fetch.status;
+        let keeps = match into_memory {
+            true => parsed.keep,
+            false => parsed.keeps_after_text(),
+        };
+        let Parsed { head, framing, .. } = parsed;
         let read = match framing {
             Framing::Length(length) if into_memory && length == wanted as u64 => {
                 let judge = std::mem::replace(&mut fetch.judge, Box::new(|_| false));
@@ -143,16 +154,17 @@ impl Pool {
                 .map(|text| Outcome::Refused(head, text)),
         };
         cancel.unwatch();
-        // Only after content that was read to its end another answer comes.
-        let is_read =
-            into_memory || matches!(framing, Framing::Length(length) if length <= MAX_TEXT);
-        if read.is_ok() && keep && is_read && !cancel.is_cancelled() {
-            self.keep(&fetch.origin, connection);
+        if read.is_ok() && keeps && !cancel.is_cancelled() {
+            self.keep(&fetch.asked.origin, connection);
         }
         read.unwrap_or_else(|e| broken(&e))
     }
 
-    fn text(&self, connection: &mut Connection, framing: Framing) -> io::Result<Vec<u8>> {
+    pub(super) fn text(
+        &self,
+        connection: &mut Connection,
+        framing: Framing,
+    ) -> io::Result<Vec<u8>> {
         connection.patience(self.options.body)?;
         match framing {
             Framing::Length(length) if length <= MAX_TEXT => {
@@ -191,7 +203,7 @@ impl Pool {
         None
     }
 
-    fn keep(&self, origin: &Origin, mut connection: Connection) {
+    pub(super) fn keep(&self, origin: &Origin, mut connection: Connection) {
         connection.since = std::time::Instant::now();
         let mut idle = self.idle.lock();
         let connections = idle.entry(origin.clone()).or_default();
@@ -208,7 +220,7 @@ fn is_late(e: &io::Error) -> bool {
     )
 }
 
-fn broken(e: &io::Error) -> Outcome {
+pub(super) fn broken(e: &io::Error) -> Outcome {
     let broken = if is_late(e) {
         Broken::TimedOut
     } else {

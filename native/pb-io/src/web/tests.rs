@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::*;
 
+mod upload;
+
 /// Answers connection after connection, request after request; ends a connection where an answer is `None`.
 struct Server {
     port: u16,
@@ -66,13 +68,7 @@ fn judged(
     judge: impl FnOnce(&Head) -> bool + Send + 'static,
 ) -> Fetch {
     Fetch {
-        origin: Origin {
-            tls: false,
-            host: "127.0.0.1".into(),
-            port,
-        },
-        target: "/x".into(),
-        headers: vec![("host".into(), "h".into())],
+        asked: asked(port, "GET", &[]),
         status: 206,
         memory: lengths
             .iter()
@@ -80,6 +76,20 @@ fn judged(
             .collect(),
         judge: Box::new(judge),
         take: Box::new(|_| {}),
+    }
+}
+
+fn asked(port: u16, method: &str, headers: &[(&str, &str)]) -> Asked {
+    let headers = [&[("host", "h")], headers].concat();
+    Asked {
+        origin: Origin {
+            tls: false,
+            host: "127.0.0.1".into(),
+            port,
+        },
+        method: method.into(),
+        target: "/x".into(),
+        headers: headers.iter().map(|&(n, v)| (n.into(), v.into())).collect(),
     }
 }
 
@@ -263,7 +273,7 @@ fn nobody_there_is_for_somebody_else() {
     assert!(matches!(outcome, Outcome::Unsuited(_)));
     assert_eq!((memory.len(), left), (0, 1));
     let mut secret = fetch(port, &[6]);
-    secret.origin.tls = true;
+    secret.asked.origin.tls = true;
     // Without an authority nobody is trusted.
     assert!(matches!(wait(&client(), secret).0, Outcome::Unsuited(_)));
 }
@@ -332,4 +342,20 @@ fn the_words_of_a_refusal_may_come_in_chunks_or_with_the_end() {
         );
         server.requests.join().unwrap();
     }
+}
+
+#[test]
+fn a_chunk_of_any_size_is_taken_as_far_as_words_are_kept() {
+    let most = head::MAX_TEXT as usize;
+    let content = "x".repeat(most - 1);
+    let text = format!(
+        "HTTP/1.1 404 x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n{:x}\r\n{content}",
+        usize::MAX
+    );
+    let server = serve(vec![vec![answer(&text)]]);
+    let (Outcome::Refused(_, words), ..) = wait(&client(), fetch(server.port, &[6])) else {
+        panic!("not answered");
+    };
+    assert_eq!(words.len(), most);
+    server.requests.join().unwrap();
 }

@@ -228,6 +228,12 @@ impl NativePumpedReceiveJob {
         self.job.abort(&reason, unfinished(keep));
     }
 
+    /// As of `NativeReceiveJob`.
+    #[napi]
+    pub fn fail_for(&self, code: String, reason: String) {
+        self.job.fail_for(Code::from_wire(code.as_bytes()), &reason);
+    }
+
     /// The batch is on stable storage.
     #[napi]
     pub fn confirm(&self, batch: u32) {
@@ -255,6 +261,12 @@ impl NativeReceiveJob {
     #[napi]
     pub fn abort(&self, reason: String, keep: bool) {
         self.job.abort(&reason, unfinished(keep));
+    }
+
+    /// The job can't go on for a reason that its checkpoint's keeper knows; what the checkpoint knows of stays.
+    #[napi]
+    pub fn fail_for(&self, code: String, reason: String) {
+        self.job.fail_for(Code::from_wire(code.as_bytes()), &reason);
     }
 
     /// The batch is on stable storage.

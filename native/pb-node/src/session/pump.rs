@@ -120,10 +120,10 @@ impl NativePump {
         self.pump.take(number, unsafe { into.as_mut() })
     }
 
-    /// Lets go of the memory of a call that is still to be answered: it was copied.
+    /// Lets go of the credit of a call that is still to be answered: its memory becomes a copy.
     #[napi]
-    pub fn release(&self, number: u32) {
-        self.pump.release(number);
+    pub fn keep_copy(&self, number: u32) {
+        self.pump.keep_copy(number);
     }
 
     #[napi]

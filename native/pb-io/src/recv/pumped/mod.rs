@@ -14,6 +14,7 @@ use pb_proto::message::note::{Note, Outcome};
 
 use self::durable::Keeping;
 use super::checkpoint::CheckpointOptions;
+use super::ending::abort;
 use super::entries::{Entries, TooManyResults};
 use super::gate::Gate;
 use super::{Meta, Unfinished, job_error};
@@ -50,6 +51,9 @@ pub struct PumpedRecv {
 
 /// What the carrier may have of small files before further ones wait in the session, where credit bounds them.
 const MAX_HANDED: usize = 16 << 20;
+/// Of large files: a part of an upload to S3 (8 MiB) is held from its first chunk until the server has answered, which over a path of 50 ms takes a second, as
+/// connections there are often new ones. Three at once, which is what a receiver's window begins with, are too few.
+const WINDOW: u64 = 96 << 20;
 /// What a small file costs besides its content.
 const SMALL_COST: usize = 1024;
 
@@ -79,9 +83,10 @@ impl PumpedRecv {
         durable::spawn(&job).map_err(|e| job_error(Code::ResourceExhausted, &e.to_string()))?;
         let number = job.options.job;
         if let Err(e) = session.add_job(number, Arc::clone(&job) as AnyJob) {
-            job.stop(State::Failed);
+            job.conclude(State::Failed, None, &[]);
             return Err(job_error(e.code, &e.message));
         }
+        session.hold(WINDOW);
         // Holes are bytes like others to most endpoints.
         session.send_notes(number, &[Note::Accept { push, dense: true }]);
         Ok(job)
@@ -90,25 +95,40 @@ impl PumpedRecv {
     /// Stops the job and tells the sender. Said again, it is not waited for what was not recorded.
     pub fn abort(&self, reason: &str, unfinished: Unfinished) {
         self.abandon(unfinished);
-        self.abort_as(Code::Aborted, reason, State::Aborted);
+        self.conclude(State::Aborted, None, &[abort(Code::Aborted, reason)]);
     }
 
-    fn abort_as(&self, code: Code, reason: &str, state: State) {
-        if let Some(session) = self.session.upgrade().filter(|_| !self.status.has_ended()) {
-            let note = Note::Abort {
-                code: code.as_str().as_bytes(),
-                text: reason.as_bytes(),
-            };
-            session.send_notes(self.options.job, &[note]);
-        }
-        self.stop(state);
+    /// As of a [`RecvJob`](super::RecvJob).
+    pub fn fail_for(&self, code: Code, reason: &str) {
+        self.abandon(Unfinished::Keep);
+        self.conclude(State::Failed, None, &[abort(code, reason)]);
     }
 
-    fn stop(&self, state: State) {
+    fn fail_with(&self, code: Code, text: &str) {
+        let cause = job_error(code, text);
+        self.conclude(State::Failed, Some(cause), &[abort(code, text)]);
+    }
+
+    fn end_by_sender(&self, code: Code, text: &str) {
+        let state = match code {
+            Code::Aborted => State::Aborted,
+            _ => State::Failed,
+        };
+        self.conclude(state, Some(job_error(code, text)), &[]);
+    }
+
+    /// As of a [`RecvJob`](super::RecvJob): over before the sender hears a word.
+    fn conclude(&self, state: State, cause: Option<JobError>, notes: &[Note<'_>]) {
         let Some(left) = self.entries.stop() else {
             return;
         };
+        if let Some(cause) = cause {
+            self.status.error(cause);
+        }
         if let Some(session) = self.session.upgrade() {
+            if !notes.is_empty() {
+                session.send_notes(self.options.job, notes);
+            }
             session.remove_job(self.options.job);
         }
         self.gate.room();
@@ -129,10 +149,7 @@ impl PumpedRecv {
     }
 
     fn breach(&self, text: &str) {
-        if !self.stopped() {
-            self.status.error(job_error(Code::ProtocolViolation, text));
-        }
-        self.abort_as(Code::ProtocolViolation, text, State::Failed);
+        self.fail_with(Code::ProtocolViolation, text);
     }
 
     fn resolve(&self, id: u32, outcome: Outcome<'_>) {
@@ -158,30 +175,30 @@ impl PumpedRecv {
             if let Err(e) = answer {
                 job.status.error(job_error(e.code, &e.message));
             }
-            if let Some(session) = job.session.upgrade() {
-                let bytes = get(&job.status.counters.bytes);
-                session.send_notes(job.options.job, &[Note::Done { bytes, redone: 0 }]);
-            }
-            job.stop(State::Done);
+            let bytes = get(&job.status.counters.bytes);
+            job.conclude(State::Done, None, &[Note::Done { bytes, redone: 0 }]);
         });
     }
 
+    /// As of a [`RecvJob`](super::RecvJob).
     fn fail_entry(&self, id: u32, path: &[u8], code: Code, text: &str) {
         add(&self.status.counters.failed, 1);
-        self.status.error(JobError {
+        let error = JobError {
             code,
             path: path.to_vec(),
             message: text.to_string(),
-        });
+        };
         let outcome = Outcome::Failed {
             code: code.as_str().as_bytes(),
             text: text.as_bytes(),
         };
-        self.resolve(id, outcome);
         // Nothing else will fit, or be let in, either.
         if matches!(code, Code::NoSpace | Code::Unauthenticated) {
-            self.abort_as(code, text, State::Failed);
+            let notes = [Note::Result { id, outcome }, abort(code, text)];
+            return self.conclude(State::Failed, Some(error), &notes);
         }
+        self.status.error(error);
+        self.resolve(id, outcome);
     }
 
     /// Asks the carrier; `then` runs where it answers, if the job is still there.
@@ -240,23 +257,12 @@ impl Job for PumpedRecv {
 
     fn hear(&self, note: &Note<'_>) {
         if let Note::Abort { code, text } = note {
-            let code = Code::from_wire(code);
             let text = String::from_utf8_lossy(text);
-            self.status.error(job_error(code, &text));
-            self.stop(match code {
-                Code::Aborted => State::Aborted,
-                _ => State::Failed,
-            });
+            self.end_by_sender(Code::from_wire(code), &text);
         }
     }
 
     fn fail(&self, why: &TransportError) {
-        if !self.status.has_ended() {
-            self.status.error(job_error(why.code, &why.message));
-        }
-        self.stop(match why.code {
-            Code::Aborted => State::Aborted,
-            _ => State::Failed,
-        });
+        self.end_by_sender(why.code, &why.message);
     }
 }
