@@ -1,6 +1,8 @@
 /** `npm run bench -- SCENARIO… [options]`; `--help` says which. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { Found } from "./goals/found.ts";
+import { goalsTable } from "./goals/table.ts";
 import { type Arguments, parse, usage } from "./lib/arguments.ts";
 import { inScratch } from "./lib/folder.ts";
 import { measure } from "./measure.ts";
@@ -46,6 +48,7 @@ async function main(): Promise<void> {
     process.stdout.write(usage(KNOWN));
     return;
   }
+  const before = options.read.flatMap(readOutcomes);
   const found: unknown[] = [];
   for (const scenario of options.scenarios) {
     for await (const { name, text, data, svg, failed } of play(scenario, options)) {
@@ -58,6 +61,18 @@ async function main(): Promise<void> {
       writeFileSync(join(options.svg, `bench-${name}.svg`), svg);
     }
   }
+  if (options.goals) process.stdout.write(`${goalsTable(new Found([...before, ...found]))}\n`);
+}
+
+/** @throws Error naming the file */
+function readOutcomes(file: string): readonly unknown[] {
+  try {
+    const outcomes: unknown = JSON.parse(readFileSync(file, "utf8"));
+    if (Array.isArray(outcomes)) return outcomes;
+  } catch (cause) {
+    throw new Error(`--read: ${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+  throw new Error(`--read: ${file}: not what --json writes`);
 }
 
 await main().catch((error: unknown) => {

@@ -66,3 +66,16 @@ test("help names every peer", () => {
   expect(parse(["--help"], known)).toBe("help");
   expect(usage(known)).toContain("pb, pb-tcp, globus-1, globus-4");
 });
+
+test("goals are judged after scenarios, or by what is read; never by quick runs", () => {
+  expect(parsed("lan")).toMatchObject({ goals: false, read: [] });
+  expect(parsed("lan", "goals")).toMatchObject({ goals: true, scenarios: [scenario] });
+  expect(parsed("goals", "--read", "a.json,b.json")).toMatchObject({
+    scenarios: [],
+    read: ["a.json", "b.json"],
+  });
+  expect(() => parse(["goals"], known)).toThrow("--read");
+  expect(() => parse(["lan", "goals", "--quick"], known)).toThrow("--quick");
+  const six = ["lan", "small", "cpu", "many", "wan", "fair"].map((name) => ({ ...scenario, name }));
+  expect(parse(["all"], { ...known, scenarios: six })).toMatchObject({ goals: true, scenarios: six });
+});

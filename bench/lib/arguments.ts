@@ -14,6 +14,10 @@ export interface Arguments extends Size {
   readonly rounds: number;
   readonly hosts: Hosts;
   readonly json: string | undefined;
+  /** Files of `--json`: what the goals are judged by, together with what is run now. */
+  readonly read: readonly string[];
+  /** The goals are the last table. */
+  readonly goals: boolean;
   /** Rows of wan, fair and checkpoint; undefined: all. */
   readonly only: readonly string[] | undefined;
   readonly timeoutSeconds: number | undefined;
@@ -29,12 +33,16 @@ export interface Known {
   readonly scenarios: readonly Scenario[];
 }
 
+/** Those that the goals speak of. */
+const ALL = ["lan", "small", "cpu", "many", "wan", "fair"];
+
 const OPTIONS = {
   quick: { type: "boolean", default: false },
   full: { type: "boolean", default: false },
   peers: { type: "string" },
   runs: { type: "string" },
   json: { type: "string" },
+  read: { type: "string" },
   svg: { type: "string" },
   only: { type: "string" },
   timeout: { type: "string" },
@@ -47,14 +55,20 @@ const OPTIONS = {
 export function parse(args: readonly string[], known: Known): Arguments | "help" {
   const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options: OPTIONS });
   if (values.help) return "help";
+  const named = positionals.flatMap((name) => (name === "all" ? ALL : [name]));
+  const scenarios = named.filter((name) => name !== "goals").map((name) => pick(known.scenarios, name));
+  const goals = positionals.includes("all") || positionals.includes("goals");
   if (positionals.length === 0)
     throw new Error(`name a scenario: ${names(known.scenarios)} (--help says more)`);
   const rounds = Number(values.runs ?? (values.quick ? 2 : 5));
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error("--runs: a whole number above 0");
   if (values.quick && values.full) throw new Error("--quick and --full exclude each other");
-  const named = values.peers?.split(",").flatMap((name) => group(known.peers, name));
+  if (goals && scenarios.length === 0 && values.read === undefined)
+    throw new Error("goals: name scenarios beside it, or with --read what --json wrote");
+  if (goals && values.quick) throw new Error("--quick: the goals are of the usual sizes");
+  const peers = values.peers?.split(",").flatMap((name) => group(known.peers, name));
   return {
-    scenarios: positionals.map((name) => pick(known.scenarios, name)),
+    scenarios,
     rounds,
     quick: values.quick,
     full: values.full,
@@ -63,8 +77,10 @@ export function parse(args: readonly string[], known: Known): Arguments | "help"
     timeoutSeconds: positive("--timeout", values.timeout),
     rateMbitPerSec: positive("--rate", values.rate),
     json: values.json,
+    read: values.read?.split(",") ?? [],
+    goals,
     svg: values.svg,
-    peersOf: (scenario) => named ?? scenario.peers.flatMap((name) => group(known.peers, name)),
+    peersOf: (scenario) => peers ?? scenario.peers.flatMap((name) => group(known.peers, name)),
   };
 }
 
@@ -78,7 +94,9 @@ function positive(flag: string, text: string | undefined): number | undefined {
 export function usage({ scenarios, peers }: Known): string {
   return `npm run bench -- SCENARIO… [options]
 
-SCENARIO      ${names(scenarios)}
+SCENARIO      ${names(scenarios)};
+              all: ${ALL.join(", ")}, and then goals;
+              goals: what Packetboat is meant to reach, beside what was measured
 --quick       smaller work, 2 runs
 --full        larger work where a scenario has it (many: 1,000,000 files)
 --runs N      counted runs of each peer; default 5; one more goes before (not in wan: each begins anew); fair: 1
@@ -91,6 +109,7 @@ SCENARIO      ${names(scenarios)}
 --timeout S   wan, endpoints: when a run is stopped; default 90 s and 180 s, --quick 30 s and 60 s
 --rate MBIT   of the emulated link; default 1000 (wan), 200 (fair), 500 (endpoints)
 --json FILE   everything measured
+--read FILES  goals: from what --json wrote before, too; of two figures the later one counts
 --svg DIR     a chart for each scenario
 --from HOST   where the data is, as ADDRESS or NAMESPACE=ADDRESS (ip netns); default 127.0.0.1
 --to HOST     where it goes
