@@ -3,7 +3,7 @@
 #   sudo sh bench/install-peers.sh
 set -eu
 
-PACKAGES="openssh-server openssh-client rsync nginx-light curl aria2 rclone
+PACKAGES="openssh-server openssh-client rsync nginx-light curl aria2 rclone lftp iperf3
 globus-gridftp-server-progs globus-gass-copy-progs"
 
 command -v apt-get >/dev/null || { echo "install-peers: needs apt-get; install by hand: $PACKAGES" >&2; exit 1; }

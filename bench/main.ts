@@ -42,6 +42,22 @@ async function* play(scenario: Scenario, options: Arguments): AsyncIterable<Outc
   yield* scenario.play({ ...options, peers: options.peersOf(scenario), say: speaker(scenario) });
 }
 
+/** A scenario that can't be played here does not take the others with it. */
+async function* playAll(options: Arguments): AsyncIterable<Outcome> {
+  for (const scenario of options.scenarios) {
+    try {
+      yield* play(scenario, options);
+    } catch (error) {
+      complain(error);
+    }
+  }
+}
+
+function complain(error: unknown): void {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
+
 async function main(): Promise<void> {
   const options = parse(process.argv.slice(2), KNOWN);
   if (options === "help") {
@@ -50,16 +66,14 @@ async function main(): Promise<void> {
   }
   const before = options.read.flatMap(readOutcomes);
   const found: unknown[] = [];
-  for (const scenario of options.scenarios) {
-    for await (const { name, text, data, svg, failed } of play(scenario, options)) {
-      process.stdout.write(`${text}\n\n`);
-      found.push(data);
-      if (failed) process.exitCode = 1;
-      if (options.json !== undefined) writeFileSync(resolve(options.json), JSON.stringify(found, null, 2));
-      if (options.svg === undefined) continue;
-      mkdirSync(options.svg, { recursive: true });
-      writeFileSync(join(options.svg, `bench-${name}.svg`), svg);
-    }
+  for await (const { name, text, data, svg, failed } of playAll(options)) {
+    process.stdout.write(`${text}\n\n`);
+    found.push(data);
+    if (failed) process.exitCode = 1;
+    if (options.json !== undefined) writeFileSync(resolve(options.json), JSON.stringify(found, null, 2));
+    if (options.svg === undefined) continue;
+    mkdirSync(options.svg, { recursive: true });
+    writeFileSync(join(options.svg, `bench-${name}.svg`), svg);
   }
   if (options.goals) process.stdout.write(`${goalsTable(new Found([...before, ...found]))}\n`);
 }
@@ -75,7 +89,4 @@ function readOutcomes(file: string): readonly unknown[] {
   throw new Error(`--read: ${file}: not what --json writes`);
 }
 
-await main().catch((error: unknown) => {
-  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
-});
+await main().catch(complain);
