@@ -145,7 +145,8 @@ impl RecvJob {
         let push = !known && (fresh || options.overwrite == Overwrite::Always);
         let stream = match &options.stream {
             Some(file) => Some(Mutex::new(
-                stream::Stream::new(file).map_err(|e| job_error(Code::IoError, &e.to_string()))?,
+                stream::Stream::new(file, session.memory())
+                    .map_err(|e| job_error(Code::IoError, &e.to_string()))?,
             )),
             None => None,
         };

@@ -13,12 +13,15 @@ use crate::hash::{self, Hash};
 use crate::pipe::write_full;
 use crate::session::Chunk;
 
-/// Chunks that came too early wait here with their credit, so that what waits is bounded by the grant. The sender
-/// reads at most a few ahead of the lowest unsent one, so the lowest always has credit.
+/// Chunks that came too early wait here. The lowest must never lack credit because of them, so they give theirs back, up to half of the session's memory: a
+/// sender with as much reads no further ahead (`send/pumped.rs`). What comes beyond waits with its credit, so that the grant bounds it.
 pub(super) struct Stream {
     out: File,
     next: u64,
     waiting: BTreeMap<u64, Chunk>,
+    /// Bytes that wait, and of how many the credit goes back.
+    held: u64,
+    free: u64,
     /// The file that it is for.
     of: Option<u32>,
     /// A chunk that was asked for again, and is behind others in the sender's queue: until it comes, credit goes back.
@@ -26,11 +29,14 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub fn new(out: &File) -> io::Result<Stream> {
+    /// `memory`: bytes of buffers of the session.
+    pub fn new(out: &File, memory: u64) -> io::Result<Stream> {
         Ok(Stream {
             out: out.try_clone()?,
             next: 0,
             waiting: BTreeMap::new(),
+            held: 0,
+            free: memory / 2,
             of: None,
             again: None,
         })
@@ -45,11 +51,13 @@ impl Stream {
     /// Lets go of what waits.
     pub fn forget(&mut self) {
         self.waiting.clear();
+        self.held = 0;
     }
 
     fn write(&mut self, mut chunk: Chunk) -> io::Result<()> {
         if chunk.trailer.offset != self.next {
-            if self.again.is_some_and(|again| self.next <= again) {
+            self.held += chunk.bytes().len() as u64;
+            if self.held <= self.free || self.again.is_some_and(|again| self.next <= again) {
                 chunk.credit = None;
             }
             self.waiting.insert(chunk.trailer.offset, chunk);
@@ -58,6 +66,7 @@ impl Stream {
         self.put(chunk.bytes())?;
         drop(chunk);
         while let Some(chunk) = self.waiting.remove(&self.next) {
+            self.held -= chunk.bytes().len() as u64;
             self.put(chunk.bytes())?;
         }
         Ok(())

@@ -11,7 +11,7 @@ use pb_proto::message::{CHUNK_TRAILER, ChunkTrailer};
 use pb_proto::range_set::RangeSet;
 
 use super::bundle::Bundle;
-use super::pumped::{self, PumpedFile};
+use super::pumped::PumpedFile;
 use super::resume::Resume;
 use super::small::{item_meta, withdraw};
 use super::{Numbered, SendJob};
@@ -94,8 +94,7 @@ impl LargeFile {
         match &self.bytes {
             _ if self.is_pipe() => 1,
             Bytes::File(_) => usual,
-            Bytes::Pumped(file) if file.parallel => pumped::SPREAD,
-            Bytes::Pumped(_) => 1,
+            Bytes::Pumped(file) => file.spread,
         }
     }
 

@@ -12,16 +12,21 @@ use crate::fs::{Kind, Meta};
 use crate::job::add;
 use crate::pump::{Answer, Ask, Memory, Pump, PumpError, Reply, Subject, Waiting};
 
-/// Readers only wait for answers, so there are as many as chunks may be asked for at once: 64 MiB of a file's, or as many of several.
+/// Readers only wait for answers, so there are as many as chunks may be asked for at once: four requests for 16 MiB each.
 pub(super) const READERS: usize = 64;
-/// Chunks of one file that are read at once: four requests for 16 MiB each. A connection that falls behind holds up the others no sooner (docs/design/0015).
-pub(super) const SPREAD: u64 = 64;
 
 /// A large file that a carrier has opened.
 pub(super) struct PumpedFile {
     pub pump: Arc<Pump>,
     pub id: u32,
-    pub parallel: bool,
+    /// Chunks that may be read at once, counted from the lowest.
+    pub spread: u64,
+}
+
+/// So far ahead of a connection that falls behind the others may go on (docs/design/0015): half of the session's memory, so that the lowest chunk finds a
+/// buffer here and, at a receiver that writes in order, credit (`recv/stream.rs`).
+fn spread(memory: u64, chunk_bytes: u64) -> u64 {
+    (memory / 2 / chunk_bytes).max(1)
 }
 
 impl PumpedFile {
@@ -84,9 +89,16 @@ impl SendJob {
         let ask = Ask::Open(subject(n.id, &n.entry));
         let (_, answer) = pump.call(ask, Memory::None, &|| self.stopped());
         let (meta, parallel) = version(answer)?;
-        let pump = Arc::clone(pump);
-        let id = n.id;
-        Ok((PumpedFile { pump, id, parallel }, meta))
+        let memory = self.session.upgrade().map_or(0, |session| session.memory());
+        let file = PumpedFile {
+            pump: Arc::clone(pump),
+            id: n.id,
+            spread: match parallel {
+                true => spread(memory, u64::from(self.options.chunk_bytes)),
+                false => 1,
+            },
+        };
+        Ok((file, meta))
     }
 
     /// Asks for all files of a bundle at once: each is a round trip.

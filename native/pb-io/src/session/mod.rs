@@ -178,6 +178,11 @@ impl Session {
         self.outbox.wake_one();
     }
 
+    /// Bytes of buffers of this side.
+    pub(crate) fn memory(&self) -> u64 {
+        self.options.memory
+    }
+
     pub(crate) fn add_job(&self, number: u32, job: AnyJob) -> Result<(), TransportError> {
         let mut jobs = self.jobs.lock();
         // Looked at under the lock: `end` takes the jobs after it has set this.
