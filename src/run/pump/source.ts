@@ -141,7 +141,12 @@ export class SourcePump implements AsyncDisposable {
     if (source.parallel) {
       if (source.gatherBytes === undefined) return read();
       const runs =
-        this.#runs.get(ask.id) ?? new Runs(source.gatherBytes, (run) => this.#readRun(source, run, calls));
+        this.#runs.get(ask.id) ??
+        new Runs({
+          mostBytes: source.gatherBytes,
+          size: source.now.size,
+          start: (run) => this.#readRun(source, run, calls),
+        });
       this.#runs.set(ask.id, runs);
       return runs.add(ask);
     }
