@@ -20,6 +20,8 @@ export default defineConfig({
           pool: "forks",
           maxWorkers: WORKERS,
           testTimeout: 20_000,
+          // What is polled for comes soon; a busy machine may take more than vitest's second.
+          expect: { poll: { timeout: 10_000 } },
         },
       },
       {

@@ -389,7 +389,7 @@ test.each([
     transfers: {
       async *start() {
         yield { event: { case: "progress", value: progress } as const };
-        await new Promise((resolve) => setTimeout(resolve, 1700));
+        await new Promise((resolve) => setTimeout(resolve, 1_950));
         yield { event: { case: "receipt", value: receipt } as const };
       },
     },

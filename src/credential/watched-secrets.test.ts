@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, expect, it } from "vitest";
 import { Secret } from "../model/endpoint.ts";
 import type { PbError } from "../model/error.ts";
+import type { Credential } from "./vault/credential.ts";
 import { openVault, type Vault } from "./vault/vault.ts";
 import { type WatchedSecrets, watchedSecrets } from "./watched-secrets.ts";
 
@@ -18,12 +19,14 @@ beforeEach(async () => {
   folders.push(folder);
   vault = openVault({ folder });
   watched = watchedSecrets(() => vault.get("nas"));
-  told = [];
+  const said: string[] = [];
+  told = said;
   unwatch = watched.watch({
-    rotated: () => told.push("rotated"),
-    withdrawn: ({ code, message }: PbError) => told.push(`${code}: ${message}`),
+    rotated: () => said.push("rotated"),
+    withdrawn: ({ code, message }: PbError) => said.push(`${code}: ${message}`),
   });
 });
+afterEach(() => unwatch());
 afterAll(async () => {
   for (const each of folders) await rm(each, { recursive: true, force: true });
 });
@@ -80,4 +83,31 @@ it("misses nothing that nobody has asked for", async () => {
   await remove();
   expect(await watched.secret("password")).toBeUndefined();
   expect(told).toEqual([]);
+});
+
+it("believes the later of two looks, whichever is answered first", async () => {
+  const secrets = (text: string): Credential => ({
+    name: "nas",
+    kind: "password",
+    createdAt: "",
+    secrets: new Map([["password", new Secret(text)]]),
+  });
+  const asked: ((found: Credential | undefined) => void)[] = [];
+  const slow = watchedSecrets(() => new Promise((resolve) => asked.push(resolve)));
+  const heard: string[] = [];
+  const stop = slow.watch({ rotated: () => heard.push("rotated"), withdrawn: () => heard.push("gone") });
+  const first = slow.secret("password");
+  asked.shift()?.(secrets("one"));
+  expect((await first)?.reveal()).toBe("one");
+  const [early, late] = [slow.secret("password"), slow.secret("password")];
+  const [answerEarly, answerLate] = asked.splice(0);
+  answerLate?.(secrets("two"));
+  expect((await late)?.reveal()).toBe("two");
+  // It was away for a moment.
+  answerEarly?.(undefined);
+  await expect.poll(() => asked.length).toBe(1);
+  asked.shift()?.(secrets("two"));
+  expect((await early)?.reveal()).toBe("two");
+  stop();
+  expect(heard).toEqual(["rotated"]);
 });

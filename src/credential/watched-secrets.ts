@@ -17,10 +17,18 @@ export function watchedSecrets(find: () => Promise<Credential | undefined>): Wat
   let name = "";
   let withdrawn: PbError | undefined;
   let timer: NodeJS.Timeout | undefined;
+  /** Looks by their numbers: the last one that was begun, and the last one that counted. */
+  let begun = 0;
+  let counted = 0;
 
   /** The credential, once everybody has heard what is new about it. */
   async function look(): Promise<Credential | undefined> {
+    begun += 1;
+    const number = begun;
     const found = await find();
+    // What a later look has found is newer.
+    if (number < counted) return look();
+    counted = number;
     if (found !== undefined && found.secrets.size > 0) {
       name = found.name;
       withdrawn = undefined;

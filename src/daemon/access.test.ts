@@ -212,7 +212,7 @@ describe("the gate", () => {
     const started = performance.now();
     await server.actions.revoke(remote.clientId, server.state);
     await closed;
-    expect(performance.now() - started).toBeLessThan(1500);
+    expect(performance.now() - started).toBeLessThan(5_000);
   });
 
   it("renews a certificate for the caller's own identity only", async () => {

@@ -62,8 +62,9 @@ function give(request: IncomingMessage, response: ServerResponse, { content, eta
   if (from === undefined) return void response.end(part);
   const sent = part.subarray(0, Math.max(0, bytesLeft));
   bytesLeft -= part.length;
+  // Then it stands still: what breaks off would be tried again, for a time that chance decides.
   if (sent.length === part.length) response.end(part);
-  else response.write(sent, () => response.destroy());
+  else response.write(sent);
 }
 
 function page(query: URLSearchParams): string {
@@ -211,7 +212,7 @@ describe("small objects", () => {
   it("that arrived before a transfer broke off are the same to the next run, unless they have changed", async () => {
     const to = loop.at("here", tree);
     bytesLeft = 5_000_000;
-    const half = await transfer(loop, { from: `cloud:/${tree}`, to, deadlineMs: 1_500n });
+    const half = await transfer(loop, { from: `cloud:/${tree}`, to, deadlineMs: 3_000n });
     expect(half.receipt?.state).not.toBe("done");
     bytesLeft = Number.POSITIVE_INFINITY;
     objects.set(`${tree}/a`, object("AAA", "6", "1600000000.5"));

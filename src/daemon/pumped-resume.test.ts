@@ -40,9 +40,10 @@ beforeEach(() => {
 
 const SIZE = 11_000_000;
 const LARGE = Buffer.alloc(SIZE, "what is there is not sent again, and what is not there is\n");
-const DEADLINE_MS = 1_200n;
+/** In which half of it is there, on a busy machine, too. */
+const DEADLINE_MS = 3_000n;
 /** All tries of a call take longer than the deadline. */
-const SILENT_MS = 400;
+const SILENT_MS = 1_000;
 const HALF = { cloud: 6, tape: 2, parts: 1 } as const;
 type Name = keyof typeof HALF;
 

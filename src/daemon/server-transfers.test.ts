@@ -15,6 +15,8 @@ import { createServerTransfers, type ServerTransfersOptions } from "./server-tra
 
 const caller: Caller = { clientId: "c", name: "c", readOnly: false, path: "/" };
 const signal = new AbortController().signal;
+/** For what happens soon: a busy machine may take its time. */
+const PATIENCE = { timeout: 10_000 };
 
 /** Remotes that do not answer. */
 const silent: ServerTransfersOptions["remotes"] = {
@@ -60,9 +62,12 @@ it("a job for which there is no room is refused, and not recorded as one that wa
   const [home] = await transfers.homes(caller);
   expect((await home?.store.list())?.jobs).toHaveLength(16);
   // What ends makes room.
-  const [live] = await vi.waitUntil(() => (home?.live.size === 16 ? [...home.live.values()] : undefined));
+  const [live] = await vi.waitUntil(
+    () => (home?.live.size === 16 ? [...home.live.values()] : undefined),
+    PATIENCE,
+  );
   await live?.stop("cancel");
-  expect((await vi.waitFor(() => begin("again"))).resumed).toBe(false);
+  expect((await vi.waitFor(() => begin("again"), PATIENCE)).resumed).toBe(false);
 });
 
 it("what a server's owner changes of a remote counts from the next job on, who may use it at once", async () => {
@@ -73,5 +78,5 @@ it("what a server's owner changes of a remote counts from the next job on, who m
   expect(renew).not.toHaveBeenCalled();
   await setFar({ host: "other" });
   await transfers.begin(caller, requestFor("c"), signal);
-  await vi.waitFor(() => expect(renew.mock.calls).toEqual([["far"]]));
+  await vi.waitFor(() => expect(renew.mock.calls).toEqual([["far"]]), PATIENCE);
 });

@@ -52,8 +52,9 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   if (from === undefined) return void response.end(part);
   const sent = part.subarray(0, Math.max(0, bytesLeft));
   bytesLeft -= part.length;
+  // Then it stands still: what breaks off would be tried again, for a time that chance decides.
   if (sent.length === part.length) response.end(part);
-  else response.write(sent, () => response.destroy());
+  else response.write(sent);
 }
 
 beforeAll(async () => {
@@ -125,7 +126,7 @@ it.each([true, false])(
 it.each([false, true])("is not read again by a run that goes on (index with lengths: %s)", async (told) => {
   tellsLengths = told;
   bytesLeft = 5_000_000;
-  const half = await transfer(loop, { from: "web:/", to, deadlineMs: 1_500n });
+  const half = await transfer(loop, { from: "web:/", to, deadlineMs: 3_000n });
   expect(half.receipt?.errors.map(({ code }) => code)).toEqual(["timeout"]);
   bytesLeft = Number.POSITIVE_INFINITY;
   forget();

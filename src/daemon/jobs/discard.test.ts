@@ -77,7 +77,7 @@ async function half(): Promise<{ job: StoredJob; tree: string }> {
   await mkdir(folder, { recursive: true });
   await writeFile(`${folder}/large`, Buffer.alloc(11_000_000, "x"));
   writes = 6;
-  await transfer(loop, { from: folder, to: `cloud:/${tree}`, deadlineMs: 1_200n });
+  await transfer(loop, { from: folder, to: `cloud:/${tree}`, deadlineMs: 3_000n });
   const { jobs } = await store().list();
   const job = jobs.find(({ record }) => record.destination.endsWith(tree));
   if (!job) throw new Error("there is no job");
