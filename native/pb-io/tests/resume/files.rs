@@ -18,7 +18,7 @@ pub fn half_done(s: &Scratch, size: usize, setup: &Setup) -> Records {
 pub fn half(s: &Scratch, setup: &Setup) -> Records {
     let mut records = Records::default();
     let slow = Setup {
-        limit: 40 << 20,
+        limit: 10 << 20,
         batches: 3,
         ..setup.clone()
     };
@@ -56,7 +56,7 @@ fn a_file_that_is_resumed_twice_grows_each_time() {
     let mut records = half_done(&s, 300 * CHUNK as usize, &SETUP);
     let first = records.durable();
     let again = Setup {
-        limit: 40 << 20,
+        limit: 10 << 20,
         batches: 3,
         ..SETUP
     };
