@@ -55,7 +55,7 @@ export class Runs {
     }
   }
 
-  /** One that is as long as it may be, or ends with the file. */
+  /** One that is as long as it may be, or all of the file. */
   #takeFull(): readonly PumpAsk[] | undefined {
     for (let at = 0; at < this.#waiting.length; ) {
       const { count, isFull } = this.#runAt(at);
@@ -82,6 +82,6 @@ export class Runs {
       bytes += length;
       end = offset + length;
     }
-    return { count, isFull: bytes >= mostBytes || end === size };
+    return { count, isFull: bytes >= mostBytes || bytes === size };
   }
 }
