@@ -15,10 +15,12 @@ import { openSink, writeWhole } from "./sink.ts";
 import { openSource, readWhole } from "./source.ts";
 
 const PORT = { explicit: 21, off: 21, implicit: 990 } as const;
-/** Each carries one transfer; many servers bear no more of one user (vsftpd's max_per_ip, pure-ftpd's 8). */
-const MAX_CONNECTIONS = 8;
-/** The other is for questions and for files that are small: for those an upload would be broken off, and gone on with later or written anew. */
-const MAX_FILES = MAX_CONNECTIONS - 1;
+/** Each carries one transfer. The number of calls at once begins with eight and climbs where more bring more; servers that bear no more of one user (vsftpd's
+ * max_per_ip, pure-ftpd's 8) refuse the others, which then wait. */
+const MAX_CONNECTIONS = 16;
+/** Of the eight that most servers bear. The other is for questions and for files that are small: for those an upload would be broken off, and gone on with later or
+ * written anew. */
+const MAX_FILES = 7;
 
 /**
  * Files of a server with FTP. Connects with the first call: what the server can do is known only then.

@@ -193,27 +193,37 @@ export function readWhole(
     const isTold = known.mtimeNs !== 0n && into.length > 0;
     const before = isTold ? known : await refuseOther(connection, { ...about, known });
     if (into.length === 0) return { ...before, confirmed: { how: "size" } };
-    await readAll(connection, about, into);
-    const [now] = await Promise.allSettled([
-      refuseOther(connection, { ...about, known: before }),
-      connection.prepare(),
-    ]);
-    if (now.status === "rejected") throw now.reason;
-    return { ...now.value, confirmed: { how: "size" } };
+    const now = await readAll(connection, about, into, async () => {
+      const [seen] = await Promise.allSettled([
+        refuseOther(connection, { ...about, known: before }),
+        connection.prepare(),
+      ]);
+      if (seen.status === "rejected") throw seen.reason;
+      return seen.value;
+    });
+    return { ...now, confirmed: { how: "size" } };
   });
 }
 
-async function readAll(
+/**
+ * What is asked `then` goes out when the last byte is here: the word that the transfer is over is on its way, or waits for this side's end of the data
+ * connection, and the answers come right behind it, a round trip sooner.
+ */
+async function readAll<T>(
   connection: FtpConnection,
   { where, path }: Pick<Other, "where" | "path">,
   into: Uint8Array,
-): Promise<void> {
+  then: () => Promise<T>,
+): Promise<T> {
   const opening = begin(connection, where, 0);
   try {
     const { pull, final } = await opening;
     await pull.fill(into);
     await pull.end();
-    await final;
+    const [ended, asked] = await Promise.allSettled([final, then()]);
+    if (ended.status === "rejected") throw ended.reason;
+    if (asked.status === "rejected") throw asked.reason;
+    return asked.value;
   } catch (error) {
     if (error instanceof Ended) throw await whyEnded(opening);
     // 550 says no more than "no".
