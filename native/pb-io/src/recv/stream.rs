@@ -11,17 +11,19 @@ use super::{Meta, RecvJob};
 use crate::error::Code;
 use crate::hash::{self, Hash};
 use crate::pipe::write_full;
-use crate::session::Chunk;
+use crate::session::{Chunk, MIN_WINDOW, first_window};
 
-/// Chunks that came too early wait here. The lowest must never lack credit because of them, so they give theirs back, up to half of the session's memory: a
-/// sender with as much reads no further ahead (`send/pumped.rs`). What comes beyond waits with its credit, so that the grant bounds it.
+/// Chunks that came too early wait here with their credit, so that what waits is bounded by the grant; but the lowest must never lack any because of them. So
+/// what is more than the first window but for two chunks gives it back, up to half of the session's memory: a sender with as much reads no further ahead
+/// (`send/pumped.rs`).
 pub(super) struct Stream {
     out: File,
     next: u64,
     waiting: BTreeMap<u64, Chunk>,
-    /// Bytes that wait, and of how many the credit goes back.
+    /// Bytes that wait.
     held: u64,
-    free: u64,
+    /// From how many on, and up to how many, the credit of what comes goes back.
+    free: (u64, u64),
     /// The file that it is for.
     of: Option<u32>,
     /// A chunk that was asked for again, and is behind others in the sender's queue: until it comes, credit goes back.
@@ -36,7 +38,7 @@ impl Stream {
             next: 0,
             waiting: BTreeMap::new(),
             held: 0,
-            free: memory / 2,
+            free: (first_window(memory) - MIN_WINDOW, memory / 2),
             of: None,
             again: None,
         })
@@ -57,7 +59,9 @@ impl Stream {
     fn write(&mut self, mut chunk: Chunk) -> io::Result<()> {
         if chunk.trailer.offset != self.next {
             self.held += chunk.bytes().len() as u64;
-            if self.held <= self.free || self.again.is_some_and(|again| self.next <= again) {
+            let (from, to) = self.free;
+            let is_free = from < self.held && self.held <= to;
+            if is_free || self.again.is_some_and(|again| self.next <= again) {
                 chunk.credit = None;
             }
             self.waiting.insert(chunk.trailer.offset, chunk);

@@ -57,7 +57,7 @@ pub const MIN_WINDOW: u64 = 2 * MAX_UNIT as u64;
 
 /// The window of a receiver at its start. Memory that is touched for the first time is slow, on a virtual machine many times
 /// slower than the copy into it, so a window only grows into more while the writers keep up.
-const START_WINDOW: u64 = 32 << 20;
+pub(super) const START_WINDOW: u64 = 32 << 20;
 
 /// Whole units that wait for the writers: with more than this a larger window would only hold more of them.
 const MAX_BACKLOG: u64 = START_WINDOW / 2;

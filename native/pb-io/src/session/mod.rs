@@ -29,7 +29,7 @@ use crate::transport::{InUnit, LaneId, OutBody, TransportError};
 use cpu::CpuWatch;
 pub(crate) use cpu::Stage;
 use inbox::Inbox;
-pub use inbox::MIN_WINDOW;
+pub(crate) use inbox::MIN_WINDOW;
 pub use job::{AnyJob, Chunk, Job};
 pub use memory::join;
 use outbox::Outbox;
@@ -51,6 +51,16 @@ pub struct SessionOptions {
 
 /// A stream holds chunks that are ahead of the lowest missing one: the sender's spread of 4 and room to go on.
 const RECEIVING_WINDOW: u64 = 6 * MAX_UNIT as u64;
+
+/// What is granted ahead at most while a job receives.
+fn receiving_window(memory: u64) -> u64 {
+    (memory * 7 / 8).max(RECEIVING_WINDOW)
+}
+
+/// What is granted ahead when one begins to.
+pub(crate) fn first_window(memory: u64) -> u64 {
+    receiving_window(memory).min(inbox::START_WINDOW)
+}
 
 /// Receiving jobs that wait for their senders; an honest peer has a few.
 const MAX_ACCEPTED: usize = 1024;
@@ -190,8 +200,7 @@ impl Session {
             return Err(why.unwrap_or_else(|| error(Code::Aborted, "the session is closed")));
         }
         if job.receives() {
-            self.inbox
-                .widen((self.options.memory * 7 / 8).max(RECEIVING_WINDOW));
+            self.inbox.widen(receiving_window(self.options.memory));
             self.outbox.wake_one();
         }
         if jobs.contains_key(&number) {
