@@ -9,7 +9,7 @@ export class Found {
   /** @param outcomes `Outcome.data` of scenarios, as they come out of JSON; those of other scenarios are passed over */
   constructor(outcomes: readonly unknown[]) {
     for (const outcome of outcomes) {
-      if (isFair(outcome)) for (const result of outcome.results) this.#fair.set(result.row.name, result);
+      if (isFair(outcome)) this.#addFair(outcome);
       else if (isReport(outcome))
         for (const row of outcome.rows) this.#rowsOf(outcome.scenario).set(row.name, row);
     }
@@ -38,6 +38,11 @@ export class Found {
 
   fair(row: string): FairResult | undefined {
     return this.#fair.get(row);
+  }
+
+  /** What is void says nothing; an earlier run that is not stands. */
+  #addFair({ results }: FairReport): void {
+    for (const result of results) if (result.void === undefined) this.#fair.set(result.row.name, result);
   }
 
   #rowsOf(scenario: string): Map<string, Row> {

@@ -174,6 +174,15 @@ test("shares of a bottleneck: too much is as far from the goal as too little", (
   expect(judge("Jain", "fair two-1", fair(1, 1, 0.9))).toMatchObject({ got: "0.900", verdict: "NOT MET" });
 });
 
+test("a run that is void says nothing", () => {
+  const fair = (jain: number, why?: string): unknown => ({
+    scenario: "fair",
+    results: [{ row: { name: "two-1" }, sharing: { oneBitsPerSec: 1, otherBitsPerSec: 1, jain }, void: why }],
+  });
+  expect(judge("Jain", "fair two-1", fair(1, "late"))).toEqual({ verdict: "not run" });
+  expect(judge("Jain", "fair two-1", fair(0.5), fair(1, "late"))).toMatchObject({ got: "0.500" });
+});
+
 test("--background has to give way and to come back, each in its time", () => {
   const fair = (yielding: object): unknown => ({
     scenario: "fair",
