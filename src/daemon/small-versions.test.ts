@@ -142,3 +142,8 @@ it("arrives from a server whose two ways to name versions never agree", async ()
   isDone(await copy());
   expect(await readFile(`${to}/b`, "utf8")).toBe("the other");
 });
+
+it("is looked at once where it is all there is, however large", async () => {
+  isDone(await transfer(loop, { from: "web:/large", to }));
+  expect(server.requests.filter(({ method }) => method === "HEAD").map(({ url }) => url)).toEqual(["/large"]);
+});

@@ -85,6 +85,7 @@ async function feedSource(options: FeedOptions, feeding: Feeding): Promise<void>
     filesFrom,
     follow,
     withTop,
+    seen: source.seen,
     signal,
     onError: report.error.bind(report),
   };

@@ -1,6 +1,6 @@
 import type { Backend } from "../backend/backend.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
-import type { EntryKind } from "../model/entry.ts";
+import type { Entry, EntryKind } from "../model/entry.ts";
 import { PbError } from "../model/error.ts";
 import { dirName, joinPath } from "../model/path.ts";
 import type { TransferOptions } from "../model/transfer.ts";
@@ -75,9 +75,17 @@ export interface RunTools {
 }
 
 /** A source with what it is and where its content goes. */
+export interface Seen {
+  readonly entry: Entry;
+  /** `performance.now`. */
+  readonly atMs: number;
+}
+
 export interface ResolvedSource {
   readonly endpoint: Endpoint;
   readonly kind: EntryKind;
+  /** What it was when the run looked at it, unless it is a folder. */
+  readonly seen?: Seen;
   /** Put before each path, relative to the target base; "": none. */
   readonly prefix: string;
 }

@@ -1,7 +1,7 @@
 import type { Entry } from "../model/entry.ts";
 import { PbError } from "../model/error.ts";
 import { resolveTargets } from "../plan/targets.ts";
-import type { Endpoint, ResolvedRequest, ResolvedSource, TransferRequest } from "./request.ts";
+import type { Endpoint, ResolvedRequest, ResolvedSource, Seen, TransferRequest } from "./request.ts";
 
 /**
  * Looks at both ends before anything is opened.
@@ -35,9 +35,10 @@ export async function resolveSources(
   { existing, signal }: { readonly existing: Entry | undefined; readonly signal: AbortSignal },
 ): Promise<Pick<ResolvedRequest, "resolved" | "targets">> {
   const { follow } = request.options;
-  const kinds: Entry["kind"][] = [];
-  for (const source of request.sources) kinds.push((await statSource(source, { follow, signal })).kind);
-  const kindAt = (at: number) => kinds[at] ?? "other";
+  const seen: Seen[] = [];
+  for (const source of request.sources)
+    seen.push({ entry: await statSource(source, { follow, signal }), atMs: performance.now() });
+  const kindAt = (at: number) => seen[at]?.entry.kind ?? "other";
   const targets = resolveTargets({
     sources: request.sources.map(({ label, path, name = path }, at) => ({
       path: name,
@@ -50,6 +51,7 @@ export async function resolveSources(
   const resolved = request.sources.map((endpoint, at) => ({
     endpoint,
     kind: kindAt(at),
+    ...(seen[at] && kindAt(at) !== "directory" && { seen: seen[at] }),
     prefix: targets.prefixes[at] ?? "",
   }));
   return { resolved, targets };

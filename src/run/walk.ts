@@ -5,6 +5,7 @@ import { baseName, dirName, joinPath } from "../model/path.ts";
 import type { Filter } from "../plan/filter.ts";
 import { coverOf, parentsOf } from "../plan/order.ts";
 import { type Selector, selector } from "../plan/select.ts";
+import type { Seen } from "./request.ts";
 
 export interface WalkOptions {
   readonly backend: Backend;
@@ -17,6 +18,8 @@ export interface WalkOptions {
   readonly listedTimesUpTo?: number;
   /** Give a source folder itself too, as "", before its content. */
   readonly withTop: boolean;
+  /** What a source that is no folder was when somebody looked at it: a moment later it is not looked at again. */
+  readonly seen?: Seen | undefined;
   readonly signal: AbortSignal;
   /** A folder or a named path that could not be read; the walk goes on. */
   readonly onError: (error: PbError) => void;
@@ -32,13 +35,21 @@ export async function* walkSource(options: WalkOptions, kind: Entry["kind"]): As
   const { backend, path, signal } = options;
   const isFolder = kind === "directory";
   if (!isFolder || options.withTop) {
-    const entry = { ...(await backend.stat(path, { follow: options.follow, signal })), path: "" };
+    const looked = fresh(options.seen) ?? (await backend.stat(path, { follow: options.follow, signal }));
+    const entry = { ...looked, path: "" };
     if (isFolder) yield [entry];
     else if (keepsFile(options.filter, { ...entry, path: baseName(path) })) yield [entry];
   }
   if (!isFolder) return;
   if (options.filesFrom.length > 0) yield* walkNamed(options);
   else yield* walkFolder(options, { folder: "", chosen: selector(options.filter) });
+}
+
+/** Between looking at the ends and listing are the round trips of a session. */
+const FRESH_MS = 2_000;
+
+function fresh(seen: Seen | undefined): Entry | undefined {
+  return seen && performance.now() - seen.atMs < FRESH_MS ? seen.entry : undefined;
 }
 
 function keepsFile(filter: Filter, entry: Entry): boolean {

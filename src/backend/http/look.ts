@@ -5,9 +5,10 @@ import type { KnownVersion } from "../chunks.ts";
 import { listedName } from "../path.ts";
 import { type Folder, inParallel } from "../walk.ts";
 import type { WebClient } from "../web/client.ts";
+import type { Head } from "../web/head.ts";
 import type { Asked } from "../web/listing.ts";
 import { componentsOf } from "../web/path.ts";
-import { type Head, headOf } from "../web/version.ts";
+import { headOf } from "../web/version.ts";
 import { entriesOf } from "./index-page.ts";
 
 /** HEADs at once for one folder. */

@@ -6,6 +6,7 @@ import type { EndpointConfig } from "../../model/endpoint.ts";
 import { PbError } from "../../model/error.ts";
 import type { Backend, Capabilities, ListBatch, ListOptions } from "../backend.ts";
 import type { ChunkAccess } from "../chunks.ts";
+import { Recent } from "../recent.ts";
 import type { EndpointTools, OpenEndpoint } from "../registry.ts";
 import { textSetting } from "../settings.ts";
 import { either } from "../signals.ts";
@@ -53,6 +54,7 @@ export const openS3: OpenEndpoint = async (
       ? {}
       : { storageClass: storageClass as NonNullable<Context["storageClass"]> }),
     unsure: new Map(),
+    heads: new Recent(),
     closing: closing.signal,
   };
   return backend(context, { below: textSetting(config, "path", name) ?? "", closing });

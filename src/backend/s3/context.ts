@@ -1,4 +1,5 @@
 import type { S3Client, StorageClass } from "@aws-sdk/client-s3";
+import type { Recent } from "../recent.ts";
 import { either, refuseAborted } from "../signals.ts";
 import type { Direct } from "./direct.ts";
 import { s3Error } from "./errors.ts";
@@ -18,7 +19,19 @@ export interface Context {
   readonly storageClass?: StorageClass;
   /** Objects whose upload may have begun without an answer, "bucket/key", and since when, ms since 1970. */
   readonly unsure: Map<string, number>;
+  /** By bucket and key. */
+  readonly heads: Recent<ObjectHead>;
   readonly closing: AbortSignal;
+}
+
+/** What HEAD tells of an object. */
+export interface ObjectHead {
+  readonly size: number;
+  readonly mtimeNs: bigint;
+  /** With its quotes, as `If-Match` takes it. */
+  readonly etag: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly contentType: string | undefined;
 }
 
 /** How long and about what a request is. */

@@ -9,8 +9,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { PbError } from "../../model/error.ts";
 import { inParallel } from "../walk.ts";
-import { type Context, request } from "./context.ts";
-import type { ObjectHead } from "./look.ts";
+import { type Context, type ObjectHead, request } from "./context.ts";
 import type { Place } from "./place.ts";
 
 /** Above it CopyObject refuses (S3 API reference). */

@@ -3,31 +3,24 @@ import { HeadBucketCommand, HeadObjectCommand, ListObjectsV2Command } from "@aws
 import type { Entry } from "../../model/entry.ts";
 import { PbError } from "../../model/error.ts";
 import type { Reply } from "../exchange.ts";
-import { type Context, request } from "./context.ts";
+import { type Context, type ObjectHead, request } from "./context.ts";
 import { isNotFound } from "./errors.ts";
-import { type Place, parentOf, prefixOf } from "./place.ts";
+import { nameOf, type Place, parentOf, prefixOf } from "./place.ts";
 import { METADATA, mtimeIn, mtimeOf } from "./times.ts";
 
-export interface ObjectHead {
-  readonly size: number;
-  readonly mtimeNs: bigint;
-  /** With its quotes, as `If-Match` takes it. */
-  readonly etag: string;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly contentType: string | undefined;
-}
-
-/** An object's, or undefined when there is none under just this key. */
+/** An object's, or undefined when there is none under just this key. It is left for who opens the object next. */
 export async function headObject(
   context: Context,
   place: Place,
   signal: AbortSignal,
 ): Promise<ObjectHead | undefined> {
   try {
-    return await request(context, { path: place.path, signal }, async ({ abortSignal }) => {
+    const head = await request(context, { path: place.path, signal }, async ({ abortSignal }) => {
       const reply = await context.direct.send(place, { method: "HEAD", headers: {}, signal: abortSignal });
       return reply ? headOf(reply) : headBySdk(context, place, abortSignal);
     });
+    context.heads.leave(nameOf(place), head);
+    return head;
   } catch (error) {
     if (isNotFound(error)) return undefined;
     throw error;

@@ -11,6 +11,9 @@ export interface Place {
   readonly path: string;
 }
 
+/** Of an object among all buckets. */
+export const nameOf = ({ bucket, key }: Place) => `${bucket}/${key}`;
+
 /** A key has up to 1,024 bytes (S3 user guide, "Naming objects"); 255 a component, as whatever it is copied to has that bound. */
 const BOUNDS: NameBounds = { componentBytes: 255, pathBytes: 1_024, anyBytes: false };
 

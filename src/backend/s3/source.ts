@@ -6,7 +6,7 @@ import { refuseAborted } from "../signals.ts";
 import { confirmContent } from "./checksums.ts";
 import { type About, type Context, request } from "./context.ts";
 import { headObject, notFound } from "./look.ts";
-import type { Place } from "./place.ts";
+import { nameOf, type Place } from "./place.ts";
 import { mtimeIn, mtimeOf } from "./times.ts";
 
 /** Of one request: what it costs, a round trip and often the start of a connection, is spread over so much. */
@@ -41,7 +41,9 @@ async function look(
   place: Place,
   { known, signal }: OpenChunksOptions,
 ): Promise<KnownVersion> {
-  const head = await headObject(context, place, signal);
+  const recent = context.heads.take(nameOf(place));
+  const isKnown = recent?.size === known.size && recent.mtimeNs === known.mtimeNs;
+  const head = isKnown ? recent : await headObject(context, place, signal);
   if (!head) throw notFound(context, place);
   if (head.size !== known.size) throw changed(context, place);
   return { size: head.size, mtimeNs: head.mtimeNs, version: head.etag };

@@ -15,10 +15,12 @@ import {
   type SendStream,
   streamContent,
 } from "../fetching.ts";
+import { Recent } from "../recent.ts";
 import type { EndpointTools } from "../registry.ts";
 import { authoritiesOf, textSetting } from "../settings.ts";
 import { either, refuseAborted } from "../signals.ts";
 import { statusError, transportError } from "./errors.ts";
+import type { Head } from "./head.ts";
 import { componentsOf, encodeSegment } from "./path.ts";
 
 /** Connections to the server, and so requests at once. */
@@ -104,6 +106,8 @@ export interface WebClient {
   readonly putStream?: ((request: StreamUpload) => Promise<SmallAnswer | undefined>) | undefined;
   /** What of a path of the contract is a URL here. @throws PbError `path_escapes`, `invalid_path` */
   urlOf(path: string, folder?: boolean): URL;
+  /** Of HEAD, by URL. */
+  readonly heads: Recent<Head>;
   /** Aborted by `close`. */
   readonly closing: AbortSignal;
   close(): Promise<void>;
@@ -135,6 +139,7 @@ export async function openWebClient(
   const sending: Sending = { dispatcher, peer: name, base, authorization, closing: closing.signal };
   return {
     peer: name,
+    heads: new Recent(),
     closing: closing.signal,
     urlOf,
     send: (request) => send(sending, request, urlOf),

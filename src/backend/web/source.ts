@@ -3,16 +3,20 @@ import { createHash } from "node:crypto";
 import { PbError } from "../../model/error.ts";
 import type { ChunkSource, Confirmed, KnownVersion, OpenChunksOptions, WholeRead } from "../chunks.ts";
 import type { FillableMemory } from "../fetching.ts";
+import { refuseAborted } from "../signals.ts";
 import type { SmallAnswer, WebAnswer, WebClient } from "./client.ts";
 import { transportError } from "./errors.ts";
-import { changed, type Head, headOf, sameVersion, type Version, versionOf } from "./version.ts";
+import type { Head, Version } from "./head.ts";
+import { changed, headOf, sameVersion, versionOf } from "./version.ts";
 
 export async function openSource(
   client: WebClient,
   path: string,
   { known, signal }: OpenChunksOptions,
 ): Promise<ChunkSource> {
-  const head = await headOf(client, { path, signal });
+  refuseAborted(signal);
+  const recent = client.heads.take(client.urlOf(path).href);
+  const head = recent && sameVersion(known, recent) ? recent : await headOf(client, { path, signal });
   if (head.folder) throw new PbError("is_a_directory", "this is a folder", { path, peer: client.peer });
   if (!sameVersion(known, head)) throw changed(client, path);
   const now = { ...head, size: known.size };

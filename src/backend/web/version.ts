@@ -2,11 +2,7 @@
 import { PbError } from "../../model/error.ts";
 import type { KnownVersion } from "../chunks.ts";
 import type { SmallAnswer, WebAnswer, WebClient } from "./client.ts";
-
-export interface Version extends KnownVersion {
-  /** Last-Modified as it was sent. */
-  readonly modified?: string;
-}
+import type { Head, Version } from "./head.ts";
 
 /** Of an answer to HEAD or to a GET of all; `size` -1 where it is not said. */
 export function versionOf(answer: Pick<WebAnswer, "header">): Version {
@@ -34,23 +30,20 @@ export function sameVersion(known: KnownVersion, seen: Version): boolean {
   return known.mtimeNs === 0n || seen.mtimeNs === 0n || known.mtimeNs === seen.mtimeNs;
 }
 
-export interface Head extends Version {
-  /** "yes" and "no" as the server says (Accept-Ranges); undefined when it does not. */
-  readonly ranges?: "yes" | "no";
-  /** The server sent us on to the same name with a slash: a folder. */
-  readonly folder: boolean;
-  readonly type: string;
+interface Asked {
+  readonly path: string;
+  readonly folder?: boolean;
+  readonly signal: AbortSignal;
 }
 
-/** @throws PbError `not_found` and whatever the server answers */
-export async function headOf(
-  client: WebClient,
-  {
-    path,
-    folder = false,
-    signal,
-  }: { readonly path: string; readonly folder?: boolean; readonly signal: AbortSignal },
-): Promise<Head> {
+/** It is left for who opens the file next. @throws PbError `not_found` and whatever the server answers */
+export async function headOf(client: WebClient, asked: Asked): Promise<Head> {
+  const head = await askHead(client, asked);
+  if (!asked.folder && !head.folder) client.heads.leave(client.urlOf(asked.path).href, head);
+  return head;
+}
+
+async function askHead(client: WebClient, { path, folder = false, signal }: Asked): Promise<Head> {
   const head = await client.sendSmall({ method: "HEAD", path, folder, allow: [405, 501], signal });
   if (head.status < 300) return describe(client, { path, folder, answer: head });
   // No HEAD here: the first byte says the same.
