@@ -9,6 +9,13 @@ export declare class NativeCancel {
 
 /** Fetches and uploads, each with a number of the caller's. */
 export declare class NativeFetcher {
+  /** Connects; `hears` is told "connected", and "closed" after `cancel`; or why there is no connection. False: the fetcher is closed. */
+  receive(number: number, host: string, port: number): boolean
+  /**
+   * What comes next there fills the calls, after what was pulled before; they are answered as they are filled. `hears` is told what became of it, for each in turn.
+   * With `is_last` the connection has to end behind it, and the last call is filled, but not answered. False: one of them is over, or the connection is.
+   */
+  pull(number: number, pump: NativePump, calls: Array<number>, isLast: boolean): boolean
   /** `hears` is told "summed", with the sums of what the calls are to write. False: one of them is over, or the fetcher is closed. */
   sum(number: number, pump: NativePump, calls: Array<number>, withSha256: boolean): boolean
   /** Sends what the calls are to write; they are not answered by it. False: one of them is over, or the fetcher is closed. */
@@ -240,7 +247,8 @@ export interface NativeFetched {
   number: number
   /**
    * "head" (to be judged; more comes), "filled", "rejected", "refused", "answered", "unsuited", "lost", "timeout", "cancelled"; of an upload's
-   * piece "taken" or "dropped" (more comes); "summed"
+   * piece "taken" or "dropped" (more comes); "summed"; of a connection for data "connected", and of what is pulled from it "filled", "ended" (closed by the other side), "more" (than
+   * was to come), "lost", "timeout", "cancelled" (more comes); "closed" when all that was pulled is told
    */
   kind: string
   /** 0 where there is no answer. */

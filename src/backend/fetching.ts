@@ -11,7 +11,7 @@ import type {
 } from "../native/types.ts";
 import type { Exchange, Reply, ReplyHead } from "./exchange.ts";
 
-export type { Fetcher, FillableMemory, SendableMemory, SendStream } from "../native/types.ts";
+export type { Fetcher, FillableMemory, Intake, SendableMemory, SendStream } from "../native/types.ts";
 
 export interface RangeRequest extends Pick<Exchange, "origin" | "path" | "headers" | "signal"> {
   readonly memory: FillableMemory;

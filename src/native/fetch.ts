@@ -2,13 +2,15 @@
 import { setMaxListeners } from "node:events";
 import { PbError } from "../model/error.ts";
 import { type Addon, addon } from "./addon.ts";
-import { CallMemory } from "./pump.ts";
+import { createIntake } from "./intake.ts";
+import { callsOf } from "./pump.ts";
 import type {
   Fetched,
   FetchedHead,
   Fetcher,
   FetcherOptions,
   FetchRequest,
+  Intake,
   SendRequest,
   SendStream,
   Sent,
@@ -143,13 +145,30 @@ class NativeFetcher implements Fetcher {
     });
   }
 
+  receive(from: { readonly host: string; readonly port: number }): Intake {
+    const number = this.#newNumber();
+    const handle = this.#isClosed ? undefined : this.#handleOf("http:");
+    const { hear, intake } = createIntake(from, {
+      handle,
+      number,
+      onEnd: () => this.#hearers.delete(number),
+    });
+    if (handle) this.#hearers.set(number, hear);
+    return intake;
+  }
+
+  #newNumber(): number {
+    const number = this.#next;
+    this.#next = (this.#next + 1) % 2 ** 32;
+    return number;
+  }
+
   #run<T>({ origin, signal, start, hear }: Work<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const over = () => new PbError("aborted", "interrupted", { cause: signal.reason });
       if (signal.aborted || this.#isClosed) return reject(over());
       const handle = this.#handleOf(new URL(origin).protocol);
-      const number = this.#next;
-      this.#next = (this.#next + 1) % 2 ** 32;
+      const number = this.#newNumber();
       const end = () => {
         this.#hearers.delete(number);
         signal.removeEventListener("abort", stop);
@@ -204,11 +223,6 @@ class NativeFetcher implements Fetcher {
 }
 
 const AGAIN = "it was not, a moment ago";
-
-function callsOf(memory: unknown): CallMemory {
-  if (memory instanceof CallMemory) return memory;
-  throw new PbError("internal", "memory of another engine");
-}
 
 function targetOf({ origin, path, headers }: Pick<FetchRequest, "origin" | "path" | "headers">) {
   const url = new URL(origin);

@@ -1,7 +1,7 @@
 /** Jobs whose bytes JavaScript carries: what the engine asks, and how it is answered (native/pb-io/src/pump.rs). */
 
 import type { EntryKind } from "../model/entry.ts";
-import type { PbError } from "../model/error.ts";
+import { PbError } from "../model/error.ts";
 import { pathText } from "../model/path.ts";
 import type { Addon } from "./addon.ts";
 
@@ -108,6 +108,12 @@ export class CallMemory {
   keep(count: number): void {
     this.#open = this.#open.slice(this.#open.length - count);
   }
+}
+
+/** What of `FillableMemory` and `SendableMemory` is behind them. */
+export function callsOf(memory: unknown): CallMemory {
+  if (memory instanceof CallMemory) return memory;
+  throw new PbError("internal", "memory of another engine");
 }
 
 export interface PumpVersion {

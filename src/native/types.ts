@@ -475,7 +475,24 @@ export interface Sums {
   readonly sha256: Buffer;
 }
 
-/** Moves content between web servers and memory of the engine, on threads of its own. */
+/** A connection in clear on which nothing comes but content, such as FTP's for data. */
+export interface Intake {
+  /** @throws PbError `unreachable`, `timeout`, `aborted` */
+  readonly connected: Promise<void>;
+  /**
+   * What comes next fills the memory, once there is a connection: any number at once, in the order of these calls, each call for memory answered as its memory is full. "ended": the
+   * other side closed before. What was filled then is not in the memory any more, and nothing more comes for anybody; so it is when it throws.
+   *
+   * With `last` the other side has to close behind it, else there is "more". The last call for memory is answered when the promise that it gives is fulfilled; whatever that rejects with, this does.
+   *
+   * @throws PbError `connection_lost`, `timeout` (nothing came for `bodyMs`)
+   */
+  fill(memory: FillableMemory, last?: () => Promise<unknown>): Promise<"filled" | "ended" | "more">;
+  /** At once. Idempotent. */
+  close(): void;
+}
+
+/** Moves content between servers and memory of the engine, on threads of its own. */
 export interface Fetcher {
   /** Any number at once. @throws PbError `aborted`, `connection_lost`, `timeout`; what `check` throws */
   fetch(request: FetchRequest): Promise<Fetched>;
@@ -485,6 +502,8 @@ export interface Fetcher {
   stream(request: StreamRequest): SendStream;
   /** What a server is told beforehand of content that it is sent. Undefined: it was not suited, a moment ago. @throws PbError `aborted` */
   sums(request: SumsRequest): Promise<Sums | undefined>;
+  /** Connects to an address. */
+  receive(from: { readonly host: string; readonly port: number }): Intake;
   /** Ends what is under way. Idempotent. */
   close(): void;
 }

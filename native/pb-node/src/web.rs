@@ -1,5 +1,6 @@
-//! Content of web servers that goes from the socket to the memory of a pump's calls, and from there to the socket (`pb_io::web`).
+//! Content of web servers, and of FTP's data connections, that goes from the socket to the memory of a pump's calls, and from there to the socket (`pb_io::web`).
 
+mod receive;
 mod upload;
 
 use std::collections::{HashMap, VecDeque};
@@ -14,8 +15,8 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 use pb_io::pump::{Memory, Pump, Reply};
 use pb_io::web::{
-    Asked, Broken, Cancel, Client, Fetch, Head, Judge, Options, Origin, Outcome, Piece, Sums, Take,
-    Trust,
+    Asked, Broken, Came, Cancel, Client, Fetch, Head, Judge, Options, Origin, Outcome, Piece, Sums,
+    Take, Trust, Want,
 };
 
 use crate::session::pump::NativePump;
@@ -51,7 +52,8 @@ pub struct NativeFetch {
 pub struct NativeFetched {
     pub number: u32,
     /// "head" (to be judged; more comes), "filled", "rejected", "refused", "answered", "unsuited", "lost", "timeout", "cancelled"; of an upload's
-    /// piece "taken" or "dropped" (more comes); "summed"
+    /// piece "taken" or "dropped" (more comes); "summed"; of a connection for data "connected", and of what is pulled from it "filled", "ended" (closed by the other side), "more" (than
+    /// was to come), "lost", "timeout", "cancelled" (more comes); "closed" when all that was pulled is told
     pub kind: String,
     /// 0 where there is no answer.
     pub status: u16,
@@ -68,6 +70,11 @@ enum News {
     Head(Head),
     /// What became of it, and how many calls are left.
     End(Outcome, usize),
+    Connected,
+    /// What became of what was pulled, and how many calls are left.
+    Came(Came, usize),
+    /// Nothing is pulled any more from what was connected.
+    Closed,
     /// Has the connection taken a piece?
     Piece(bool),
     Sums(Sums),
@@ -86,6 +93,7 @@ enum Next {
     /// Is the head that was told the right one?
     Verdict(Sender<bool>),
     Pieces(Sender<Piece>),
+    Wants(Sender<Want>),
     Nothing,
 }
 
@@ -284,6 +292,9 @@ fn to_js((number, news): (u32, News)) -> NativeFetched {
     let nothing = (None, Vec::new());
     let (outcome, left) = match news {
         News::Head(head) => return fetched((number, 0), "head", (Some(head), Vec::new())),
+        News::Connected => return fetched((number, 0), "connected", nothing),
+        News::Came(came, left) => return fetched((number, left), word_of(came), nothing),
+        News::Closed => return fetched((number, 0), "closed", nothing),
         News::Piece(true) => return fetched((number, 0), "taken", nothing),
         News::Piece(false) => return fetched((number, 0), "dropped", nothing),
         News::Sums(Sums { crc32, sha256 }) => {
@@ -298,11 +309,20 @@ fn to_js((number, news): (u32, News)) -> NativeFetched {
         Outcome::Refused(head, text) => ("refused", Some(head), text),
         Outcome::Answered(head, text) => ("answered", Some(head), text),
         Outcome::Unsuited(why) => ("unsuited", None, why.into_bytes()),
-        Outcome::Broken(Broken::Lost) => ("lost", None, Vec::new()),
-        Outcome::Broken(Broken::TimedOut) => ("timeout", None, Vec::new()),
-        Outcome::Broken(Broken::Cancelled) => ("cancelled", None, Vec::new()),
+        Outcome::Broken(broken) => (word_of(Came::Broken(broken)), None, Vec::new()),
     };
     fetched((number, left), kind, (head, text))
+}
+
+fn word_of(came: Came) -> &'static str {
+    match came {
+        Came::Filled => "filled",
+        Came::Ended => "ended",
+        Came::More => "more",
+        Came::Broken(Broken::Lost) => "lost",
+        Came::Broken(Broken::TimedOut) => "timeout",
+        Came::Broken(Broken::Cancelled) => "cancelled",
+    }
 }
 
 fn fetched(

@@ -22,6 +22,9 @@ const MAX_CONNECTIONS = 16;
  * written anew. */
 const MAX_FILES = 7;
 
+/** As patient as control.ts is. */
+const FETCHING = { connectMs: 15_000, headMs: 120_000, bodyMs: 120_000, idle: 0 };
+
 /**
  * Files of a server with FTP. Connects with the first call: what the server can do is known only then.
  *
@@ -45,7 +48,7 @@ export const openFtp: OpenEndpoint = async (config, tools) => {
   };
   const pool = createPool({ login: first, max: MAX_CONNECTIONS });
   const unwatch = config.watch?.({ rotated: pool.renew, withdrawn: pool.renew });
-  return backendOf({ peer: tools.name, pool, learned: () => known, unwatch });
+  return backendOf({ peer: tools.name, pool, learned: () => known, unwatch, fetcher: options.fetcher });
 };
 
 /** What the first connection has told. */
@@ -72,6 +75,7 @@ async function loginOptions(config: EndpointConfig, tools: EndpointTools): Promi
     ca: await authoritiesOf(config, tools.name),
     user: stringOf(settings.user) ?? "anonymous",
     // Public servers ask for something that looks like an address.
+    fetcher: tls === "off" ? tools.openFetcher?.(FETCHING) : undefined,
     password: async () => (await secret("password"))?.reveal() ?? "anonymous@",
   };
 }
@@ -84,12 +88,12 @@ async function rootOf({ control }: FtpConnection, path: string): Promise<string>
   return `${home.replace(/\/+$/, "")}/${wanted}`.replace(/\/+$/, "");
 }
 
-interface Shared extends Pick<Ground, "pool" | "peer"> {
+interface Shared extends Pick<Ground, "pool" | "peer">, Pick<LoginOptions, "fetcher"> {
   readonly learned: () => Learned | undefined;
   readonly unwatch: (() => void) | undefined;
 }
 
-function backendOf({ pool, peer, learned, unwatch }: Shared): Backend {
+function backendOf({ pool, peer, learned, unwatch, fetcher }: Shared): Backend {
   const closing = new AbortController();
   /** Until a connection has told otherwise, a server is taken for one that can. */
   const has = (...features: string[]) => {
@@ -114,6 +118,7 @@ function backendOf({ pool, peer, learned, unwatch }: Shared): Backend {
     closing.abort();
     unwatch?.();
     ground.pool.close();
+    fetcher?.close();
   };
   return {
     scheme: "ftp",

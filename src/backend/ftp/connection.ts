@@ -3,6 +3,7 @@ import { connect as connectTcp } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { PbError } from "../../model/error.ts";
 import { displayPath } from "../../model/path.ts";
+import type { Fetcher, Intake } from "../fetching.ts";
 import { type Control, connected, dial, FtpRefusal, type FtpReply, named } from "./control.ts";
 
 export interface LoginOptions {
@@ -16,14 +17,16 @@ export interface LoginOptions {
   readonly user: string;
   /** Asked for at each login, and not kept. */
   readonly password: () => Promise<string>;
+  /** For data in clear past JavaScript; absent: all passes through it. */
+  readonly fetcher?: Fetcher | undefined;
 }
 
 /** What the server says it can (RFC 2389), upper case; and what each takes. */
 export type Features = ReadonlyMap<string, string>;
 
-export interface Transfer {
+export interface Transfer<Data = Socket> {
   /** Encrypted where the control connection is; paused. */
-  readonly data: Socket;
+  readonly data: Data;
   /** Once the server is through with it. @throws FtpRefusal, PbError */
   readonly final: Promise<FtpReply>;
 }
@@ -36,6 +39,8 @@ export interface FtpConnection {
   readonly rttMs: number;
   /** Opens a data connection and sends the command; `before` is sent right before it (REST). @throws FtpRefusal, PbError */
   transfer(command: string, before?: string): Promise<Transfer>;
+  /** As `transfer`, of what comes and goes past JavaScript. Absent: nothing may. */
+  readonly receive?: ((command: string, before?: string) => Promise<Transfer<Intake>>) | undefined;
   /** Asks for the port of the next transfer along with what is sent just now, which saves that one a round trip. Does not reject. */
   prepare(): Promise<void>;
   close(): void;
@@ -59,13 +64,19 @@ export async function login(options: LoginOptions): Promise<FtpConnection> {
     if (features.has("UTF8")) control.send("OPTS UTF8 ON").catch(() => {});
     await Promise.all(wishes);
     const ports = createPorts(control);
+    // A server may ask for the session of the control connection, which is Node's.
+    const fetcher = tls === "off" ? options.fetcher : undefined;
     const close = () => control.fail(new PbError("aborted", "the connection was closed", { peer }));
     return {
       control,
       features,
       rttMs,
       transfer: async (command, before) =>
-        transfer(control, { command, before, port: await ports.take(), options }),
+        transfer(control, { command, before }, throughNode(control, await ports.take(), options)),
+      ...(fetcher && {
+        receive: async (command, before) =>
+          transfer(control, { command, before }, pastNode(control, await ports.take(), options, fetcher)),
+      }),
       prepare: ports.prepare,
       close,
     };
@@ -120,42 +131,60 @@ async function readFeatures(control: Control): Promise<Features> {
   );
 }
 
-interface TransferOptions {
-  readonly command: string;
-  readonly before: string | undefined;
-  readonly port: number;
-  readonly options: LoginOptions;
+/** A data connection that is on its way. */
+interface Line<Data> {
+  /** In clear. */
+  readonly connected: Promise<unknown>;
+  /** Once the server is ready, too. */
+  ready(): Promise<Data>;
+  end(): void;
 }
 
-async function transfer(
+/** The host is that of the control connection: see `passivePort`. */
+const hostOf = (control: Control, { host }: LoginOptions) => control.socket.remoteAddress ?? host;
+
+function throughNode(control: Control, port: number, options: LoginOptions): Line<Socket> {
+  const plain = connectTcp({ host: hostOf(control, options), port });
+  return {
+    // Below TLS it fails as well as above.
+    connected: connected(plain, "connect", options).then(() => plain.on("error", () => {})),
+    async ready() {
+      const data = encrypted(plain, control, options);
+      // Also for a file without content: a server takes an end before the handshake for a failure.
+      if (data !== plain) await connected(data, "secureConnect", options);
+      data.pause();
+      // Whoever uses it listens; until then an error must not end the process.
+      return data.on("error", () => {});
+    },
+    end: () => plain.destroy(),
+  };
+}
+
+function pastNode(control: Control, port: number, options: LoginOptions, fetcher: Fetcher): Line<Intake> {
+  const data = fetcher.receive({ host: hostOf(control, options), port });
+  return { connected: data.connected, ready: async () => data, end: () => data.close() };
+}
+
+async function transfer<Data>(
   control: Control,
-  { command, before, port, options }: TransferOptions,
-): Promise<Transfer> {
-  const plain = connectTcp({ host: control.socket.remoteAddress ?? options.host, port });
-  const ready = connected(plain, "connect", options);
-  ready.catch(() => {});
+  { command, before }: { readonly command: string; readonly before: string | undefined },
+  line: Line<Data>,
+): Promise<Transfer<Data>> {
+  line.connected.catch(() => {});
   try {
     // The server waits with the command for the connection: so both are on the way at once.
     const rest = before === undefined ? undefined : control.send(before);
     rest?.catch(() => {});
     const { first, final } = control.exchange(command);
-    await ready.catch(async (error: unknown) => {
+    await line.connected.catch(async (error: unknown) => {
       // Who refuses the command listens no longer.
       throw await reason(first, error);
     });
-    // Below TLS it fails as well as above.
-    plain.on("error", () => {});
     await rest;
     await first;
-    const data = encrypted(plain, control, options);
-    // Also for a file without content: a server takes an end before the handshake for a failure.
-    if (data !== plain) await connected(data, "secureConnect", options);
-    data.pause();
-    // Whoever uses it listens; until then an error must not end the process.
-    data.on("error", () => {});
-    return { data, final };
+    return { data: await line.ready(), final };
   } catch (error) {
-    plain.destroy();
+    line.end();
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import { PbError } from "../../model/error.ts";
 
 /** Reads of given lengths from a data connection; between them it is paused, so that the server waits. */
 export interface Pull {
-  /** Fills all of it. One at a time. @throws PbError `connection_lost`; `Ended` when there is no more */
+  /** Fills all of it, in the order of these calls. @throws PbError `connection_lost`; `Ended` when there is no more */
   fill(into: Uint8Array): Promise<void>;
   /** Nothing comes any more. @throws PbError `source_changed` when something does */
   end(): Promise<void>;
@@ -22,30 +22,28 @@ interface Want {
 /** @param alive called as data comes */
 export function pullFrom(data: Socket, alive: () => void): Pull {
   let left: Buffer | undefined;
-  let want: Want | undefined;
+  /** The first is filled. */
+  const wants: Want[] = [];
   let over: unknown;
 
   function feed(chunk: Buffer): void {
-    if (want === undefined) {
-      left = chunk;
-      data.pause();
-      return;
+    let rest: Buffer | undefined = chunk;
+    for (let [want] = wants; want !== undefined && rest !== undefined; [want] = wants) {
+      const room = want.into.length - want.filled;
+      want.into.set(rest.length > room ? rest.subarray(0, room) : rest, want.filled);
+      want.filled += Math.min(room, rest.length);
+      rest = rest.length > room ? rest.subarray(room) : undefined;
+      if (want.filled < want.into.length) return;
+      wants.shift();
+      want.resolve();
     }
-    const room = want.into.length - want.filled;
-    want.into.set(chunk.length > room ? chunk.subarray(0, room) : chunk, want.filled);
-    want.filled += Math.min(room, chunk.length);
-    if (want.filled < want.into.length) return;
-    const { resolve } = want;
-    want = undefined;
-    left = chunk.length > room ? chunk.subarray(room) : undefined;
-    data.pause();
-    resolve();
+    left = rest;
+    if (wants.length === 0) data.pause();
   }
 
   function ended(reason: unknown): void {
     over ??= reason;
-    want?.reject(over);
-    want = undefined;
+    for (const { reject } of wants.splice(0)) reject(over);
   }
 
   data.on("data", (chunk: Buffer) => {
@@ -65,11 +63,11 @@ export function pullFrom(data: Socket, alive: () => void): Pull {
         return;
       }
       alive();
-      want = { into, filled: 0, resolve, reject };
+      wants.push({ into, filled: 0, resolve, reject });
       const rest = left;
       left = undefined;
       if (rest) feed(rest);
-      if (want === undefined) return;
+      if (wants.length === 0) return;
       if (over === undefined) data.resume();
       else ended(over);
     });

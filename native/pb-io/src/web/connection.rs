@@ -20,6 +20,7 @@ const MAX_LINE: usize = 1024;
 const MAX_INTERIM: usize = 16;
 
 pub(super) struct Connection {
+    /// Shared with who shuts it down while another thread reads.
     pub(super) socket: Arc<TcpStream>,
     pub(super) tls: Option<ClientConnection>,
     /// Read with the head, and yet to be taken.
@@ -43,7 +44,8 @@ impl Connection {
             .tls
             .then(|| trust.connection(&origin.host))
             .transpose()?;
-        let socket = connect(origin, options.connect).map_err(|e| e.to_string())?;
+        let socket =
+            connect(&origin.host, origin.port, options.connect).map_err(|e| e.to_string())?;
         let mut connection = Connection {
             socket: Arc::new(socket),
             tls,
@@ -67,11 +69,6 @@ impl Connection {
             }
         }
         Ok(())
-    }
-
-    /// To shut it down while another thread reads.
-    pub fn socket(&self) -> Arc<TcpStream> {
-        Arc::clone(&self.socket)
     }
 
     pub fn patience(&self, timeout: Duration) -> io::Result<()> {
@@ -250,8 +247,8 @@ impl Connection {
 }
 
 /// The first address that answers; each has its share of the time.
-fn connect(Origin { host, port, .. }: &Origin, patience: Duration) -> io::Result<TcpStream> {
-    let addresses: Vec<_> = (host.as_str(), *port).to_socket_addrs()?.collect();
+pub(super) fn connect(host: &str, port: u16, patience: Duration) -> io::Result<TcpStream> {
+    let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
     let share = patience / u32::try_from(addresses.len().max(1)).unwrap_or(1);
     let mut last = io::ErrorKind::AddrNotAvailable.into();
     for address in addresses {

@@ -4,9 +4,12 @@
 //! request and judges each head. Here is what a byte of a user passes: connections that are used again, TLS, the head's framing
 //! (RFC 9112), and the content, read straight into place. HTTP/1.1 alone, and a success only with a length that is told beforehand:
 //! whatever else a server answers, [`Outcome::Unsuited`] says that the carrier has to ask in another way.
+//!
+//! The data connections of FTP are read by the same threads: [`Intake`].
 
 mod connection;
 mod head;
+mod intake;
 mod pool;
 mod sending;
 mod sums;
@@ -21,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use head::Head;
+pub use intake::{Came, Intake, Want};
 pub use pool::Cancel;
 pub use sums::{Sums, sums};
 pub use tls::Trust;
@@ -150,6 +154,23 @@ impl Client {
                 }
             };
             then(outcome, memory);
+        }));
+        cancel
+    }
+
+    /// Connects, and fills what is wanted, on a thread of its own; `connected` and `then` hear there of the connection and of its end: [`Outcome::Filled`],
+    /// unless there was none.
+    pub fn receive(
+        &self,
+        intake: Intake,
+        connected: impl FnOnce() + Send + 'static,
+        then: impl FnOnce(Outcome) + Send + 'static,
+    ) -> Cancel {
+        let cancel = Cancel::default();
+        let pool = Arc::clone(&self.pool);
+        let hears = cancel.clone();
+        self.workers.run(Box::new(move || {
+            then(intake.serve(&pool.options, &hears, connected));
         }));
         cancel
     }

@@ -40,8 +40,8 @@ impl Cancel {
         self.0.cancelled.load(Ordering::Acquire)
     }
 
-    fn watch(&self, connection: &Connection) {
-        *self.0.socket.lock() = Some(connection.socket());
+    pub(super) fn watch(&self, socket: &Arc<TcpStream>) {
+        *self.0.socket.lock() = Some(Arc::clone(socket));
     }
 
     /// From here on the connection is somebody else's.
@@ -103,7 +103,7 @@ impl Pool {
                 None => Connection::open(origin, &self.options, &self.trust),
             };
             let mut connection = opened.map_err(Outcome::Unsuited)?;
-            cancel.watch(&connection);
+            cancel.watch(&connection.socket);
             if cancel.is_cancelled() {
                 break;
             }
@@ -221,10 +221,13 @@ fn is_late(e: &io::Error) -> bool {
 }
 
 pub(super) fn broken(e: &io::Error) -> Outcome {
-    let broken = if is_late(e) {
+    Outcome::Broken(broken_by(e))
+}
+
+pub(super) fn broken_by(e: &io::Error) -> Broken {
+    if is_late(e) {
         Broken::TimedOut
     } else {
         Broken::Lost
-    };
-    Outcome::Broken(broken)
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::*;
 
+mod intake;
 mod upload;
 
 /// Answers connection after connection, request after request; ends a connection where an answer is `None`.
