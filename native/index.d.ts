@@ -32,6 +32,12 @@ export declare class NativeFetcher {
    * what becomes of it. Calls are answered as they are filled.
    */
   fetch(number: number, pump: NativePump, wanted: NativeFetch): boolean
+  /** Opens connections ahead, up to so many that wait. */
+  warm(address: NativeAddress, connections: number): void
+  /** Of a fetch: calls whose memory nobody has begun to fill. */
+  left(number: number): number
+  /** The rear half of those, which the fetch gives up; it ends before them. */
+  split(number: number): Array<number>
   /** Says whether the head that was told is the right one. */
   judge(number: number, isRight: boolean): void
   /** It ends soon, if it has not. */
@@ -182,6 +188,12 @@ export declare function listenSessions(address: string, onStream: (arg0: number,
 export interface NativeAccepts {
   push: boolean
   dense: boolean
+}
+
+export interface NativeAddress {
+  tls: boolean
+  host: string
+  port: number
 }
 
 /** See `Ask` in src/native/pump.ts. */

@@ -18,6 +18,12 @@ export interface ChunkAccess {
   readonly maxFiles?: number;
 
   /**
+   * A file of so many bytes is about to be read, or (0) something: a connection that is opened now is there when the first request goes out. Fails never;
+   * absent: nothing is gained by it.
+   */
+  warm?(bytes: number): void;
+
+  /**
    * Opens a file for reading; no byte of it need move yet, so that opening costs no round trip where the listing has told enough (`known`).
    *
    * @throws PbError `not_found`, `permission_denied`, `is_a_directory`; `source_changed` when it is not the version of `known`

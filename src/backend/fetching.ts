@@ -13,6 +13,20 @@ import type { Exchange, Reply, ReplyHead } from "./exchange.ts";
 
 export type { Fetcher, FillableMemory, Intake, SendableMemory, SendStream } from "../native/types.ts";
 
+/** Of one range of a file, past JavaScript, where chunks count as they come: a file begins with four connections, and each stays with its range (docs/design/0015). */
+export function rangeBytesOf(size: number): number {
+  return Math.min(MAX_RANGE_BYTES, Math.max(MIN_RANGE_BYTES, Math.ceil(size / RANGES_AT_ONCE)));
+}
+
+/** How many of them are under way at first. */
+export function rangesOf(size: number): number {
+  return Math.max(1, Math.min(RANGES_AT_ONCE, Math.ceil(size / rangeBytesOf(size))));
+}
+
+const RANGES_AT_ONCE = 4;
+const MIN_RANGE_BYTES = 4 * 1024 * 1024;
+const MAX_RANGE_BYTES = 32 * 1024 * 1024;
+
 export interface RangeRequest extends Pick<Exchange, "origin" | "path" | "headers" | "signal"> {
   readonly memory: FillableMemory;
   /** Throws where the head of a 206 is not of the range that was asked for, or of another version. */

@@ -65,12 +65,17 @@ class NativeFetcher implements Fetcher {
     const calls = callsOf(memory);
     if (this.#isUnsuited(origin)) return { kind: "unsuited", why: AGAIN };
     const wanted = { ...targetOf(request), status, calls: calls.numbers };
+
     return this.#run<Fetched>({
       origin,
       signal,
-      start: (handle, number) => handle.fetch(number, calls.handle, wanted),
+      start(handle, number) {
+        calls.filling = { left: () => handle.left(number), split: () => handle.split(number) };
+        return handle.fetch(number, calls.handle, wanted);
+      },
       hear: (news, settle, handle) => {
         if (news.kind === "head") return judge(news, { request, settle, handle });
+        calls.filling = undefined;
         calls.keep(news.left);
         if (news.kind === "filled") settle.resolve({ kind: "filled" });
         else if (news.kind === "refused") settle.resolve({ kind: "refused", ...saidIn(news) });
@@ -163,6 +168,12 @@ class NativeFetcher implements Fetcher {
     return number;
   }
 
+  warm(origin: string, connections: number): void {
+    if (this.#isClosed || this.#isUnsuited(origin)) return;
+    const url = new URL(origin);
+    this.#handleOf(url.protocol).warm(addressOf(url), connections);
+  }
+
   #run<T>({ origin, signal, start, hear }: Work<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const over = () => new PbError("aborted", "interrupted", { cause: signal.reason });
@@ -224,13 +235,15 @@ class NativeFetcher implements Fetcher {
 
 const AGAIN = "it was not, a moment ago";
 
+function addressOf({ protocol, hostname, port }: URL) {
+  const tls = protocol === "https:";
+  return { tls, host: hostname.replace(/^\[|\]$/g, ""), port: Number(port) || (tls ? 443 : 80) };
+}
+
 function targetOf({ origin, path, headers }: Pick<FetchRequest, "origin" | "path" | "headers">) {
   const url = new URL(origin);
-  const tls = url.protocol === "https:";
   return {
-    tls,
-    host: url.hostname.replace(/^\[|\]$/g, ""),
-    port: Number(url.port) || (tls ? 443 : 80),
+    ...addressOf(url),
     target: path,
     headers: ["host", url.host, ...Object.entries(headers).flat()],
   };

@@ -81,9 +81,19 @@ export interface PumpCalls {
   fail(number: number, error: PbError): void;
 }
 
+/** What fills memory, and what it has not begun with yet. */
+export interface Filling {
+  /** Calls. */
+  left(): number;
+  /** Gives up the rear half of those: their numbers. */
+  split(): readonly number[];
+}
+
 /** Memory of calls, one after the other. */
 export class CallMemory {
   readonly handle: Addon.NativePump;
+  /** While something fills it. */
+  filling: Filling | undefined;
   #open: readonly PumpAsk[];
 
   constructor(asks: readonly PumpAsk[], handle: Addon.NativePump) {
@@ -102,6 +112,24 @@ export class CallMemory {
   /** Of the calls that are not answered. */
   get numbers(): number[] {
     return this.#open.map(({ number }) => number);
+  }
+
+  /** Those of it that are not answered, as far as what filled it has said. */
+  get asks(): readonly PumpAsk[] {
+    return this.#open;
+  }
+
+  /** Calls that nobody has begun to fill. */
+  left(): number {
+    return this.filling?.left() ?? 0;
+  }
+
+  /** Takes the rear half of those out of it, for somebody else to fill. */
+  split(): readonly PumpAsk[] {
+    const at = this.#open.length - (this.filling?.split().length ?? 0);
+    const taken = this.#open.slice(at);
+    this.#open = this.#open.slice(0, at);
+    return taken;
   }
 
   /** So many at the end are still open. */

@@ -504,6 +504,8 @@ export interface Fetcher {
   sums(request: SumsRequest): Promise<Sums | undefined>;
   /** Connects to an address. */
   receive(from: { readonly host: string; readonly port: number }): Intake;
+  /** Opens so many connections ahead, as far as there are not as many that wait. Fails never: what is asked later finds out. */
+  warm(origin: string, connections: number): void;
   /** Ends what is under way. Idempotent. */
   close(): void;
 }

@@ -20,6 +20,7 @@ import { sessionCopy } from "./strategy/session-copy.ts";
 import { sessionToRoot } from "./strategy/session-to-root.ts";
 import { sessionToSession } from "./strategy/session-to-session.ts";
 import { Tracer } from "./trace/trace.ts";
+import { warmAny, warmFor } from "./warm.ts";
 
 export type { Endpoint, RunTools, TransferRequest } from "./request.ts";
 
@@ -50,12 +51,15 @@ export async function* runTransfer(
     return;
   }
   // Everything that takes a round trip goes at once.
+  if (!request.dryRun) warmAny(sources[0]);
   await using early = openEarly({ ...request, sources }, signal);
   const asked = isWithinHost({ ...request, sources }, { hostId: tools.hostId, signal });
   asked.catch(() => undefined);
   const resolved = await resolveRequest({ ...request, sources }, signal);
+
   const oneHost = await asked;
   if (oneHost) await refuseSameThing(resolved, signal);
+  if (!request.dryRun) warmFor(resolved.resolved[0]);
   await tools.onResolved?.(resolved);
   const context = { request: resolved, tools, oneHost, early, signal };
   if (request.dryRun) yield* plan(context);

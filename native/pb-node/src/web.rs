@@ -15,8 +15,8 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 use pb_io::pump::{Memory, Pump, Reply};
 use pb_io::web::{
-    Asked, Broken, Came, Cancel, Client, Fetch, Head, Judge, Options, Origin, Outcome, Piece, Sums,
-    Take, Trust, Want,
+    Asked, Broken, Came, Cancel, Client, Fetch, Head, Judge, Lot, Options, Origin, Outcome, Piece,
+    Sums, Take, Trust, Want,
 };
 
 use crate::session::pump::NativePump;
@@ -30,6 +30,13 @@ pub struct NativeFetcherOptions {
     pub idle: u32,
     /// PEM.
     pub authorities: Uint8Array,
+}
+
+#[napi(object)]
+pub struct NativeAddress {
+    pub tls: bool,
+    pub host: String,
+    pub port: u16,
 }
 
 #[napi(object)]
@@ -86,6 +93,46 @@ type Hears = ThreadsafeFunction<(u32, News), (), NativeFetched, Status, false, t
 struct Running {
     cancel: Option<Cancel>,
     next: Next,
+    /// Of a fetch.
+    filling: Option<Filling>,
+}
+
+/// Calls that are not answered, and the memory of those that are not begun.
+#[derive(Clone)]
+struct Filling {
+    pump: Arc<Pump>,
+    calls: Arc<Mutex<VecDeque<u32>>>,
+    lot: Lot,
+}
+
+impl Filling {
+    fn new(pump: Arc<Pump>, calls: Vec<u32>, memory: VecDeque<Memory>) -> Filling {
+        Filling {
+            pump,
+            calls: Arc::new(Mutex::new(calls.into())),
+            lot: Lot::new(memory),
+        }
+    }
+
+    /// The rear half of those that are not begun, with their memory again.
+    fn split(&self) -> Vec<u32> {
+        let mut calls = self.calls.lock();
+        let memory = self.lot.split();
+        let at = calls.len() - memory.len();
+        let taken: Vec<u32> = calls.split_off(at).into();
+        give_back(&self.pump, &taken, memory);
+        taken
+    }
+
+    /// What was not filled goes back to its calls. How many they are.
+    fn end(&self, left: VecDeque<Memory>) -> usize {
+        let calls = self.calls.lock();
+        let count = left.len();
+        for (&call, memory) in calls.iter().zip(left) {
+            self.pump.give_back(call, memory);
+        }
+        count
+    }
 }
 
 /// What it waits for.
@@ -139,13 +186,12 @@ impl NativeFetcher {
         let Some(client) = client.as_ref() else {
             return false;
         };
-        let pump = Arc::clone(&pump.pump);
-        let calls = wanted.calls;
-        let Some(memory) = lend(&pump, &calls) else {
+        let Some(memory) = lend(&pump.pump, &wanted.calls) else {
             return false;
         };
+        let filling = Filling::new(Arc::clone(&pump.pump), wanted.calls, memory);
         let (verdict, verdicts) = bounded(1);
-        self.begin(number, Next::Verdict(verdict));
+        self.begin(number, Next::Verdict(verdict), Some(filling.clone()));
         let fetch = Fetch {
             asked: Asked {
                 origin: Origin {
@@ -158,13 +204,38 @@ impl NativeFetcher {
                 headers: in_pairs(&wanted.headers),
             },
             status: wanted.status,
-            memory,
+            memory: filling.lot.clone(),
             judge: self.judge_by(number, verdicts),
-            take: taker(&pump, &calls),
+            take: taker(&filling.pump, Arc::clone(&filling.calls)),
         };
-        let cancel = self.start(number, client, fetch, (pump, calls));
+        let cancel = self.start(number, client, fetch, filling);
         self.cancel_by(number, cancel);
         true
+    }
+
+    /// Opens connections ahead, up to so many that wait.
+    #[napi]
+    pub fn warm(&self, address: NativeAddress, connections: u32) {
+        let NativeAddress { tls, host, port } = address;
+        if let Some(client) = self.client.lock().as_ref() {
+            client.warm(&Origin { tls, host, port }, connections as usize);
+        }
+    }
+
+    /// Of a fetch: calls whose memory nobody has begun to fill.
+    #[napi]
+    pub fn left(&self, number: u32) -> u32 {
+        let running = self.running.lock();
+        let filling = running.get(&number).and_then(|r| r.filling.as_ref());
+        filling.map_or(0, |f| u32::try_from(f.lot.left()).unwrap_or(u32::MAX))
+    }
+
+    /// The rear half of those, which the fetch gives up; it ends before them.
+    #[napi]
+    pub fn split(&self, number: u32) -> Vec<u32> {
+        let running = self.running.lock();
+        let filling = running.get(&number).and_then(|r| r.filling.as_ref());
+        filling.map_or_else(Vec::new, Filling::split)
     }
 
     /// Says whether the head that was told is the right one.
@@ -211,8 +282,12 @@ impl Running {
 }
 
 impl NativeFetcher {
-    fn begin(&self, number: u32, next: Next) {
-        let running = Running { cancel: None, next };
+    fn begin(&self, number: u32, next: Next, filling: Option<Filling>) {
+        let running = Running {
+            cancel: None,
+            next,
+            filling,
+        };
         self.running.lock().insert(number, running);
     }
 
@@ -223,18 +298,11 @@ impl NativeFetcher {
         }
     }
 
-    fn start(
-        &self,
-        number: u32,
-        client: &Client,
-        fetch: Fetch,
-        (pump, calls): (Arc<Pump>, Vec<u32>),
-    ) -> Cancel {
+    fn start(&self, number: u32, client: &Client, fetch: Fetch, filling: Filling) -> Cancel {
         let hears = Arc::clone(&self.hears);
         let running = Arc::clone(&self.running);
         client.fetch(fetch, move |outcome, left| {
-            let count = left.len();
-            give_back(&pump, &calls[calls.len() - count..], left);
+            let count = filling.end(left);
             running.lock().remove(&number);
             let news = (number, News::End(outcome, count));
             hears.call(news, ThreadsafeFunctionCallMode::NonBlocking);
@@ -253,11 +321,11 @@ impl NativeFetcher {
 }
 
 /// Answers the calls in turn, each with its memory.
-fn taker(pump: &Arc<Pump>, calls: &[u32]) -> Take {
+fn taker(pump: &Arc<Pump>, calls: Arc<Mutex<VecDeque<u32>>>) -> Take {
     let pump = Arc::clone(pump);
-    let mut calls: VecDeque<u32> = calls.to_vec().into();
     Box::new(move |memory| {
-        if let Some(call) = calls.pop_front() {
+        let call = calls.lock().pop_front();
+        if let Some(call) = call {
             pump.give_back(call, memory);
             pump.answer(call, Ok(Reply::Done));
         }

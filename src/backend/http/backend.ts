@@ -120,6 +120,7 @@ async function remove(
 function chunkAccess(client: WebClient): ChunkAccess {
   return {
     maxCalls: MAX_CALLS,
+    ...(client.warm && { warm: client.warm }),
     open: (path, options) => openSource(client, path, options),
     readWhole: (path, into, options) => readWhole(client, { path, into, ...options }),
     create: async (path, options) => createSink(client, path, options),

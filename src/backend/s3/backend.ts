@@ -125,8 +125,11 @@ async function* list(
 
 function chunkAccess(context: Context, at: (path: string) => Place): ChunkAccess {
   const object = (path: string) => objectPlace(at(path));
+  const { warm } = context.direct;
+  const { bucket } = at("");
   return {
     maxCalls: MAX_CALLS,
+    ...(warm && bucket !== "" && { warm: (bytes) => void warm(bucket, bytes) }),
     open: async (path, options) => openSource(context, object(path), options),
     readWhole: async (path, into, options) =>
       readWholeObject(context, { place: object(path), into, ...options }),

@@ -10,6 +10,7 @@ import {
   type Fetcher,
   fetchRange,
   type RangeRequest,
+  rangesOf,
   type SendableMemory,
   sendContent,
 } from "../fetching.ts";
@@ -66,6 +67,8 @@ export interface Direct {
   send(place: Place, request: ObjectRequest): Promise<Reply | undefined>;
   /** A GET of a range into memory of the engine. Undefined: not in this way. Absent: never. @throws as `send` */
   readonly fetchRange?: ((place: Place, request: ObjectRange) => Promise<Reply | undefined>) | undefined;
+  /** As `ChunkAccess.warm`, for objects of a bucket. Fails never. */
+  readonly warm?: ((bucket: string, bytes: number) => Promise<void>) | undefined;
   /** From memory of the engine. Undefined: not in this way. Absent: never. @throws as `send` */
   readonly put?: ((place: Place, content: ObjectContent) => Promise<SentContent | undefined>) | undefined;
   close(): void;
@@ -152,6 +155,12 @@ export function createDirect(options: DirectOptions): Direct {
         if (prepared === undefined) return undefined;
         const { sent, identity } = prepared;
         return checked(place, { identity, asked: fetchRange(fetcher, { ...request, ...sent }) });
+      }),
+    warm:
+      fetcher &&
+      (async (bucket, bytes) => {
+        const where = await whereIs(bucket).catch(() => undefined);
+        if (where) fetcher.warm(where.origin, rangesOf(bytes));
       }),
     put:
       fetcher &&

@@ -1,7 +1,7 @@
 import { GetObjectCommand, type GetObjectCommandOutput } from "@aws-sdk/client-s3";
 import { PbError } from "../../model/error.ts";
 import type { ChunkSource, Confirmed, KnownVersion, OpenChunksOptions, WholeRead } from "../chunks.ts";
-import type { FillableMemory } from "../fetching.ts";
+import { type FillableMemory, rangeBytesOf } from "../fetching.ts";
 import { refuseAborted } from "../signals.ts";
 import { confirmContent } from "./checksums.ts";
 import { type About, type Context, request } from "./context.ts";
@@ -11,8 +11,6 @@ import { mtimeIn, mtimeOf } from "./times.ts";
 
 /** Of one request: what it costs, a round trip and often the start of a connection, is spread over so much. */
 const RANGE_BYTES = 4 * 1024 * 1024;
-/** Past JavaScript, where chunks count as they come. */
-const LONG_RANGE_BYTES = 16 * 1024 * 1024;
 
 /** Without a request where the listing has told the ETag: every read is bound to it by If-Match. */
 export async function openSource(
@@ -25,7 +23,7 @@ export async function openSource(
   return {
     now,
     parallel: true,
-    gatherBytes: context.direct.fetchRange ? LONG_RANGE_BYTES : RANGE_BYTES,
+    gatherBytes: context.direct.fetchRange ? rangeBytesOf(now.size) : RANGE_BYTES,
     read: (offset, into, about) => readRange(context, { place, now, offset, into, signal: about }),
     ...(context.direct.fetchRange && {
       readInto: (memory, about) => readInto(context, { place, now, memory, signal: about }),

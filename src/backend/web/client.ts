@@ -12,6 +12,7 @@ import {
   type Fetcher,
   type FillableMemory,
   fetchRange,
+  rangesOf,
   type SendStream,
   streamContent,
 } from "../fetching.ts";
@@ -104,6 +105,8 @@ export interface WebClient {
   readonly fetchRange?: ((request: ContentRequest) => Promise<SmallAnswer | undefined>) | undefined;
   /** To the end of the answer. Undefined: not in this way. Absent: never. @throws as `send` */
   readonly putStream?: ((request: StreamUpload) => Promise<SmallAnswer | undefined>) | undefined;
+  /** As `ChunkAccess.warm`. */
+  readonly warm?: ((bytes: number) => void) | undefined;
   /** What of a path of the contract is a URL here. @throws PbError `path_escapes`, `invalid_path` */
   urlOf(path: string, folder?: boolean): URL;
   /** Of HEAD, by URL. */
@@ -145,6 +148,7 @@ export async function openWebClient(
     send: (request) => send(sending, request, urlOf),
     sendSmall: (request) => sendSmall(sending, request, urlOf),
     fetchRange: fetcher && ((request) => rangeOf(sending, request, { urlOf, fetcher })),
+    warm: fetcher && ((bytes) => fetcher.warm(base.origin, rangesOf(bytes))),
     putStream: fetcher && ((request) => putStream(sending, request, { urlOf, fetcher })),
     async close() {
       closing.abort();

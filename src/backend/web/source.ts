@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { PbError } from "../../model/error.ts";
 import type { ChunkSource, Confirmed, KnownVersion, OpenChunksOptions, WholeRead } from "../chunks.ts";
-import type { FillableMemory } from "../fetching.ts";
+import { type FillableMemory, rangeBytesOf } from "../fetching.ts";
 import { refuseAborted } from "../signals.ts";
 import type { SmallAnswer, WebAnswer, WebClient } from "./client.ts";
 import { transportError } from "./errors.ts";
@@ -59,14 +59,12 @@ interface Opened {
 
 /** Of one request: what it costs, a round trip and often the start of a connection, is spread over so much. */
 const RANGE_BYTES = 4 * 1024 * 1024;
-/** Past JavaScript, where chunks count as they come. */
-const LONG_RANGE_BYTES = 16 * 1024 * 1024;
 
 function ranged(client: WebClient, { path, now, told }: Opened): ChunkSource {
   return {
     now: told,
     parallel: true,
-    gatherBytes: client.fetchRange ? LONG_RANGE_BYTES : RANGE_BYTES,
+    gatherBytes: client.fetchRange ? rangeBytesOf(now.size) : RANGE_BYTES,
     read: (offset, into, signal) => readRange(client, { path, now, offset, into, signal }),
     ...(client.fetchRange && {
       readInto: (memory, signal) => readInto(client, { path, now, memory, signal }),

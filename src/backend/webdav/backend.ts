@@ -51,6 +51,7 @@ export const openWebdav: OpenEndpoint = async (config: EndpointConfig, tools): P
       kind: "chunks",
       chunks: {
         maxCalls: MAX_CALLS,
+        ...(client.warm && { warm: client.warm }),
         open: (path, options) => openSource(client, path, options),
         readWhole: (path, into, options) => readWhole(client, { path, into, ...options }),
         ...writer,

@@ -4,16 +4,26 @@ import { Runs } from "./runs.ts";
 
 const LENGTH = 10;
 
-/** Of a file of so many reads; one call is of four at most. */
-function gathering(reads = 100) {
+/** Of a file of so many reads, of which one call has four at most. */
+function gathering(reads = 100, most = 4) {
   const begun: number[][] = [];
   const ends: (() => void)[] = [];
   const runs = new Runs({
-    mostBytes: 4 * LENGTH,
+    mostBytes: most * LENGTH,
     size: reads * LENGTH,
     start: (run) => {
       begun.push(run.map(({ offset }) => offset / LENGTH));
-      return new Promise((end) => ends.push(end));
+      let left = run;
+      const split = () => left.slice(Math.ceil(left.length / 2));
+      return {
+        done: new Promise((end) => ends.push(end)),
+        left: () => left.length,
+        split() {
+          const taken = split();
+          left = left.slice(0, left.length - taken.length);
+          return taken;
+        },
+      };
     },
   });
   const add = (...indices: number[]) => {
@@ -68,6 +78,42 @@ describe("reads of one file", () => {
     const { add, begun } = gathering(2);
     add(0, 1);
     expect(begun).toEqual([[0, 1]]);
+  });
+
+  it("wait while more come, and not for ever", async () => {
+    const { add, begun } = gathering();
+    for (const index of [3, 2, 1]) {
+      add(index);
+      await vi.advanceTimersByTimeAsync(4);
+    }
+    expect(begun).toEqual([]);
+    add(0);
+    expect(begun).toEqual([[0, 1, 2, 3]]);
+    const many = gathering();
+    for (let index = 50; many.begun.length === 0 && index > 0; index -= 2) {
+      many.add(index);
+      await vi.advanceTimersByTimeAsync(4);
+    }
+    expect(many.begun.length).toBeGreaterThan(0);
+  });
+
+  it("are shared with whoever is done first, where the end was asked for and much is left", async () => {
+    const { add, begun, end } = gathering(32, 16);
+    add(...Array(32).keys());
+    expect(begun.map(({ length }) => length)).toEqual([16, 16]);
+    await end();
+    // Of the 16 that are left a half, and of the larger half one more; what is less stays where it is.
+    const [, , third, fourth, fifth] = begun;
+    expect(third).toEqual([24, 25, 26, 27, 28, 29, 30, 31]);
+    expect(fourth?.length).toBe(4);
+    expect(fifth?.length).toBe(4);
+  });
+
+  it("are not shared before that", async () => {
+    const { add, begun, end } = gathering(64, 16);
+    add(...Array(32).keys());
+    await end();
+    expect(begun.length).toBe(2);
   });
 
   it("that have a hole between them are apart", async () => {

@@ -4,11 +4,11 @@ import type { Backend, ChunkAccess, ChunkSource, Confirmed, KnownVersion } from 
 import type { WholeRead } from "../../backend/chunks.ts";
 import { retryingChunks } from "../../backend/wrap/retrying.ts";
 import { PbError } from "../../model/error.ts";
-import type { Pump, PumpAsk, PumpCalls, PumpSubject } from "../../native/pump.ts";
+import type { CallMemory, Pump, PumpAsk, PumpCalls, PumpSubject } from "../../native/pump.ts";
 import type { SendEntry } from "../../native/types.ts";
 import { Tuner } from "../tuning.ts";
 import { Buffers } from "./buffers.ts";
-import { Runs } from "./runs.ts";
+import { type Flight, Runs } from "./runs.ts";
 import { versionNumber } from "./version.ts";
 
 export interface SourcePumpOptions {
@@ -28,6 +28,16 @@ const MAX_OPENS = 3;
 const MAX_EXPECTED = 100_000;
 
 type Expected = Partial<KnownVersion>;
+
+interface Reading {
+  readonly run: readonly PumpAsk[];
+  readonly calls: PumpCalls;
+}
+
+interface Filling {
+  readonly memory: CallMemory;
+  readonly calls: PumpCalls;
+}
 
 export class SourcePump implements AsyncDisposable {
   readonly #options: SourcePumpOptions;
@@ -137,7 +147,7 @@ export class SourcePump implements AsyncDisposable {
 
   async #read(ask: PumpAsk, calls: PumpCalls): Promise<void> {
     const source = this.#sourceOf(ask);
-    const read = () => this.#readRun(source, [ask], calls);
+    const read = () => this.#fly(source, { run: [ask], calls }).done;
     if (source.parallel) {
       if (source.gatherBytes === undefined) return read();
       const runs =
@@ -145,7 +155,7 @@ export class SourcePump implements AsyncDisposable {
         new Runs({
           mostBytes: source.gatherBytes,
           size: source.now.size,
-          start: (run) => this.#readRun(source, run, calls),
+          start: (run) => this.#fly(source, { run, calls }),
         });
       this.#runs.set(ask.id, runs);
       return runs.add(ask);
@@ -155,12 +165,34 @@ export class SourcePump implements AsyncDisposable {
     return turn;
   }
 
+  #fly(source: ChunkSource, { run, calls }: Reading): Flight {
+    if (source.readInto === undefined)
+      return { done: this.#readRun(source, { run, calls }), left: () => 0, split: () => [] };
+    const memory = calls.memory(run);
+    return {
+      done: this.#readMemory(source, { memory, calls }),
+      left: () => memory.left(),
+      split: () => memory.split(),
+    };
+  }
+
+  /** Past JavaScript, where that can be. Does not reject. */
+  async #readMemory(source: ChunkSource, { memory, calls }: Filling): Promise<void> {
+    try {
+      const { signal } = this.#stop;
+      if (await this.#tuner.run(memory.length, async () => source.readInto?.(memory, signal))) return;
+    } catch (cause) {
+      failAll(calls, memory.asks, cause);
+      return;
+    }
+    await this.#readRun(source, { run: memory.asks, calls });
+  }
+
   /** What follows each other, with one call. Does not reject. */
-  async #readRun(source: ChunkSource, run: readonly PumpAsk[], calls: PumpCalls): Promise<void> {
+  async #readRun(source: ChunkSource, { run, calls }: Reading): Promise<void> {
     const length = run.reduce((sum, ask) => sum + ask.length, 0);
     const { signal } = this.#stop;
     try {
-      if (await this.#readInto(source, run, calls)) return;
       // Memory for those alone that have their turn.
       await this.#tuner.run(length, () =>
         this.#buffers.use(length, async (buffer) => {
@@ -174,18 +206,8 @@ export class SourcePump implements AsyncDisposable {
         }),
       );
     } catch (cause) {
-      const error = PbError.from(cause, "io_error");
-      // Nobody hears it of one that was answered.
-      for (const ask of run) calls.fail(ask.number, error);
+      failAll(calls, run, cause);
     }
-  }
-
-  /** Past JavaScript, where that can be. */
-  async #readInto(source: ChunkSource, run: readonly PumpAsk[], calls: PumpCalls): Promise<boolean> {
-    const { readInto } = source;
-    if (readInto === undefined) return false;
-    const memory = calls.memory(run);
-    return this.#tuner.run(memory.length, () => readInto.call(source, memory, this.#stop.signal));
   }
 
   /** Of one that has another size by now only what it is is told: the engine then opens it. */
@@ -224,6 +246,12 @@ export class SourcePump implements AsyncDisposable {
     this.#open.clear();
     await Promise.allSettled(open.map((source) => source[Symbol.asyncDispose]()));
   }
+}
+
+/** Nobody hears it of one that was answered. */
+function failAll(calls: PumpCalls, asks: readonly PumpAsk[], cause: unknown): void {
+  const error = PbError.from(cause, "io_error");
+  for (const { number } of asks) calls.fail(number, error);
 }
 
 /** What is there by now. Where that is what was known, reading names versions in another way than listing (WebDAV servers do): size and time are left. */

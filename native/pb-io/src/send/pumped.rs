@@ -12,8 +12,8 @@ use crate::fs::{Kind, Meta};
 use crate::job::add;
 use crate::pump::{Answer, Ask, Memory, Pump, PumpError, Reply, Subject, Waiting};
 
-/// Readers only wait for answers, so there are as many as chunks may be asked for at once: four requests for 16 MiB each.
-pub(super) const READERS: usize = 64;
+/// Readers only wait for answers, so there are as many as chunks may be asked for at once: four requests for 32 MiB each.
+pub(super) const READERS: usize = 128;
 
 /// A large file that a carrier has opened.
 pub(super) struct PumpedFile {

@@ -10,6 +10,7 @@
 mod connection;
 mod head;
 mod intake;
+mod lot;
 mod pool;
 mod sending;
 mod sums;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 pub use head::Head;
 pub use intake::{Came, Intake, Want};
+pub use lot::Lot;
 pub use pool::Cancel;
 pub use sums::{Sums, sums};
 pub use tls::Trust;
@@ -76,15 +78,15 @@ pub struct Fetch {
     pub asked: Asked,
     /// The status with which the content goes into the memory: 206.
     pub status: u16,
-    /// Filled in turn; together they are as long as that content has to be.
-    pub memory: VecDeque<Memory>,
+    /// Filled in turn; together they are as long as that content has to be, whatever is taken out of it later.
+    pub memory: Lot,
     pub judge: Judge,
     pub take: Take,
 }
 
 /// What became of a [`Fetch`], or of an [`Upload`].
 pub enum Outcome {
-    /// All memory was filled, and taken.
+    /// All memory was filled, and taken; or what was left of it.
     Filled,
     /// It is not the answer that was asked for.
     Rejected,
@@ -130,7 +132,7 @@ impl Client {
         let hears = cancel.clone();
         self.workers.run(Box::new(move || {
             let outcome = pool.fetch(&mut fetch, &hears);
-            then(outcome, fetch.memory);
+            then(outcome, fetch.memory.take_all());
         }));
         cancel
     }
@@ -173,6 +175,15 @@ impl Client {
             then(intake.serve(&pool.options, &hears, connected));
         }));
         cancel
+    }
+
+    /// Opens connections ahead, each on a thread of its own, as far as there are not so many that wait. What fails, fails later.
+    pub fn warm(&self, origin: &Origin, connections: usize) {
+        for _ in self.pool.waiting(origin)..connections {
+            let pool = Arc::clone(&self.pool);
+            let origin = origin.clone();
+            self.workers.run(Box::new(move || pool.warm(&origin)));
+        }
     }
 
     /// Runs what takes a while on one of the threads.

@@ -76,6 +76,18 @@ impl Pool {
         }
     }
 
+    /// Connections that wait for something to ask.
+    pub fn waiting(&self, origin: &Origin) -> usize {
+        self.idle.lock().get(origin).map_or(0, Vec::len)
+    }
+
+    /// Opens one.
+    pub fn warm(&self, origin: &Origin) {
+        if let Ok(connection) = Connection::open(origin, &self.options, &self.trust) {
+            self.keep(origin, connection);
+        }
+    }
+
     pub fn fetch(&self, fetch: &mut Fetch, cancel: &Cancel) -> Outcome {
         let outcome = self.try_fetch(fetch, cancel);
         cancel.ended(outcome.unwrap_or_else(|outcome| outcome))
@@ -133,20 +145,23 @@ impl Pool {
         fetch: &mut Fetch,
         cancel: &Cancel,
     ) -> Outcome {
-        let wanted: usize = fetch.memory.iter_mut().map(|m| m.bytes_mut().len()).sum();
+        let wanted = fetch.memory.wanted();
         let into_memory = parsed.head.status == fetch.status;
-        let keeps = match into_memory {
+        let mut keeps = match into_memory {
             true => parsed.keep,
             false => parsed.keeps_after_text(),
         };
         let Parsed { head, framing, .. } = parsed;
         let read = match framing {
-            Framing::Length(length) if into_memory && length == wanted as u64 => {
+            Framing::Length(length) if into_memory && length == wanted => {
                 let judge = std::mem::replace(&mut fetch.judge, Box::new(|_| false));
                 if !judge(&head) {
                     return Outcome::Rejected;
                 }
-                self.fill(&mut connection, fetch).map(|()| Outcome::Filled)
+                let filled = self.fill(&mut connection, fetch);
+                // What somebody else fetches is still to come here.
+                keeps &= matches!(filled, Ok(length) if length == wanted);
+                filled.map(|_| Outcome::Filled)
             }
             _ if into_memory => return Outcome::Unsuited("the answer has another length".into()),
             framing => self
@@ -179,15 +194,19 @@ impl Pool {
         }
     }
 
-    fn fill(&self, connection: &mut Connection, fetch: &mut Fetch) -> io::Result<()> {
+    /// How much of the content it was, in the end.
+    fn fill(&self, connection: &mut Connection, fetch: &mut Fetch) -> io::Result<u64> {
         connection.patience(self.options.body)?;
-        while let Some(memory) = fetch.memory.front_mut() {
-            connection.read(memory.bytes_mut())?;
-            if let Some(filled) = fetch.memory.pop_front() {
-                (fetch.take)(filled);
+        let mut filled = 0;
+        while let Some(mut memory) = fetch.memory.next() {
+            if let Err(e) = connection.read(memory.bytes_mut()) {
+                fetch.memory.put_back(memory);
+                return Err(e);
             }
+            filled += memory.bytes_mut().len() as u64;
+            (fetch.take)(memory);
         }
-        Ok(())
+        Ok(filled)
     }
 
     /// The one that was used last: the others may go.

@@ -71,10 +71,12 @@ fn judged(
     Fetch {
         asked: asked(port, "GET", &[]),
         status: 206,
-        memory: lengths
-            .iter()
-            .map(|&len| Memory::Bytes(vec![0; len]))
-            .collect(),
+        memory: Lot::new(
+            lengths
+                .iter()
+                .map(|&len| Memory::Bytes(vec![0; len]))
+                .collect(),
+        ),
         judge: Box::new(judge),
         take: Box::new(|_| {}),
     }
@@ -112,6 +114,57 @@ const ABCDEF: &str =
 
 fn answer(text: &str) -> Option<String> {
     Some(text.to_string())
+}
+
+#[test]
+fn a_fetch_ends_before_what_was_taken_out_of_it_and_its_connection_with_it() {
+    let server = serve(vec![vec![answer(ABCDEF)], vec![answer(ABCDEF)]]);
+    let client = client();
+    let mut fetch = fetch(server.port, &[2, 2, 2]);
+    let lot = fetch.memory.clone();
+    assert_eq!(lot.left(), 3);
+    // Nothing is read before the head was judged.
+    fetch.judge = Box::new(move |_| lot.split().len() == 1 && lot.left() == 2);
+    let (outcome, memory, left) = wait(&client, fetch);
+    assert!(matches!(outcome, Outcome::Filled));
+    assert_eq!((memory, left), (vec![b"ab".to_vec(), b"cd".to_vec()], 0));
+    // The rest would be taken for the next answer.
+    let (outcome, memory, _) = wait(&client, self::fetch(server.port, &[6]));
+    assert!(matches!(outcome, Outcome::Filled));
+    assert_eq!(memory, [b"abcdef"]);
+    assert_eq!(server.requests.join().unwrap().len(), 2);
+}
+
+#[test]
+fn what_breaks_off_gives_back_only_what_is_its_own() {
+    let cut = "HTTP/1.1 206 Partial Content\r\nContent-Length: 6\r\n\r\nabc";
+    let server = serve(vec![vec![answer(cut)]]);
+    let mut fetch = fetch(server.port, &[2, 2, 2]);
+    let lot = fetch.memory.clone();
+    fetch.judge = Box::new(move |_| lot.split().len() == 1);
+    let (outcome, memory, left) = wait(&client(), fetch);
+    assert!(matches!(outcome, Outcome::Broken(Broken::Lost)));
+    assert_eq!((memory, left), (vec![b"ab".to_vec()], 1));
+    server.requests.join().unwrap();
+}
+
+#[test]
+fn a_connection_that_was_opened_ahead_is_the_one_that_is_asked() {
+    let server = serve(vec![vec![answer(ABCDEF)], vec![]]);
+    let client = client();
+    let origin = fetch(server.port, &[6]).asked.origin;
+    client.warm(&origin, 1);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while client.pool.waiting(&origin) == 0 {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    client.warm(&origin, 1);
+    let (outcome, ..) = wait(&client, fetch(server.port, &[6]));
+    assert!(matches!(outcome, Outcome::Filled));
+    // Nobody else came.
+    assert!(TcpStream::connect(("127.0.0.1", server.port)).is_ok());
+    assert_eq!(server.requests.join().unwrap().len(), 1);
 }
 
 #[test]

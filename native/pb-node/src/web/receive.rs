@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crossbeam_channel::unbounded;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
+use parking_lot::Mutex;
 use pb_io::web::{Intake, Outcome, Want};
 
 use super::{NativeFetcher, News, Next, give_back, lend, taker};
@@ -20,7 +21,7 @@ impl NativeFetcher {
             return false;
         };
         let (pull, wants) = unbounded();
-        self.begin(number, Next::Wants(pull));
+        self.begin(number, Next::Wants(pull), None);
         let hears = Arc::clone(&self.hears);
         let connected = move || {
             let news = (number, News::Connected);
@@ -54,7 +55,7 @@ impl NativeFetcher {
             return false;
         };
         let hears = Arc::clone(&self.hears);
-        let take = taker(&pump, &calls);
+        let take = taker(&pump, Arc::new(Mutex::new(calls.clone().into())));
         let want = Want::new(memory, is_last, take, move |came, left| {
             let count = left.len();
             give_back(&pump, &calls[calls.len() - count..], left);

@@ -132,7 +132,7 @@ impl NativeFetcher {
             },
             body,
         };
-        self.begin(number, next);
+        self.begin(number, next, None);
         let hears = Arc::clone(&self.hears);
         let running = Arc::clone(&self.running);
         let cancel = client.upload(upload, move |outcome, memory| {
