@@ -25,19 +25,30 @@ interface Retrieved {
 
 type Trick = (offset: number, times: number) => Partial<Retrieved>;
 
+interface Odd {
+  readonly replies?: FtpServer["replies"];
+  readonly farMs?: number;
+  readonly content?: Buffer;
+}
+
 class FtpServer {
   /** Where each RETR began. */
   readonly offsets: number[] = [];
   /** Data connections, as they ended. */
   readonly ended: Promise<void>[] = [];
   readonly replies: Readonly<Record<string, (port: number) => string>>;
+  /** How long a reply to FEAT takes: by that a server is known to be far. */
+  readonly #farMs: number;
+  readonly #content: Buffer;
   readonly #trick: Trick;
   readonly #sockets = new Set<Socket>();
   readonly #data: Server;
   readonly #control: Server;
 
-  constructor(trick: Trick, replies: FtpServer["replies"] = {}) {
+  constructor(trick: Trick, { replies = {}, farMs = 0, content = CONTENT }: Odd = {}) {
     this.#trick = trick;
+    this.#farMs = farMs;
+    this.#content = content;
     this.replies = replies;
     const waiting: ((socket: Socket) => void)[] = [];
     const there: Socket[] = [];
@@ -85,7 +96,8 @@ class FtpServer {
         if (verb === "RETR") {
           void this.#send(offset, say, nextData);
           offset = 0;
-        } else say(this.#replyTo(verb));
+        } else if (verb === "FEAT") setTimeout(() => say(this.#replyTo(verb)), this.#farMs);
+        else say(this.#replyTo(verb));
       }
     });
   }
@@ -97,7 +109,7 @@ class FtpServer {
       FEAT: "211-Features:\r\n SIZE\r\n MDTM\r\n211 End",
       TYPE: "200 ok",
       PWD: '257 "/"',
-      SIZE: `213 ${SIZE}`,
+      SIZE: `213 ${this.#content.length}`,
       MDTM: "213 20200101000000",
       EPSV: `229 (|||${port}|)`,
       REST: "350 go on",
@@ -107,13 +119,14 @@ class FtpServer {
 
   async #send(offset: number, say: (line: string) => void, nextData: () => Promise<Socket>): Promise<void> {
     this.offsets.push(offset);
-    const usual: Retrieved = { content: CONTENT.subarray(offset), end: "close", reply: "226 done" };
+    const usual: Retrieved = { content: this.#content.subarray(offset), end: "close", reply: "226 done" };
     const { content, end, reply } = { ...usual, ...this.#trick(offset, this.offsets.length) };
     const data = await nextData();
     say("150 comes");
     data.write(content, () => {
       if (end === "close") data.end();
-      if (end === "reset") data.resetAndDestroy();
+      // What is still on its way then would be lost.
+      if (end === "reset") setTimeout(() => data.resetAndDestroy(), 200);
       if (end !== "nothing") say(reply);
     });
   }
@@ -149,9 +162,9 @@ interface Fetched extends Ended {
 
 async function fetched(
   trick: Trick,
-  { signal, replies }: { readonly signal?: AbortSignal; readonly replies?: FtpServer["replies"] } = {},
+  { signal, ...odd }: Odd & { readonly signal?: AbortSignal } = {},
 ): Promise<Fetched> {
-  const server = new FtpServer(trick, replies);
+  const server = new FtpServer(trick, odd);
   servers.push(server);
   const port = await server.start();
   const received = await receivedFrom({ host: "127.0.0.1", port }, "/big", signal);
@@ -199,6 +212,17 @@ describe("a file of an FTP server in clear", () => {
     const ended = await fetched(() => ({}));
     await expectWhole(ended);
     expect(ended.hosts.length).toBe(ended.server.offsets.length);
+    await Promise.all(ended.server.ended);
+  });
+
+  it("comes in segments from a server that is far", async () => {
+    // Longer than one transfer, which ends behind a quarter of it, can be.
+    const content = Buffer.concat(Array.from({ length: 8 }, () => CONTENT));
+    const ended = await fetched(() => ({}), { farMs: 50, content });
+    expect(ended.receipt).toMatchObject({ state: "done", files: 1n, errors: [] });
+    expect((await ended.file()).equals(content)).toBe(true);
+    expect(ended.server.offsets.length).toBeGreaterThan(1);
+    // None of them waits for more to be wanted of it.
     await Promise.all(ended.server.ended);
   });
 

@@ -74,7 +74,7 @@ export interface Reader<Into> {
   readonly next: number;
   /** The file is read to its end, or the reading failed: the connection is given back. */
   readonly over: boolean;
-  /** False: its connection was taken away. */
+  /** False: it reads no more than it was asked for, or its connection was taken away. */
   resume(): boolean;
   fill(into: Into, options: { readonly signal: AbortSignal; readonly size: number }): Promise<void>;
   breakOff(): Promise<void>;
@@ -84,11 +84,13 @@ interface Begun<Into> {
   readonly where: string;
   readonly offset: number;
   readonly way: Way<Into>;
+  /** When it has read so many bytes, it reads no more. */
+  readonly most: number;
 }
 
 export function createReader<Into extends { readonly length: number }>(
   lease: Lease,
-  { where, offset, way }: Begun<Into>,
+  { where, offset, way, most }: Begun<Into>,
 ): Reader<Into> {
   const { connection } = lease;
   const opening = way(connection, `RETR ${where}`, offset === 0 ? undefined : `REST ${offset}`);
@@ -142,7 +144,7 @@ export function createReader<Into extends { readonly length: number }>(
     get over() {
       return over;
     },
-    resume: () => !over && (busy > 0 || lease.unpark()),
+    resume: () => !over && next - offset < most && (busy > 0 || lease.unpark()),
     async fill(into, { signal, size }) {
       next += into.length;
       busy += 1;
@@ -155,6 +157,8 @@ export function createReader<Into extends { readonly length: number }>(
         busy -= 1;
       }
       if (busy > 0 || over) return;
+      // At once: what the server sends meanwhile is for nobody.
+      if (next - offset >= most) return void breakOff();
       connection.control.rest();
       lease.park(breakOff);
     },

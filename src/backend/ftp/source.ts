@@ -1,6 +1,6 @@
 import { PbError } from "../../model/error.ts";
 import type { ChunkSource, KnownVersion, OpenChunksOptions, WholeRead } from "../chunks.ts";
-import type { FillableMemory } from "../fetching.ts";
+import { type FillableMemory, rangeBytesOf } from "../fetching.ts";
 import { either, refuseAborted } from "../signals.ts";
 import * as calls from "./calls.ts";
 import type { FtpConnection } from "./connection.ts";
@@ -10,7 +10,7 @@ import { begin, createReader, type Reader, type Way, ways, whyEnded } from "./re
 
 /** Where a round trip takes longer than this, one connection does not fill the path: a large file is read in segments beside each other. */
 const FAR_MS = 5;
-/** Of such a file; a segment that ends costs what the server has sent of the next one already. */
+/** Of such a file, through Node; a segment that ends costs what the server has sent of the next one already. */
 const SEGMENT_BYTES = 16 * 1024 * 1024;
 
 export async function openSource(
@@ -33,10 +33,11 @@ export async function openSource(
   );
   const readers = new Set<Reader<never>>();
   const about = { path, peer: ground.peer };
+  const segment = canReceive ? rangeBytesOf(now.size) : SEGMENT_BYTES;
+  const most = isFar ? segment : Number.POSITIVE_INFINITY;
 
-  /** The one that has come to this offset, unless another segment begins here. */
+  /** The one that has come to this offset, unless it is through with its segment. */
   function readerAt<Into>(offset: number, way: Way<Into>): Reader<Into> | undefined {
-    if (isFar && offset % SEGMENT_BYTES === 0 && offset > 0) return undefined;
     const fits = (each: Reader<never>) => each.way === way && each.next === offset && each.resume();
     return [...readers].find(fits) as Reader<Into> | undefined;
   }
@@ -52,7 +53,7 @@ export async function openSource(
       refuseAborted(signal);
       let reader = readerAt(offset, way);
       if (reader === undefined) {
-        reader = createReader(await ground.pool.lease(signal), { where, offset, way });
+        reader = createReader(await ground.pool.lease(signal), { where, offset, way, most });
         readers.add(reader);
       }
       try {
@@ -70,6 +71,8 @@ export async function openSource(
     parallel: true,
     read: (offset, into, signal) => read<Uint8Array>(offset, into, { way: ways.throughNode, signal }),
     ...(canReceive && {
+      // However near: the engine asks in no exact order, and a chunk to which no transfer has come yet begins one of its own.
+      gatherBytes: segment,
       async readInto(memory, signal) {
         await read<FillableMemory>(memory.offset, memory, { way: ways.pastNode, signal });
         return true;
