@@ -32,6 +32,11 @@ export declare class NativeFetcher {
    * what becomes of it. Calls are answered as they are filled.
    */
   fetch(number: number, pump: NativePump, wanted: NativeFetch): boolean
+  /**
+   * Fills the memory of a call with all of a small file; the call is not answered by it. `hears` is told "whole" with the head, or "another": to be asked in another way.
+   * False: the call is over, or the fetcher is closed.
+   */
+  small(number: number, pump: NativePump, call: number, wanted: NativeSmall): boolean
   /** Opens connections ahead, up to so many that wait. */
   warm(address: NativeAddress, connections: number): void
   /** Of a fetch: calls whose memory nobody has begun to fill. */
@@ -258,7 +263,7 @@ export interface NativeFetch {
 export interface NativeFetched {
   number: number
   /**
-   * "head" (to be judged; more comes), "filled", "rejected", "refused", "answered", "unsuited", "lost", "timeout", "cancelled"; of an upload's
+   * "head" (to be judged; more comes), "whole", "another", "filled", "rejected", "refused", "answered", "unsuited", "lost", "timeout", "cancelled"; of an upload's
    * piece "taken" or "dropped" (more comes); "summed"; of a connection for data "connected", and of what is pulled from it "filled", "ended" (closed by the other side), "more" (than
    * was to come), "lost", "timeout", "cancelled" (more comes); "closed" when all that was pulled is told
    */
@@ -268,7 +273,7 @@ export interface NativeFetched {
   /** Name and value in turn. */
   headers: Array<string>
   /** What a server said about its refusal, or to what was sent; why it is not suited; CRC-32, big-endian, and SHA-256 where that was asked for. */
-  text: Buffer
+  text?: Buffer
   /** Calls at the end of those that are not answered. */
   left: number
 }
@@ -414,6 +419,16 @@ export interface NativeSessionOptions {
   allLanes?: boolean
   /** What is remembered of the path: round trip, ns, and what all lanes together carried, bytes per second. */
   remembered?: NativePathMemory
+}
+
+/** In clear. */
+export interface NativeSmall {
+  host: string
+  port: number
+  /** Path and query. */
+  target: string
+  /** Name and value in turn. */
+  headers: Array<string>
 }
 
 /** Bytes. */

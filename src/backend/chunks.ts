@@ -39,6 +39,16 @@ export interface ChunkAccess {
   readWhole(path: string, into: Uint8Array, options: OpenChunksOptions): Promise<WholeRead>;
 
   /**
+   * As `readWhole`, into memory that only the engine reaches (`fetching.ts`), of one call, which is not answered by it. Undefined: not in this way, `readWhole` can. Absent: the
+   * endpoint's protocol is spoken by JavaScript alone.
+   */
+  readWholeInto?(
+    path: string,
+    memory: FillableMemory,
+    options: OpenChunksOptions,
+  ): Promise<WholeRead | undefined>;
+
+  /**
    * Begins, or with `resume` goes on with, the writing of one file, under a name that no reader takes for the final one where the endpoint
    * can do that. Missing parent folders are made. What has the final name is replaced at `commit`, and stays as it is until then where
    * `capabilities.atomicReplace`.

@@ -7,6 +7,7 @@ import type {
   SendRequest,
   SendStream,
   Sent,
+  SmallRequest,
   StreamRequest,
 } from "../native/types.ts";
 import type { Exchange, Reply, ReplyHead } from "./exchange.ts";
@@ -52,8 +53,16 @@ export async function fetchRange(
     },
   });
   if (fetched.kind === "refused") return { ...replyHead(fetched), text: fetched.text };
-  return fetched.kind === "filled" && told ? { ...told, text: Buffer.alloc(0) } : undefined;
+  return fetched.kind === "filled" && told ? { ...told, text: NOTHING } : undefined;
 }
+
+/** All of a small file, where it is answered with 200 and is as long as the memory. Undefined: to be asked in another way. */
+export async function fetchSmall(fetcher: Fetcher, request: SmallRequest): Promise<Reply | undefined> {
+  const head = await fetcher.small(request);
+  return head && { ...replyHead(head), text: NOTHING };
+}
+
+const NOTHING = Buffer.alloc(0);
 
 /**
  * Whatever the server says. Undefined: to be sent in another way.

@@ -14,6 +14,7 @@ import type {
   SendRequest,
   SendStream,
   Sent,
+  SmallRequest,
   StreamRequest,
   Sums,
   SumsRequest,
@@ -21,6 +22,8 @@ import type {
 
 /** A server that could not be asked in this way is not asked so again before that: certificates and proxies don't change by the minute. */
 const UNSUITED_MS = 60_000;
+/** So many small files in a row that have to be asked for twice are enough. */
+const MOST_OTHERS = 8;
 const CRC32_BYTES = 4;
 
 /** Nothing is opened before the first request. */
@@ -52,6 +55,8 @@ class NativeFetcher implements Fetcher {
   readonly #handles = new Map<string, Handle>();
   /** By the number of the work. */
   readonly #hearers = new Map<number, (news: News) => void>();
+  /** Small files in a row that came in another way, by origin. */
+  readonly #others = new Map<string, number>();
   readonly #unsuitedUntil = new Map<string, number>();
   #next = 0;
   #isClosed = false;
@@ -143,7 +148,7 @@ class NativeFetcher implements Fetcher {
       origin,
       signal,
       start: (handle, number) => handle.sum(number, pump, numbers, sha256),
-      hear: ({ text }, { resolve }) => {
+      hear: ({ text = NOTHING }, { resolve }) => {
         resolve({ crc32: text.subarray(0, CRC32_BYTES), sha256: text.subarray(CRC32_BYTES) });
         return true;
       },
@@ -166,6 +171,24 @@ class NativeFetcher implements Fetcher {
     const number = this.#next;
     this.#next = (this.#next + 1) % 2 ** 32;
     return number;
+  }
+
+  async small({ memory, ...request }: SmallRequest): Promise<FetchedHead | undefined> {
+    const { origin } = request;
+    const calls = callsOf(memory);
+    const [call] = calls.numbers;
+    if (call === undefined || this.#isClosed || !origin.startsWith("http:")) return undefined;
+    if (this.#isUnsuited(origin) || (this.#others.get(origin) ?? 0) >= MOST_OTHERS) return undefined;
+    const handle = this.#handleOf("http:");
+    const number = this.#newNumber();
+    const news = await new Promise<News | undefined>((resolve) => {
+      this.#hearers.set(number, resolve);
+      if (!handle.small(number, calls.handle, call, targetOf(request))) resolve(undefined);
+    });
+    this.#hearers.delete(number);
+    const isWhole = news?.kind === "whole";
+    this.#others.set(origin, isWhole ? 0 : (this.#others.get(origin) ?? 0) + 1);
+    return isWhole ? saidIn(news) : undefined;
   }
 
   warm(origin: string, connections: number): void {
@@ -218,7 +241,7 @@ class NativeFetcher implements Fetcher {
 
   #settleWithout(
     origin: string,
-    { kind, text }: News,
+    { kind, text = NOTHING }: News,
     { resolve, reject }: Settle<{ readonly kind: "unsuited"; readonly why: string }>,
   ): void {
     if (kind === "unsuited") {
@@ -233,7 +256,22 @@ class NativeFetcher implements Fetcher {
   }
 }
 
+const NOTHING = Buffer.alloc(0);
 const AGAIN = "it was not, a moment ago";
+
+/** By origin; a transfer has one, or two. */
+const addresses = new Map<string, ReturnType<typeof addressOf> & { readonly name: string }>();
+const MOST_ADDRESSES = 64;
+
+function whereIs(origin: string) {
+  const known = addresses.get(origin);
+  if (known) return known;
+  const url = new URL(origin);
+  const found = { ...addressOf(url), name: url.host };
+  if (addresses.size >= MOST_ADDRESSES) addresses.clear();
+  addresses.set(origin, found);
+  return found;
+}
 
 function addressOf({ protocol, hostname, port }: URL) {
   const tls = protocol === "https:";
@@ -241,12 +279,8 @@ function addressOf({ protocol, hostname, port }: URL) {
 }
 
 function targetOf({ origin, path, headers }: Pick<FetchRequest, "origin" | "path" | "headers">) {
-  const url = new URL(origin);
-  return {
-    ...addressOf(url),
-    target: path,
-    headers: ["host", url.host, ...Object.entries(headers).flat()],
-  };
+  const { name, ...address } = whereIs(origin);
+  return { ...address, target: path, headers: ["host", name, ...Object.entries(headers).flat()] };
 }
 
 const uploadOf = (request: StreamRequest) => ({ ...targetOf(request), method: request.method });
@@ -269,7 +303,7 @@ function judge(news: News, { request, settle, handle }: Judging): boolean {
   return false;
 }
 
-function saidIn({ status, headers, text }: News): FetchedHead & { readonly text: Buffer } {
+function saidIn({ status, headers, text = NOTHING }: News): FetchedHead & { readonly text: Buffer } {
   return { status, headers: headersOf(headers), text };
 }
 

@@ -41,7 +41,7 @@ export function createIntake(
       connect?.resolve();
       connect = undefined;
     } else if (connect !== undefined) {
-      connect.reject(noConnection(kind, { host, port, why: text.toString("utf8") }));
+      connect.reject(noConnection(kind, { host, port, why: text?.toString("utf8") ?? "" }));
       onEnd();
     } else if (kind === "closed") onEnd();
     else {

@@ -119,6 +119,13 @@ export class CallMemory {
     return this.#open;
   }
 
+  /** A copy of what is in it, where it is of one call. */
+  bytes(): Uint8Array {
+    const into = Buffer.allocUnsafeSlow(this.length);
+    for (const number of this.numbers.slice(0, 1)) this.handle.take(number, into);
+    return into;
+  }
+
   /** Calls that nobody has begun to fill. */
   left(): number {
     return this.filling?.left() ?? 0;

@@ -386,6 +386,8 @@ export interface FillableMemory {
   readonly offset: number;
   /** Bytes from there. */
   readonly length: number;
+  /** A copy of what is in it, once it is filled. */
+  bytes(): Uint8Array;
 }
 
 /** Memory of the engine with content of a file that is to be written (`PumpCalls.memory`); only a `Fetcher` can do something with it. */
@@ -422,6 +424,12 @@ export interface FetchRequest {
   /** Throws where a head of that status is not of the answer that was asked for: nothing is filled then. */
   readonly check: (head: FetchedHead) => void;
   readonly signal: AbortSignal;
+}
+
+/** A GET of all of a small file. */
+export interface SmallRequest extends Pick<FetchRequest, "origin" | "path" | "headers"> {
+  /** Of one call, which is not answered by it; just as long as the file. */
+  readonly memory: FillableMemory;
 }
 
 export interface FetchedHead {
@@ -504,6 +512,8 @@ export interface Fetcher {
   sums(request: SumsRequest): Promise<Sums | undefined>;
   /** Connects to an address. */
   receive(from: { readonly host: string; readonly port: number }): Intake;
+  /** Any number at once. Undefined: to be asked in another way, and the memory is as it was. */
+  small(request: SmallRequest): Promise<FetchedHead | undefined>;
   /** Opens so many connections ahead, as far as there are not as many that wait. Fails never: what is asked later finds out. */
   warm(origin: string, connections: number): void;
   /** Ends what is under way. Idempotent. */

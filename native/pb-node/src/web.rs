@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use pb_io::pump::{Memory, Pump, Reply};
 use pb_io::web::{
     Asked, Broken, Came, Cancel, Client, Fetch, Head, Judge, Lot, Options, Origin, Outcome, Piece,
-    Sums, Take, Trust, Want,
+    Small, Sums, Take, Trust, Want,
 };
 
 use crate::session::pump::NativePump;
@@ -39,6 +39,17 @@ pub struct NativeAddress {
     pub port: u16,
 }
 
+/// In clear.
+#[napi(object)]
+pub struct NativeSmall {
+    pub host: String,
+    pub port: u16,
+    /// Path and query.
+    pub target: String,
+    /// Name and value in turn.
+    pub headers: Vec<String>,
+}
+
 #[napi(object)]
 pub struct NativeFetch {
     pub tls: bool,
@@ -58,7 +69,7 @@ pub struct NativeFetch {
 #[napi(object)]
 pub struct NativeFetched {
     pub number: u32,
-    /// "head" (to be judged; more comes), "filled", "rejected", "refused", "answered", "unsuited", "lost", "timeout", "cancelled"; of an upload's
+    /// "head" (to be judged; more comes), "whole", "another", "filled", "rejected", "refused", "answered", "unsuited", "lost", "timeout", "cancelled"; of an upload's
     /// piece "taken" or "dropped" (more comes); "summed"; of a connection for data "connected", and of what is pulled from it "filled", "ended" (closed by the other side), "more" (than
     /// was to come), "lost", "timeout", "cancelled" (more comes); "closed" when all that was pulled is told
     pub kind: String,
@@ -67,7 +78,7 @@ pub struct NativeFetched {
     /// Name and value in turn.
     pub headers: Vec<String>,
     /// What a server said about its refusal, or to what was sent; why it is not suited; CRC-32, big-endian, and SHA-256 where that was asked for.
-    pub text: Buffer,
+    pub text: Option<Buffer>,
     /// Calls at the end of those that are not answered.
     pub left: u32,
 }
@@ -75,6 +86,8 @@ pub struct NativeFetched {
 /// What a fetch has come to.
 enum News {
     Head(Head),
+    /// Of all of a small file, where it has come.
+    Small(Option<Head>),
     /// What became of it, and how many calls are left.
     End(Outcome, usize),
     Connected,
@@ -210,6 +223,40 @@ impl NativeFetcher {
         };
         let cancel = self.start(number, client, fetch, filling);
         self.cancel_by(number, cancel);
+        true
+    }
+
+    /// Fills the memory of a call with all of a small file; the call is not answered by it. `hears` is told "whole" with the head, or "another": to be asked in another way.
+    /// False: the call is over, or the fetcher is closed.
+    #[napi]
+    pub fn small(&self, number: u32, pump: &NativePump, call: u32, wanted: NativeSmall) -> bool {
+        let client = self.client.lock();
+        let Some(client) = client.as_ref() else {
+            return false;
+        };
+        let pump = Arc::clone(&pump.pump);
+        let Some(memory) = pump.lend(call) else {
+            return false;
+        };
+        let hears = Arc::clone(&self.hears);
+        client.small(Small {
+            asked: Asked {
+                origin: Origin {
+                    tls: false,
+                    host: wanted.host,
+                    port: wanted.port,
+                },
+                method: "GET".into(),
+                target: wanted.target,
+                headers: in_pairs(&wanted.headers),
+            },
+            memory,
+            then: Box::new(move |head, memory| {
+                pump.give_back(call, memory);
+                let news = (number, News::Small(head));
+                hears.call(news, ThreadsafeFunctionCallMode::NonBlocking);
+            }),
+        });
         true
     }
 
@@ -356,9 +403,26 @@ fn in_pairs(headers: &[String]) -> Vec<(String, String)> {
     pairs.iter().map(|[n, v]| (n.clone(), v.clone())).collect()
 }
 
+/// What nobody asks of a small file: JavaScript would make two strings of each.
+const OF_THE_SERVER: [&str; 7] = [
+    "accept-ranges",
+    "connection",
+    "content-type",
+    "date",
+    "keep-alive",
+    "server",
+    "vary",
+];
+
 fn to_js((number, news): (u32, News)) -> NativeFetched {
     let nothing = (None, Vec::new());
     let (outcome, left) = match news {
+        News::Small(Some(mut head)) => {
+            head.headers
+                .retain(|(name, _)| !OF_THE_SERVER.contains(&name.as_str()));
+            return fetched((number, 0), "whole", (Some(head), Vec::new()));
+        }
+        News::Small(None) => return fetched((number, 0), "another", nothing),
         News::Head(head) => return fetched((number, 0), "head", (Some(head), Vec::new())),
         News::Connected => return fetched((number, 0), "connected", nothing),
         News::Came(came, left) => return fetched((number, left), word_of(came), nothing),
@@ -409,7 +473,7 @@ fn fetched(
         kind: kind.to_string(),
         status,
         headers,
-        text: text.into(),
+        text: (!text.is_empty()).then(|| text.into()),
         left: u32::try_from(left).unwrap_or(u32::MAX),
     }
 }

@@ -11,7 +11,7 @@ import { refuseAborted } from "../signals.ts";
 import { MAX_CALLS, openWebClient, type WebClient } from "../web/client.ts";
 import { listFolders } from "../web/listing.ts";
 import { componentsOf } from "../web/path.ts";
-import { openSource, readWhole } from "../web/source.ts";
+import { openSource, readWhole, readWholeInto } from "../web/source.ts";
 import { refuseOtherSize, startUpload } from "../web/upload.ts";
 import { headOf } from "../web/version.ts";
 import { entryAt, readFolder } from "./look.ts";
@@ -122,6 +122,9 @@ function chunkAccess(client: WebClient): ChunkAccess {
     maxCalls: MAX_CALLS,
     ...(client.warm && { warm: client.warm }),
     open: (path, options) => openSource(client, path, options),
+    ...(client.fetchSmall && {
+      readWholeInto: (path, memory, options) => readWholeInto(client, { path, memory, ...options }),
+    }),
     readWhole: (path, into, options) => readWhole(client, { path, into, ...options }),
     create: async (path, options) => createSink(client, path, options),
     async writeWhole(path, bytes, { signal }) {

@@ -17,7 +17,7 @@ import { listPlace } from "./list.ts";
 import { entryAt } from "./look.ts";
 import { objectPlace, type Place, placeOf } from "./place.ts";
 import { openSink, writeWholeObject } from "./sink.ts";
-import { openSource, readWholeObject } from "./source.ts";
+import { openSource, readWholeInto, readWholeObject } from "./source.ts";
 import { removeBegunUploads } from "./uploads.ts";
 
 const CAPABILITIES: Capabilities = {
@@ -131,6 +131,8 @@ function chunkAccess(context: Context, at: (path: string) => Place): ChunkAccess
     maxCalls: MAX_CALLS,
     ...(warm && bucket !== "" && { warm: (bytes) => void warm(bucket, bytes) }),
     open: async (path, options) => openSource(context, object(path), options),
+    readWholeInto: (path, memory, options) =>
+      readWholeInto(context, { place: object(path), memory, ...options }),
     readWhole: async (path, into, options) =>
       readWholeObject(context, { place: object(path), into, ...options }),
     create: async (path, options) => openSink(context, object(path), options),

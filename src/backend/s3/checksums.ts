@@ -81,13 +81,13 @@ const OF_CONTENT: readonly (readonly [
 export async function confirmContent(
   { name, header }: { readonly name: string; readonly header: (name: string) => string | undefined },
   { path }: Pick<Place, "path">,
-  bytes: Uint8Array,
+  bytes: () => Uint8Array,
 ): Promise<Confirmed> {
   const isComposite = header("x-amz-checksum-type") === "COMPOSITE";
   for (const [algorithm, base64] of isComposite ? [] : OF_CONTENT) {
     const said = header(`x-amz-checksum-${algorithm}`);
     if (said === undefined || /-\d+$/.test(said)) continue;
-    if ((await base64(bytes)) === said) return { how: "hash", algorithm };
+    if ((await base64(bytes())) === said) return { how: "hash", algorithm };
     const words = `what came does not have the ${algorithm} that the server says`;
     throw new PbError("verification_failed", words, { path, peer: name, retryable: true });
   }

@@ -9,6 +9,7 @@ import { type Exchange, exchange, type Reply } from "../exchange.ts";
 import {
   type Fetcher,
   fetchRange,
+  fetchSmall,
   type RangeRequest,
   rangesOf,
   type SendableMemory,
@@ -67,6 +68,10 @@ export interface Direct {
   send(place: Place, request: ObjectRequest): Promise<Reply | undefined>;
   /** A GET of a range into memory of the engine. Undefined: not in this way. Absent: never. @throws as `send` */
   readonly fetchRange?: ((place: Place, request: ObjectRange) => Promise<Reply | undefined>) | undefined;
+  /** A GET of all of a small object, into memory of the engine. Undefined: not in this way. Absent: never. @throws as `send` */
+  readonly fetchSmall?:
+    | ((place: Place, request: Pick<ObjectRange, "headers" | "memory">) => Promise<Reply | undefined>)
+    | undefined;
   /** As `ChunkAccess.warm`, for objects of a bucket. Fails never. */
   readonly warm?: ((bucket: string, bytes: number) => Promise<void>) | undefined;
   /** From memory of the engine. Undefined: not in this way. Absent: never. @throws as `send` */
@@ -155,6 +160,12 @@ export function createDirect(options: DirectOptions): Direct {
         if (prepared === undefined) return undefined;
         const { sent, identity } = prepared;
         return checked(place, { identity, asked: fetchRange(fetcher, { ...request, ...sent }) });
+      }),
+    fetchSmall:
+      fetcher &&
+      (async (place, { headers, memory }) => {
+        const prepared = await prepare(place, { method: "GET", headers, payloadHash: EMPTY_HASH });
+        return prepared && fetchSmall(fetcher, { ...prepared.sent, memory });
       }),
     warm:
       fetcher &&

@@ -1,5 +1,5 @@
 /** Signature Version 4 of a request of S3 (Amazon S3 API reference, "Signature calculations for the Authorization header: transferring a payload in a single chunk"). */
-import { createHash, createHmac } from "node:crypto";
+import { createHmac, hash } from "node:crypto";
 
 export interface Keys {
   readonly accessKeyId: string;
@@ -30,8 +30,7 @@ export interface Scope {
 
 const hmac = (key: string | Buffer, text: string) => createHmac("sha256", key).update(text, "utf8").digest();
 
-export const sha256Hex = (bytes: string | Uint8Array): string =>
-  createHash("sha256").update(bytes).digest("hex");
+export const sha256Hex = (bytes: string | Uint8Array): string => hash("sha256", bytes, "hex");
 
 /** Of a request without a body. */
 export const EMPTY_HASH = sha256Hex("");

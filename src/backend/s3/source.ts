@@ -1,10 +1,12 @@
 import { GetObjectCommand, type GetObjectCommandOutput } from "@aws-sdk/client-s3";
 import { PbError } from "../../model/error.ts";
 import type { ChunkSource, Confirmed, KnownVersion, OpenChunksOptions, WholeRead } from "../chunks.ts";
+import type { ReplyHead } from "../exchange.ts";
 import { type FillableMemory, rangeBytesOf } from "../fetching.ts";
 import { refuseAborted } from "../signals.ts";
 import { confirmContent } from "./checksums.ts";
 import { type About, type Context, request } from "./context.ts";
+import { s3Error } from "./errors.ts";
 import { headObject, notFound } from "./look.ts";
 import { nameOf, type Place } from "./place.ts";
 import { mtimeIn, mtimeOf } from "./times.ts";
@@ -139,16 +141,50 @@ interface Whole extends Omit<Range, "now" | "offset"> {
   readonly known: KnownVersion;
 }
 
+const wholeHeaders = ({ version }: KnownVersion) => ({
+  "x-amz-checksum-mode": "ENABLED",
+  ...(version === undefined ? {} : { "if-match": version }),
+});
+
+/** As `readWholeObject`, past JavaScript. Undefined: not in this way. */
+export async function readWholeInto(
+  context: Context,
+  { place, memory, known, signal }: Omit<Whole, "into"> & { readonly memory: FillableMemory },
+): Promise<WholeRead | undefined> {
+  refuseAborted(signal);
+  refuseAborted(context.closing);
+  const asked = context.direct.fetchSmall?.(place, { headers: wholeHeaders(known), memory });
+  const reply = await asked?.catch((error: unknown) => {
+    throw s3Error(error, { path: place.path, peer: context.name });
+  });
+  if (reply === undefined) return undefined;
+  if (!sameVersion(known.version, reply.header("etag"))) throw changed(context, place);
+  return wholeOf(context, { place, reply, bytes: () => memory.bytes() });
+}
+
+interface Came {
+  readonly place: Place;
+  readonly reply: ReplyHead;
+  readonly bytes: () => Uint8Array;
+}
+
+async function wholeOf({ name }: Context, { place, reply: { header }, bytes }: Came): Promise<WholeRead> {
+  const etag = header("etag");
+  return {
+    size: Number(header("content-length")),
+    mtimeNs: mtimeIn(header),
+    ...(etag === undefined ? {} : { version: etag }),
+    confirmed: await confirmContent({ name, header }, place, bytes),
+  };
+}
+
 /** One GET without a range, compared with the checksum that the object was uploaded with, where it has one. */
 export async function readWholeObject(context: Context, whole: Whole): Promise<WholeRead> {
   const { place, into, known, signal } = whole;
   return request(context, { path: place.path, signal }, async ({ abortSignal }) => {
     const reply = await context.direct.send(place, {
       method: "GET",
-      headers: {
-        "x-amz-checksum-mode": "ENABLED",
-        ...(known.version === undefined ? {} : { "if-match": known.version }),
-      },
+      headers: wholeHeaders(known),
       place({ header }) {
         const isSame =
           header("content-length") === `${into.length}` && sameVersion(known.version, header("etag"));
@@ -158,14 +194,7 @@ export async function readWholeObject(context: Context, whole: Whole): Promise<W
       signal: abortSignal,
     });
     if (reply === undefined) return wholeBySdk(context, whole, abortSignal);
-    const { header } = reply;
-    const etag = header("etag");
-    return {
-      size: into.length,
-      mtimeNs: mtimeIn(header),
-      ...(etag === undefined ? {} : { version: etag }),
-      confirmed: await confirmContent({ name: context.name, header }, place, into),
-    };
+    return wholeOf(context, { place, reply, bytes: () => into });
   });
 }
 

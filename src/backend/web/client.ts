@@ -12,6 +12,7 @@ import {
   type Fetcher,
   type FillableMemory,
   fetchRange,
+  fetchSmall,
   rangesOf,
   type SendStream,
   streamContent,
@@ -103,6 +104,10 @@ export interface WebClient {
    * @throws as `send`; what `check` throws
    */
   readonly fetchRange?: ((request: ContentRequest) => Promise<SmallAnswer | undefined>) | undefined;
+  /** A GET of all of a small file, into memory of the engine. Undefined: not in this way. Absent: never. @throws as `send` */
+  readonly fetchSmall?:
+    | ((request: Omit<ContentRequest, "check">) => Promise<SmallAnswer | undefined>)
+    | undefined;
   /** To the end of the answer. Undefined: not in this way. Absent: never. @throws as `send` */
   readonly putStream?: ((request: StreamUpload) => Promise<SmallAnswer | undefined>) | undefined;
   /** As `ChunkAccess.warm`. */
@@ -148,6 +153,7 @@ export async function openWebClient(
     send: (request) => send(sending, request, urlOf),
     sendSmall: (request) => sendSmall(sending, request, urlOf),
     fetchRange: fetcher && ((request) => rangeOf(sending, request, { urlOf, fetcher })),
+    fetchSmall: fetcher && ((request) => smallOf(sending, request, { urlOf, fetcher })),
     warm: fetcher && ((bytes) => fetcher.warm(base.origin, rangesOf(bytes))),
     putStream: fetcher && ((request) => putStream(sending, request, { urlOf, fetcher })),
     async close() {
@@ -365,6 +371,17 @@ function rangeOf(
   return answered(sending, request, {
     urlOf,
     ask: (call, answerOf) => fetchRange(fetcher, { ...call, memory, check: (head) => check(answerOf(head)) }),
+  });
+}
+
+function smallOf(
+  sending: Sending,
+  { memory, ...request }: Omit<ContentRequest, "check">,
+  { urlOf, fetcher }: { readonly urlOf: WebClient["urlOf"]; readonly fetcher: Fetcher },
+): Promise<SmallAnswer | undefined> {
+  return answered(sending, request, {
+    urlOf,
+    ask: ({ signal: _, ...call }) => fetchSmall(fetcher, { ...call, memory }),
   });
 }
 

@@ -7,6 +7,9 @@ const BOUNDS: NameBounds = { componentBytes: 255, pathBytes: 4_095, anyBytes: tr
 /** Unreserved characters (RFC 3986 section 2.3). */
 const PLAIN = /^[A-Za-z0-9\-._~]*$/;
 
+/** A name in the folder itself, as nearly all links of an index are: no scheme, no path, neither "." nor "..". */
+const PLAIN_LINK = /^[A-Za-z0-9_~-][A-Za-z0-9\-._~]*\/?$/;
+
 /** @throws PbError `path_escapes`, `invalid_path` */
 export function componentsOf(path: string): readonly string[] {
   return componentsBelow(path, BOUNDS);
@@ -25,6 +28,7 @@ export function encodeSegment(name: string): string {
 
 /** A segment as a name; undefined when its escapes are no bytes. */
 export function decodeSegment(segment: string): string | undefined {
+  if (PLAIN.test(segment)) return segment;
   if (/%(?![0-9A-Fa-f]{2})/.test(segment)) return undefined;
   const raw = Buffer.from(segment, "utf8");
   const bytes = Buffer.alloc(raw.length);
@@ -46,6 +50,7 @@ export function childOf(
   folder: URL,
   href: string,
 ): { readonly name: string; readonly slash: boolean } | undefined {
+  if (PLAIN_LINK.test(href)) return { name: href.replace("/", ""), slash: href.endsWith("/") };
   // The URL standard takes a backslash for a slash; servers write it as it is in a name.
   const link = href.replaceAll("\\", "%5C");
   if (!URL.canParse(link, folder.href)) return undefined;

@@ -282,7 +282,25 @@ export async function readWhole(
     signal,
   });
   const now = { ...versionOf(answer), size: into.length };
-  return { ...toldOf(was, now), confirmed: confirm(client, { path, answer, bytes: into }) };
+  return { ...toldOf(was, now), confirmed: confirm(client, { path, answer, bytes: () => into }) };
+}
+
+/** Past JavaScript. Undefined: not in this way. */
+export async function readWholeInto(
+  client: WebClient,
+  {
+    path,
+    memory,
+    signal,
+    known: was,
+  }: OpenChunksOptions & { readonly path: string; readonly memory: FillableMemory },
+): Promise<WholeRead | undefined> {
+  const answer = await client.fetchSmall?.({ path, memory, signal });
+  if (answer === undefined) return undefined;
+  const size = memory.length;
+  const now = { ...versionOf(answer), size };
+  if (!sameVersion({ ...was, size }, now)) throw changed(client, path);
+  return { ...toldOf(was, now), confirmed: confirm(client, { path, answer, bytes: () => memory.bytes() }) };
 }
 
 /** A digest that the server sent: Repr-Digest (RFC 9530), Digest (RFC 3230), Content-MD5. @throws PbError `verification_failed` */
@@ -292,11 +310,11 @@ function confirm(
     path,
     answer,
     bytes,
-  }: { readonly path: string; readonly answer: SmallAnswer; readonly bytes: Uint8Array },
+  }: { readonly path: string; readonly answer: SmallAnswer; readonly bytes: () => Uint8Array },
 ): Confirmed {
   const said = digestOf(answer);
   if (said === undefined) return { how: "size" };
-  if (createHash(said.algorithm).update(bytes).digest("base64") === said.base64)
+  if (createHash(said.algorithm).update(bytes()).digest("base64") === said.base64)
     return { how: "hash", algorithm: said.algorithm };
   throw new PbError(
     "verification_failed",

@@ -4,7 +4,7 @@ import type { Backend, Capabilities } from "../backend.ts";
 import type { OpenEndpoint } from "../registry.ts";
 import { MAX_CALLS, openWebClient } from "../web/client.ts";
 import { listFolders } from "../web/listing.ts";
-import { openSource, readWhole } from "../web/source.ts";
+import { openSource, readWhole, readWholeInto } from "../web/source.ts";
 import { makeFolder, removePath, renamePath, touchFile } from "./change.ts";
 import { entryAt, readFolder } from "./propfind.ts";
 import { createWriter } from "./sink.ts";
@@ -53,6 +53,9 @@ export const openWebdav: OpenEndpoint = async (config: EndpointConfig, tools): P
         maxCalls: MAX_CALLS,
         ...(client.warm && { warm: client.warm }),
         open: (path, options) => openSource(client, path, options),
+        ...(client.fetchSmall && {
+          readWholeInto: (path, memory, options) => readWholeInto(client, { path, memory, ...options }),
+        }),
         readWhole: (path, into, options) => readWhole(client, { path, into, ...options }),
         ...writer,
       },

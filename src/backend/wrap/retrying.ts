@@ -57,11 +57,13 @@ export async function retried<T>(
 /** Every call of the access, of its sources and sinks, repeated where that may help. */
 export function retryingChunks(access: ChunkAccess, options: RetryOptions = {}): ChunkAccess {
   const again = <T>(signal: AbortSignal, run: () => Promise<T>) => retried(run, { ...options, signal });
-  const { setFolder, link, removeBegun } = access;
+  const { setFolder, link, removeBegun, readWholeInto } = access;
   return {
     maxCalls: access.maxCalls,
     open: (path, o) => again(o.signal, async () => retryingSource(await access.open(path, o), again)),
     readWhole: (path, into, o) => again(o.signal, () => access.readWhole(path, into, o)),
+    // Not twice in this way.
+    ...(readWholeInto && { readWholeInto: readWholeInto.bind(access) }),
     create: (path, o) => again(o.signal, async () => retryingSink(await access.create(path, o), again)),
     writeWhole: (path, bytes, o) => again(o.signal, () => access.writeWhole(path, bytes, o)),
     ...(setFolder && {

@@ -214,14 +214,18 @@ export class SourcePump implements AsyncDisposable {
   async #whole(ask: PumpAsk, subject: PumpSubject, calls: PumpCalls): Promise<void> {
     const { signal } = this.#stop;
     const { path } = subject;
-    const into = Buffer.allocUnsafeSlow(ask.length);
-    const whole = async (known: KnownVersion): Promise<WholeRead | KnownVersion> =>
-      known.size === into.length ? this.#chunks.readWhole(path, into, { known, signal }) : known;
-    const { done: read } = await this.#tuner.run(ask.length, () => this.#newest(subject, whole));
-    if ("confirmed" in read) {
-      this.#options.onConfirmed(read.confirmed);
+    const chunks = this.#chunks;
+    const whole = async (known: KnownVersion): Promise<WholeRead | KnownVersion> => {
+      if (known.size !== ask.length) return known;
+      const past = await chunks.readWholeInto?.(path, calls.memory([ask]), { known, signal });
+      if (past !== undefined) return past;
+      const into = Buffer.allocUnsafeSlow(ask.length);
+      const read = await chunks.readWhole(path, into, { known, signal });
       calls.fill(ask.number, into);
-    }
+      return read;
+    };
+    const { done: read } = await this.#tuner.run(ask.length, () => this.#newest(subject, whole));
+    if ("confirmed" in read) this.#options.onConfirmed(read.confirmed);
     calls.version(ask.number, numbered(read));
   }
 

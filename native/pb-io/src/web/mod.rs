@@ -13,6 +13,7 @@ mod intake;
 mod lot;
 mod pool;
 mod sending;
+mod small;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -28,12 +29,14 @@ pub use head::Head;
 pub use intake::{Came, Intake, Want};
 pub use lot::Lot;
 pub use pool::Cancel;
+pub use small::Small;
 pub use sums::{Sums, sums};
 pub use tls::Trust;
 pub use upload::{Body, Piece, Upload};
 
 use crate::pump::Memory;
 use pool::Pool;
+use small::Smalls;
 use workers::Workers;
 
 /// How patient a [`Client`] is, and how many connections it keeps.
@@ -111,11 +114,13 @@ pub enum Broken {
 pub struct Client {
     pool: Arc<Pool>,
     workers: Workers,
+    smalls: Smalls,
 }
 
 impl Client {
     pub fn new(options: Options, trust: Trust) -> Client {
         Client {
+            smalls: Smalls::new(options.clone()),
             pool: Arc::new(Pool::new(options, trust)),
             workers: Workers::new("pb-web"),
         }
@@ -175,6 +180,11 @@ impl Client {
             then(intake.serve(&pool.options, &hears, connected));
         }));
         cancel
+    }
+
+    /// Asks on the thread of all small questions.
+    pub fn small(&self, small: Small) {
+        self.smalls.ask(small);
     }
 
     /// Opens connections ahead, each on a thread of its own, as far as there are not so many that wait. What fails, fails later.

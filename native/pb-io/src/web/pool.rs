@@ -14,7 +14,7 @@ use super::head::{Framing, MAX_TEXT, Parsed, request};
 use super::{Broken, Fetch, Options, Origin, Outcome, Trust};
 
 /// Servers close what has been idle for 5 s and more (Node's own 5, Apache 5, nginx 75): before that it is not used again.
-const MAX_IDLE: Duration = Duration::from_secs(4);
+pub(super) const MAX_IDLE: Duration = Duration::from_secs(4);
 
 /// Ends a fetch that nobody waits for any more.
 #[derive(Clone, Default)]

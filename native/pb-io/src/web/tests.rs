@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::*;
 
 mod intake;
+mod small;
 mod upload;
 
 /// Answers connection after connection, request after request; ends a connection where an answer is `None`.

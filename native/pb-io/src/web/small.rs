@@ -1,0 +1,481 @@
+//! Small answers, many at once: one thread asks over as many connections as there are questions and waits for all of them together, so that a file of a few kilobytes costs no
+//! thread that sleeps and wakes. In clear alone, with a 200 of just the length that is wanted: whatever else comes, the carrier asks again in its own way.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::net::{
+    AddressFamily, RecvFlags, SocketFlags, SocketType, connect, ipproto, recv, socket_with,
+};
+
+use super::head::{Framing, parse, request};
+use super::pool::MAX_IDLE;
+use super::{Asked, Head, Options, Origin};
+use crate::pump::Memory;
+
+/// A head comes in one piece, nearly always, with what follows it.
+const PIECE: usize = 64 * 1024;
+/// Longer ones are for somebody else.
+const MAX_HEAD: usize = 64 * 1024;
+/// Without questions the thread ends after this.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// Hears the head and has the memory back, filled; without a head it is to be asked in another way.
+pub type Then = Box<dyn FnOnce(Option<Head>, Memory) + Send>;
+
+/// A GET of something small.
+pub struct Small {
+    pub asked: Asked,
+    /// As long as the content has to be.
+    pub memory: Memory,
+    pub then: Then,
+}
+
+/// Questions go to one thread, which is there while there are some.
+pub(super) struct Smalls(Arc<Shared>);
+
+struct Shared {
+    options: Options,
+    /// Woken where the thread may sleep.
+    bell: Option<OwnedFd>,
+    inbox: Mutex<Inbox>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    questions: Vec<Small>,
+    /// There is a thread, and it will look here again.
+    attended: bool,
+    /// It has to be woken for that.
+    asleep: bool,
+    closed: bool,
+}
+
+impl Smalls {
+    pub fn new(options: Options) -> Smalls {
+        Smalls(Arc::new(Shared {
+            options,
+            bell: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok(),
+            inbox: Mutex::default(),
+        }))
+    }
+
+    pub fn ask(&self, small: Small) {
+        let shared = &self.0;
+        let mut inbox = shared.inbox.lock();
+        if inbox.closed || shared.bell.is_none() || small.asked.origin.tls {
+            drop(inbox);
+            return (small.then)(None, small.memory);
+        }
+        inbox.questions.push(small);
+        if inbox.attended {
+            let asleep = std::mem::take(&mut inbox.asleep);
+            drop(inbox);
+            if asleep {
+                shared.ring();
+            }
+            return;
+        }
+        inbox.attended = true;
+        drop(inbox);
+        let serving = Arc::clone(shared);
+        let made = std::thread::Builder::new()
+            .name("pb-web-small".into())
+            .spawn(move || Wheel::new(&serving).turn());
+        if made.is_err() {
+            shared.leave();
+        }
+    }
+}
+
+impl Drop for Smalls {
+    fn drop(&mut self) {
+        self.0.inbox.lock().closed = true;
+        self.0.ring();
+    }
+}
+
+impl Shared {
+    fn ring(&self) {
+        if let Some(bell) = &self.bell {
+            _ = rustix::io::write(bell, &1u64.to_ne_bytes());
+        }
+    }
+
+    /// Nobody attends any more: what waits is for somebody else.
+    fn leave(&self) {
+        let left = {
+            let mut inbox = self.inbox.lock();
+            inbox.attended = false;
+            std::mem::take(&mut inbox.questions)
+        };
+        left.into_iter().for_each(Small::give_up);
+    }
+}
+
+impl Small {
+    fn give_up(self) {
+        (self.then)(None, self.memory);
+    }
+}
+
+/// Where a question is.
+enum At {
+    Connecting,
+    /// So much of the request is sent.
+    Sending(usize),
+    Head,
+    /// So much of the content is there.
+    Content(Head, bool, usize),
+}
+
+/// A question and the connection that it is asked over.
+struct Exchange {
+    small: Small,
+    sent: Vec<u8>,
+    line: Line,
+    at: At,
+    /// The server may have closed it while nobody asked.
+    was_idle: bool,
+    until: Instant,
+    /// The socket has something to say, or was not asked yet.
+    is_ready: bool,
+}
+
+struct Line {
+    socket: TcpStream,
+    /// What has come of a head.
+    early: Vec<u8>,
+}
+
+impl Line {
+    /// The server has neither closed it nor said anything since its last answer.
+    fn is_quiet(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        recv(&self.socket, &mut [0u8; 1], flags) == Err(rustix::io::Errno::AGAIN)
+    }
+}
+
+struct Wheel<'a> {
+    shared: &'a Shared,
+    under_way: Vec<Exchange>,
+    idle: Vec<(Origin, Line, Instant)>,
+    /// What names lead to; as long as the thread lives.
+    addresses: Vec<(Origin, Option<SocketAddr>)>,
+    piece: Vec<u8>,
+}
+
+/// What an exchange has come to.
+enum Turn {
+    /// It waits for the socket.
+    Waits,
+    Done(Head, bool),
+    /// Not in this way.
+    Failed,
+    /// Not a byte came over a connection that had been idle.
+    Stale,
+}
+
+impl<'a> Wheel<'a> {
+    fn new(shared: &'a Shared) -> Wheel<'a> {
+        Wheel {
+            shared,
+            under_way: Vec::new(),
+            idle: Vec::new(),
+            addresses: Vec::new(),
+            piece: vec![0; PIECE],
+        }
+    }
+
+    fn turn(mut self) {
+        let mut idle_since = Instant::now();
+        loop {
+            let (questions, closed) = {
+                let mut inbox = self.shared.inbox.lock();
+                inbox.asleep = false;
+                let questions = std::mem::take(&mut inbox.questions);
+                let unused = self.under_way.is_empty() && questions.is_empty();
+                if inbox.closed || (unused && idle_since.elapsed() > IDLE) {
+                    inbox.attended = false;
+                }
+                if questions.is_empty() {
+                    inbox.asleep = true;
+                }
+                if !inbox.attended && !inbox.closed {
+                    return;
+                }
+                (questions, inbox.closed)
+            };
+            if closed {
+                return questions.into_iter().for_each(Small::give_up);
+            }
+            if !questions.is_empty() {
+                idle_since = Instant::now();
+            }
+            let has_new = !questions.is_empty();
+            questions.into_iter().for_each(|small| self.begin(small));
+            // Questions that came are begun before anybody sleeps; then there may be more already.
+            if !has_new {
+                self.wait();
+            }
+            self.advance();
+            if !self.under_way.is_empty() {
+                idle_since = Instant::now();
+            }
+        }
+    }
+
+    fn begin(&mut self, small: Small) {
+        let Ok(sent) = request(&small.asked) else {
+            return small.give_up();
+        };
+        let line = self.waiting(&small.asked.origin);
+        let was_idle = line.is_some();
+        let (line, at) = match line {
+            Some(line) => (line, At::Sending(0)),
+            None => match self.open(&small.asked.origin) {
+                Some(line) => (line, At::Connecting),
+                None => return small.give_up(),
+            },
+        };
+        let until = Instant::now() + self.shared.options.connect;
+        self.under_way.push(Exchange {
+            small,
+            sent,
+            line,
+            at,
+            was_idle,
+            until,
+            is_ready: true,
+        });
+    }
+
+    /// A connection that is there already, the one that was used last.
+    fn waiting(&mut self, origin: &Origin) -> Option<Line> {
+        self.idle.retain(|(_, _, since)| since.elapsed() < MAX_IDLE);
+        loop {
+            let at = self.idle.iter().rposition(|(of, ..)| of == origin)?;
+            let (_, line, _) = self.idle.remove(at);
+            if line.is_quiet() {
+                return Some(line);
+            }
+        }
+    }
+
+    fn open(&mut self, origin: &Origin) -> Option<Line> {
+        let address = match self.addresses.iter().find(|(of, _)| of == origin) {
+            Some((_, address)) => *address,
+            None => {
+                let found = (origin.host.as_str(), origin.port).to_socket_addrs();
+                let address = found.ok().and_then(|mut all| all.next());
+                self.addresses.push((origin.clone(), address));
+                address
+            }
+        }?;
+        let family = match address {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP)).ok()?;
+        match connect(&socket, &address) {
+            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
+            Err(_) => return None,
+        }
+        let socket = TcpStream::from(socket);
+        socket.set_nodelay(true).ok()?;
+        Some(Line {
+            socket,
+            early: Vec::new(),
+        })
+    }
+
+    /// Until something can go on, or is too late, or somebody rings.
+    fn wait(&mut self) {
+        let now = Instant::now();
+        let latest = self.under_way.iter().map(|x| x.until).min();
+        let patience = latest.map_or(IDLE, |until| until.saturating_duration_since(now));
+        let mut fds: Vec<PollFd<'_>> = self
+            .under_way
+            .iter()
+            .map(|x| {
+                let flags = match x.at {
+                    At::Connecting | At::Sending(_) => PollFlags::OUT,
+                    At::Head | At::Content(..) => PollFlags::IN,
+                };
+                PollFd::new(&x.line.socket, flags)
+            })
+            .collect();
+        if let Some(bell) = &self.shared.bell {
+            fds.push(PollFd::new(bell, PollFlags::IN));
+        }
+        let timeout = Timespec {
+            tv_sec: patience.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: patience.subsec_nanos().into(),
+        };
+        // Where it fails, each is tried.
+        let failed = poll(&mut fds, Some(&timeout)).is_err();
+        let ready: Vec<bool> = fds
+            .iter()
+            .map(|fd| failed || !fd.revents().is_empty())
+            .collect();
+        drop(fds);
+        for (exchange, ready) in self.under_way.iter_mut().zip(ready) {
+            exchange.is_ready = ready;
+        }
+        if let Some(bell) = &self.shared.bell {
+            _ = rustix::io::read(bell, &mut [0u8; 8]);
+        }
+    }
+
+    /// Each as far as it goes.
+    fn advance(&mut self) {
+        let now = Instant::now();
+        let mut at = 0;
+        while let Some(exchange) = self.under_way.get_mut(at) {
+            let turn = match std::mem::take(&mut exchange.is_ready) {
+                true => exchange.go_on(&mut self.piece, &self.shared.options),
+                false => Turn::Waits,
+            };
+            let turn = match turn {
+                Turn::Waits if exchange.until <= now => Turn::Failed,
+                turn => turn,
+            };
+            if matches!(turn, Turn::Waits) {
+                at += 1;
+                continue;
+            }
+            let Exchange { small, line, .. } = self.under_way.swap_remove(at);
+            match turn {
+                Turn::Done(head, keeps) => {
+                    if keeps && self.idle.len() < self.shared.options.idle {
+                        let origin = small.asked.origin.clone();
+                        self.idle.push((origin, line, Instant::now()));
+                    }
+                    (small.then)(Some(head), small.memory);
+                }
+                // The next that waits, or a new one.
+                Turn::Stale => {
+                    drop(line);
+                    self.begin(small);
+                }
+                Turn::Waits | Turn::Failed => {
+                    drop(line);
+                    small.give_up();
+                }
+            }
+        }
+    }
+}
+
+/// Nobody waits for ever, whatever went wrong here.
+impl Drop for Wheel<'_> {
+    fn drop(&mut self) {
+        for exchange in self.under_way.drain(..) {
+            exchange.small.give_up();
+        }
+        if std::thread::panicking() {
+            self.shared.leave();
+        }
+    }
+}
+
+fn later(e: &io::Error) -> bool {
+    matches!(
+        e.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::NotConnected
+    )
+}
+
+impl Exchange {
+    fn go_on(&mut self, piece: &mut [u8], options: &Options) -> Turn {
+        if matches!(self.at, At::Connecting) {
+            match self.line.socket.take_error() {
+                Ok(None) => self.at = At::Sending(0),
+                _ => return Turn::Failed,
+            }
+        }
+        if let At::Sending(done) = &mut self.at {
+            match (&self.line.socket).write(&self.sent[*done..]) {
+                Ok(sent) => *done += sent,
+                Err(e) if later(&e) => return Turn::Waits,
+                Err(_) if self.was_idle => return Turn::Stale,
+                Err(_) => return Turn::Failed,
+            }
+            if *done < self.sent.len() {
+                return Turn::Waits;
+            }
+            self.at = At::Head;
+            self.until = Instant::now() + options.head;
+            return Turn::Waits;
+        }
+        loop {
+            let got = match &mut self.at {
+                At::Content(head, keeps, done) => {
+                    let into = &mut self.small.memory.bytes_mut()[*done..];
+                    if into.is_empty() {
+                        let head = std::mem::replace(head, no_head());
+                        return Turn::Done(head, *keeps);
+                    }
+                    (&self.line.socket).read(into)
+                }
+                _ => (&self.line.socket).read(piece),
+            };
+            match got {
+                Ok(0) => return self.ended(),
+                Ok(got) => {
+                    if let At::Content(_, _, done) = &mut self.at {
+                        *done += got;
+                        self.until = Instant::now() + options.body;
+                    } else if !self.heard(&piece[..got]) {
+                        return Turn::Failed;
+                    }
+                }
+                Err(e) if later(&e) => return Turn::Waits,
+                Err(_) => return self.ended(),
+            }
+        }
+    }
+
+    /// The server closed, or broke off.
+    fn ended(&self) -> Turn {
+        let nothing = matches!(self.at, At::Head) && self.line.early.is_empty();
+        if nothing && self.was_idle {
+            Turn::Stale
+        } else {
+            Turn::Failed
+        }
+    }
+
+    /// Of a head, or with the content's beginning. False: it is not what is wanted.
+    fn heard(&mut self, bytes: &[u8]) -> bool {
+        self.line.early.extend_from_slice(bytes);
+        let parsed = match parse(&self.line.early) {
+            Ok(Some(parsed)) => parsed,
+            Ok(None) => return self.line.early.len() < MAX_HEAD,
+            Err(_) => return false,
+        };
+        let into = self.small.memory.bytes_mut();
+        let content = &self.line.early[parsed.len..];
+        let wanted = Framing::Length(into.len() as u64);
+        if parsed.head.status != 200 || parsed.framing != wanted || content.len() > into.len() {
+            return false;
+        }
+        into[..content.len()].copy_from_slice(content);
+        self.at = At::Content(parsed.head, parsed.keep, content.len());
+        self.line.early.clear();
+        true
+    }
+}
+
+fn no_head() -> Head {
+    Head {
+        status: 0,
+        headers: Vec::new(),
+    }
+}
