@@ -37,6 +37,8 @@ export declare class NativeFetcher {
    * False: the call is over, or the fetcher is closed.
    */
   small(number: number, pump: NativePump, call: number, wanted: NativeSmall): boolean
+  /** Asks what may be asked twice. `hears` is told "answered", whatever the server said, or "another": to be asked in another way. False: the fetcher is closed. */
+  exchange(number: number, wanted: NativeSmall, body?: Uint8Array | undefined | null): boolean
   /** Opens connections ahead, up to so many that wait. */
   warm(address: NativeAddress, connections: number): void
   /** Of a fetch: calls whose memory nobody has begun to fill. */
@@ -425,6 +427,7 @@ export interface NativeSessionOptions {
 export interface NativeSmall {
   host: string
   port: number
+  method: string
   /** Path and query. */
   target: string
   /** Name and value in turn. */

@@ -1,6 +1,7 @@
 /** Requests whose content goes past JavaScript, with the replies that `exchange.ts` gives of all others. */
 
 import type {
+  ExchangeRequest,
   FetchedHead,
   Fetcher,
   FillableMemory,
@@ -60,6 +61,12 @@ export async function fetchRange(
 export async function fetchSmall(fetcher: Fetcher, request: SmallRequest): Promise<Reply | undefined> {
   const head = await fetcher.small(request);
   return head && { ...replyHead(head), text: NOTHING };
+}
+
+/** What is small and may be asked twice. Undefined: to be asked in another way. @throws PbError `aborted` */
+export async function exchangeSmall(fetcher: Fetcher, request: ExchangeRequest): Promise<Reply | undefined> {
+  const answer = await fetcher.exchange(request);
+  return answer && { ...replyHead(answer), text: answer.text };
 }
 
 const NOTHING = Buffer.alloc(0);

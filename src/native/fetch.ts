@@ -5,6 +5,7 @@ import { type Addon, addon } from "./addon.ts";
 import { createIntake } from "./intake.ts";
 import { callsOf } from "./pump.ts";
 import type {
+  ExchangeRequest,
   Fetched,
   FetchedHead,
   Fetcher,
@@ -174,21 +175,33 @@ class NativeFetcher implements Fetcher {
   }
 
   async small({ memory, ...request }: SmallRequest): Promise<FetchedHead | undefined> {
-    const { origin } = request;
     const calls = callsOf(memory);
     const [call] = calls.numbers;
-    if (call === undefined || this.#isClosed || !origin.startsWith("http:")) return undefined;
-    if (this.#isUnsuited(origin) || (this.#others.get(origin) ?? 0) >= MOST_OTHERS) return undefined;
-    const handle = this.#handleOf("http:");
+    if (call === undefined) return undefined;
+    const wanted = { ...targetOf(request), method: "GET" };
+    return this.#ask(request.origin, (handle, number) => handle.small(number, calls.handle, call, wanted));
+  }
+
+  async exchange({ signal, method, body, ...request }: ExchangeRequest) {
+    const wanted = { ...targetOf(request), method };
+    const asked = this.#ask(request.origin, (handle, number) => handle.exchange(number, wanted, body));
+    return unlessAborted(asked, signal);
+  }
+
+  /** On the engine's thread for small questions, where that can be. */
+  async #ask(origin: string, start: Work<unknown>["start"]) {
+    if (this.#isClosed || !origin.startsWith("http:") || this.#isUnsuited(origin)) return undefined;
+    const others = this.#others.get(origin) ?? 0;
+    if (others >= MOST_OTHERS) return undefined;
     const number = this.#newNumber();
     const news = await new Promise<News | undefined>((resolve) => {
       this.#hearers.set(number, resolve);
-      if (!handle.small(number, calls.handle, call, targetOf(request))) resolve(undefined);
+      if (!start(this.#handleOf("http:"), number)) resolve(undefined);
     });
     this.#hearers.delete(number);
-    const isWhole = news?.kind === "whole";
-    this.#others.set(origin, isWhole ? 0 : (this.#others.get(origin) ?? 0) + 1);
-    return isWhole ? saidIn(news) : undefined;
+    const isAnswer = news !== undefined && news.kind !== "another";
+    this.#others.set(origin, isAnswer ? 0 : (this.#others.get(origin) ?? 0) + 1);
+    return isAnswer ? saidIn(news) : undefined;
   }
 
   warm(origin: string, connections: number): void {
@@ -254,6 +267,17 @@ class NativeFetcher implements Fetcher {
     this.#isClosed = true;
     for (const handle of this.#handles.values()) handle.close();
   }
+}
+
+/** @throws PbError `aborted` */
+function unlessAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(new PbError("aborted", "interrupted", { cause: signal.reason }));
+    if (signal.aborted) return stop();
+    setMaxListeners(0, signal);
+    signal.addEventListener("abort", stop, { once: true });
+    asked.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
 }
 
 const NOTHING = Buffer.alloc(0);

@@ -432,6 +432,13 @@ export interface SmallRequest extends Pick<FetchRequest, "origin" | "path" | "he
   readonly memory: FillableMemory;
 }
 
+/** Something small, and its answer. */
+export interface ExchangeRequest extends Pick<FetchRequest, "origin" | "path" | "headers" | "signal"> {
+  readonly method: "HEAD" | "PUT";
+  /** With its length among the headers. */
+  readonly body?: Uint8Array | undefined;
+}
+
 export interface FetchedHead {
   readonly status: number;
   /** Names in lower case. */
@@ -514,6 +521,8 @@ export interface Fetcher {
   receive(from: { readonly host: string; readonly port: number }): Intake;
   /** Any number at once. Undefined: to be asked in another way, and the memory is as it was. */
   small(request: SmallRequest): Promise<FetchedHead | undefined>;
+  /** Any number at once: what changes nothing when it is asked twice. Undefined: to be asked in another way. @throws PbError `aborted` */
+  exchange(request: ExchangeRequest): Promise<(FetchedHead & { readonly text: Buffer }) | undefined>;
   /** Opens so many connections ahead, as far as there are not as many that wait. Fails never: what is asked later finds out. */
   warm(origin: string, connections: number): void;
   /** Ends what is under way. Idempotent. */

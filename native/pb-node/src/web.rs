@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use pb_io::pump::{Memory, Pump, Reply};
 use pb_io::web::{
     Asked, Broken, Came, Cancel, Client, Fetch, Head, Judge, Lot, Options, Origin, Outcome, Piece,
-    Small, Sums, Take, Trust, Want,
+    Sums, Take, Trust, Want,
 };
 
 use crate::session::pump::NativePump;
@@ -44,10 +44,26 @@ pub struct NativeAddress {
 pub struct NativeSmall {
     pub host: String,
     pub port: u16,
+    pub method: String,
     /// Path and query.
     pub target: String,
     /// Name and value in turn.
     pub headers: Vec<String>,
+}
+
+impl NativeSmall {
+    fn asked(self) -> Asked {
+        Asked {
+            origin: Origin {
+                tls: false,
+                host: self.host,
+                port: self.port,
+            },
+            method: self.method,
+            target: self.target,
+            headers: in_pairs(&self.headers),
+        }
+    }
 }
 
 #[napi(object)]
@@ -239,23 +255,29 @@ impl NativeFetcher {
             return false;
         };
         let hears = Arc::clone(&self.hears);
-        client.small(Small {
-            asked: Asked {
-                origin: Origin {
-                    tls: false,
-                    host: wanted.host,
-                    port: wanted.port,
-                },
-                method: "GET".into(),
-                target: wanted.target,
-                headers: in_pairs(&wanted.headers),
-            },
-            memory,
-            then: Box::new(move |head, memory| {
-                pump.give_back(call, memory);
-                let news = (number, News::Small(head));
-                hears.call(news, ThreadsafeFunctionCallMode::NonBlocking);
-            }),
+        client.small(wanted.asked(), memory, move |head, memory| {
+            pump.give_back(call, memory);
+            let news = (number, News::Small(head));
+            hears.call(news, ThreadsafeFunctionCallMode::NonBlocking);
+        });
+        true
+    }
+
+    /// Asks what may be asked twice. `hears` is told "answered", whatever the server said, or "another": to be asked in another way. False: the fetcher is closed.
+    #[napi]
+    pub fn exchange(&self, number: u32, wanted: NativeSmall, body: Option<Uint8Array>) -> bool {
+        let client = self.client.lock();
+        let Some(client) = client.as_ref() else {
+            return false;
+        };
+        let hears = Arc::clone(&self.hears);
+        let body = body.map_or_else(Vec::new, |body| body.to_vec());
+        client.exchange(wanted.asked(), body, move |answer| {
+            let news = match answer {
+                Some((head, text)) => News::End(Outcome::Answered(head, text), 0),
+                None => News::Small(None),
+            };
+            hears.call((number, news), ThreadsafeFunctionCallMode::NonBlocking);
         });
         true
     }

@@ -7,6 +7,7 @@ import { Agent } from "undici";
 import { PbError } from "../../model/error.ts";
 import { type Exchange, exchange, type Reply } from "../exchange.ts";
 import {
+  exchangeSmall,
   type Fetcher,
   fetchRange,
   fetchSmall,
@@ -146,12 +147,14 @@ export function createDirect(options: DirectOptions): Direct {
   };
   return {
     async send(place, { headers, ...request }) {
-      const { method, body } = request;
+      const { method, body, signal } = request;
       const payloadHash = body === undefined ? EMPTY_HASH : sha256Hex(body);
       const prepared = await prepare(place, { method, headers, payloadHash });
       if (prepared === undefined) return undefined;
       const { sent, identity } = prepared;
-      return checked(place, { identity, asked: exchange(agent, { ...request, ...sent }) });
+      const past = method === "PUT" && fetcher ? putSmall(fetcher, { ...sent, body, signal }) : undefined;
+      const asked = async () => (await past) ?? exchange(agent, { ...request, ...sent });
+      return checked(place, { identity, asked: asked() });
     },
     fetchRange:
       fetcher &&
@@ -202,6 +205,19 @@ export function createDirect(options: DirectOptions): Direct {
       void agent.destroy();
     },
   };
+}
+
+/** An object that is put twice is the same. Undefined: not in this way. */
+function putSmall(
+  fetcher: Fetcher,
+  {
+    headers,
+    body,
+    ...put
+  }: Pick<Exchange, "origin" | "path" | "headers" | "signal"> & { readonly body: Buffer | undefined },
+): Promise<Reply | undefined> {
+  const length = { "content-length": `${body?.length ?? 0}` };
+  return exchangeSmall(fetcher, { ...put, method: "PUT", headers: { ...headers, ...length }, body });
 }
 
 function isSame(a: Keys, b: Keys | undefined): boolean {

@@ -29,14 +29,13 @@ pub use head::Head;
 pub use intake::{Came, Intake, Want};
 pub use lot::Lot;
 pub use pool::Cancel;
-pub use small::Small;
 pub use sums::{Sums, sums};
 pub use tls::Trust;
 pub use upload::{Body, Piece, Upload};
 
 use crate::pump::Memory;
 use pool::Pool;
-use small::Smalls;
+use small::{Small, Smalls, Wants};
 use workers::Workers;
 
 /// How patient a [`Client`] is, and how many connections it keeps.
@@ -182,9 +181,36 @@ impl Client {
         cancel
     }
 
-    /// Asks on the thread of all small questions.
-    pub fn small(&self, small: Small) {
-        self.smalls.ask(small);
+    /// Fills the memory with all of a small file, on the thread of all small questions. Without a head it is to be asked in another way.
+    pub fn small(
+        &self,
+        asked: Asked,
+        memory: Memory,
+        then: impl FnOnce(Option<Head>, Memory) + Send + 'static,
+    ) {
+        self.smalls.ask(Small {
+            asked,
+            body: Vec::new(),
+            wants: Wants::Content,
+            memory,
+            then: Box::new(then),
+        });
+    }
+
+    /// Asks what may be asked twice, on the same thread; `then` hears the answer, with what is said in it, or that it is to be asked in another way.
+    pub fn exchange(
+        &self,
+        asked: Asked,
+        body: Vec<u8>,
+        then: impl FnOnce(Option<(Head, Vec<u8>)>) + Send + 'static,
+    ) {
+        self.smalls.ask(Small {
+            asked,
+            body,
+            wants: Wants::Answer,
+            memory: Memory::None,
+            then: Box::new(|head, memory| then(head.map(|head| (head, memory.bytes().to_vec())))),
+        });
     }
 
     /// Opens connections ahead, each on a thread of its own, as far as there are not so many that wait. What fails, fails later.

@@ -1,5 +1,5 @@
-//! Small answers, many at once: one thread asks over as many connections as there are questions and waits for all of them together, so that a file of a few kilobytes costs no
-//! thread that sleeps and wakes. In clear alone, with a 200 of just the length that is wanted: whatever else comes, the carrier asks again in its own way.
+//! Small questions and answers, many at once: one thread asks over as many connections as there are questions and waits for all of them together, so that a file of a few kilobytes
+//! costs no thread that sleeps and wakes. In clear alone, and only what may be asked twice: where no answer comes that can be taken here, the carrier asks again in its own way.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -13,7 +13,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SocketFlags, SocketType, connect, ipproto, recv, socket_with,
 };
 
-use super::head::{Framing, parse, request};
+use super::head::{Framing, MAX_TEXT, parse, request};
 use super::pool::MAX_IDLE;
 use super::{Asked, Head, Options, Origin};
 use crate::pump::Memory;
@@ -26,14 +26,23 @@ const MAX_HEAD: usize = 64 * 1024;
 const IDLE: Duration = Duration::from_secs(2);
 
 /// Hears the head and has the memory back, filled; without a head it is to be asked in another way.
-pub type Then = Box<dyn FnOnce(Option<Head>, Memory) + Send>;
+pub(super) type Then = Box<dyn FnOnce(Option<Head>, Memory) + Send>;
 
-/// A GET of something small.
-pub struct Small {
+/// What may be asked twice, and is small.
+pub(super) struct Small {
     pub asked: Asked,
-    /// As long as the content has to be.
+    pub body: Vec<u8>,
+    pub wants: Wants,
     pub memory: Memory,
     pub then: Then,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// A 200, of which the content is just as long as the memory.
+    Content,
+    /// Any answer whose length is told; what is said with it comes in memory of its own.
+    Answer,
 }
 
 /// Questions go to one thread, which is there while there are some.
@@ -231,9 +240,10 @@ impl<'a> Wheel<'a> {
     }
 
     fn begin(&mut self, small: Small) {
-        let Ok(sent) = request(&small.asked) else {
+        let Ok(mut sent) = request(&small.asked) else {
             return small.give_up();
         };
+        sent.extend_from_slice(&small.body);
         let line = self.waiting(&small.asked.origin);
         let was_idle = line.is_some();
         let (line, at) = match line {
@@ -460,10 +470,21 @@ impl Exchange {
             Ok(None) => return self.line.early.len() < MAX_HEAD,
             Err(_) => return false,
         };
+        if self.small.wants == Wants::Answer {
+            let len = match parsed.framing {
+                _ if self.small.asked.method == "HEAD" => 0,
+                Framing::Length(len) if len <= MAX_TEXT => len as usize,
+                _ => return false,
+            };
+            self.small.memory = Memory::Bytes(vec![0; len]);
+        } else if parsed.head.status != 200 {
+            return false;
+        }
         let into = self.small.memory.bytes_mut();
         let content = &self.line.early[parsed.len..];
-        let wanted = Framing::Length(into.len() as u64);
-        if parsed.head.status != 200 || parsed.framing != wanted || content.len() > into.len() {
+        let fits = self.small.wants == Wants::Answer
+            || parsed.framing == Framing::Length(into.len() as u64);
+        if !fits || content.len() > into.len() {
             return false;
         }
         into[..content.len()].copy_from_slice(content);

@@ -7,12 +7,9 @@ type Heard = (Option<Head>, Vec<u8>);
 /// Asks for so many bytes; what came.
 fn ask(client: &Client, port: u16, len: usize) -> crossbeam_channel::Receiver<Heard> {
     let (tell, hear) = crossbeam_channel::bounded(1);
-    client.small(Small {
-        asked: asked(port, "GET", &[]),
-        memory: Memory::Bytes(vec![0; len]),
-        then: Box::new(move |head, mut memory| {
-            tell.send((head, memory.bytes_mut().to_vec())).unwrap();
-        }),
+    let memory = Memory::Bytes(vec![0; len]);
+    client.small(asked(port, "GET", &[]), memory, move |head, memory| {
+        tell.send((head, memory.bytes().to_vec())).unwrap();
     });
     hear
 }
@@ -150,4 +147,64 @@ fn who_waits_hears_of_the_end() {
     drop(client);
     assert_eq!(heard(&waiting).0, None);
     drop(socket);
+}
+
+/// What a server says to a question with content.
+fn put(client: &Client, asked: Asked, body: &[u8]) -> Option<(u16, Vec<u8>)> {
+    let (tell, hear) = crossbeam_channel::bounded(1);
+    client.exchange(asked, body.to_vec(), move |answer| {
+        tell.send(answer).unwrap();
+    });
+    let answer = hear.recv_timeout(Duration::from_secs(20)).unwrap();
+    answer.map(|(head, text)| (head.status, text))
+}
+
+#[test]
+fn an_answer_of_any_status_comes_with_its_words() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answers = [
+        "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nwhy",
+    ];
+    let serving = std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        for answer in answers {
+            request_of(&mut socket).unwrap();
+            let mut body = vec![0; 200_000];
+            socket.read_exact(&mut body).unwrap();
+            assert!(body.iter().all(|&byte| byte == 7));
+            socket.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let client = client();
+    let heard: Vec<_> = (0..answers.len())
+        .map(|_| {
+            let asked = asked(port, "PUT", &[("content-length", "200000")]);
+            put(&client, asked, &[7; 200_000]).unwrap()
+        })
+        .collect();
+    let words = [(201, b"ok".to_vec()), (204, vec![]), (403, b"why".to_vec())];
+    assert_eq!(heard, words);
+    serving.join().unwrap();
+}
+
+#[test]
+fn an_answer_to_head_has_no_content_whatever_it_says() {
+    let told = "HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n";
+    let server = serve(vec![vec![answer(told), answer(told)]]);
+    let client = client();
+    for _ in 0..2 {
+        let heard = put(&client, asked(server.port, "HEAD", &[]), &[]);
+        assert_eq!(heard, Some((200, vec![])));
+    }
+    server.requests.join().unwrap();
+}
+
+#[test]
+fn an_answer_without_a_length_is_for_somebody_else() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    let server = serve(vec![vec![answer(chunked)]]);
+    assert_eq!(put(&client(), asked(server.port, "PUT", &[]), b""), None);
 }
