@@ -33,8 +33,8 @@ export declare class NativeFetcher {
    */
   fetch(number: number, pump: NativePump, wanted: NativeFetch): boolean
   /**
-   * Fills the memory of a call with all of a small file; the call is not answered by it. `hears` is told "whole" with the head, or "another": to be asked in another way.
-   * False: the call is over, or the fetcher is closed.
+   * Fills the memory of a call with all of a small file; the call is not answered by it. `hears` is told "whole" with the head; "answered" with
+   * what else the server says; or "another": to be asked in another way. False: the call is over, or the fetcher is closed.
    */
   small(number: number, pump: NativePump, call: number, wanted: NativeSmall): boolean
   /** Asks what may be asked twice. `hears` is told "answered", whatever the server said, or "another": to be asked in another way. False: the fetcher is closed. */

@@ -8,6 +8,7 @@ import type {
   SendRequest,
   SendStream,
   Sent,
+  SmallReply,
   SmallRequest,
   StreamRequest,
 } from "../native/types.ts";
@@ -57,17 +58,17 @@ export async function fetchRange(
   return fetched.kind === "filled" && told ? { ...told, text: NOTHING } : undefined;
 }
 
-/** All of a small file, where it is answered with 200 and is as long as the memory. Undefined: to be asked in another way. */
+/** All of a small file: with a 200 it is in the memory. Undefined: to be asked in another way. */
 export async function fetchSmall(fetcher: Fetcher, request: SmallRequest): Promise<Reply | undefined> {
-  const head = await fetcher.small(request);
-  return head && { ...replyHead(head), text: NOTHING };
+  return smallReply(await fetcher.small(request));
 }
 
 /** What is small and may be asked twice. Undefined: to be asked in another way. @throws PbError `aborted` */
 export async function exchangeSmall(fetcher: Fetcher, request: ExchangeRequest): Promise<Reply | undefined> {
-  const answer = await fetcher.exchange(request);
-  return answer && { ...replyHead(answer), text: answer.text };
+  return smallReply(await fetcher.exchange(request));
 }
+
+const smallReply = (reply: SmallReply | undefined) => reply && { ...replyHead(reply), text: reply.text };
 
 const NOTHING = Buffer.alloc(0);
 

@@ -7,7 +7,6 @@ import { callsOf } from "./pump.ts";
 import type {
   ExchangeRequest,
   Fetched,
-  FetchedHead,
   Fetcher,
   FetcherOptions,
   FetchRequest,
@@ -15,6 +14,7 @@ import type {
   SendRequest,
   SendStream,
   Sent,
+  SmallReply,
   SmallRequest,
   StreamRequest,
   Sums,
@@ -174,7 +174,7 @@ class NativeFetcher implements Fetcher {
     return number;
   }
 
-  async small({ memory, ...request }: SmallRequest): Promise<FetchedHead | undefined> {
+  async small({ memory, ...request }: SmallRequest): Promise<SmallReply | undefined> {
     const calls = callsOf(memory);
     const [call] = calls.numbers;
     if (call === undefined) return undefined;
@@ -327,7 +327,7 @@ function judge(news: News, { request, settle, handle }: Judging): boolean {
   return false;
 }
 
-function saidIn({ status, headers, text = NOTHING }: News): FetchedHead & { readonly text: Buffer } {
+function saidIn({ status, headers, text = NOTHING }: News): SmallReply {
   return { status, headers: headersOf(headers), text };
 }
 

@@ -432,6 +432,11 @@ export interface SmallRequest extends Pick<FetchRequest, "origin" | "path" | "he
   readonly memory: FillableMemory;
 }
 
+export interface SmallReply extends FetchedHead {
+  /** What came and had no place. */
+  readonly text: Buffer;
+}
+
 /** Something small, and its answer. */
 export interface ExchangeRequest extends Pick<FetchRequest, "origin" | "path" | "headers" | "signal"> {
   readonly method: "HEAD" | "PUT";
@@ -519,10 +524,10 @@ export interface Fetcher {
   sums(request: SumsRequest): Promise<Sums | undefined>;
   /** Connects to an address. */
   receive(from: { readonly host: string; readonly port: number }): Intake;
-  /** Any number at once. Undefined: to be asked in another way, and the memory is as it was. */
-  small(request: SmallRequest): Promise<FetchedHead | undefined>;
+  /** Any number at once. Filled with a 200, and as it was with any other status. Undefined: to be asked in another way. */
+  small(request: SmallRequest): Promise<SmallReply | undefined>;
   /** Any number at once: what changes nothing when it is asked twice. Undefined: to be asked in another way. @throws PbError `aborted` */
-  exchange(request: ExchangeRequest): Promise<(FetchedHead & { readonly text: Buffer }) | undefined>;
+  exchange(request: ExchangeRequest): Promise<SmallReply | undefined>;
   /** Opens so many connections ahead, as far as there are not as many that wait. Fails never: what is asked later finds out. */
   warm(origin: string, connections: number): void;
   /** Ends what is under way. Idempotent. */

@@ -15,8 +15,8 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 use pb_io::pump::{Memory, Pump, Reply};
 use pb_io::web::{
-    Asked, Broken, Came, Cancel, Client, Fetch, Head, Judge, Lot, Options, Origin, Outcome, Piece,
-    Sums, Take, Trust, Want,
+    Answer, Asked, Broken, Came, Cancel, Client, Fetch, Head, Judge, Lot, Options, Origin, Outcome,
+    Piece, Sums, Take, Trust, Want,
 };
 
 use crate::session::pump::NativePump;
@@ -102,8 +102,8 @@ pub struct NativeFetched {
 /// What a fetch has come to.
 enum News {
     Head(Head),
-    /// Of all of a small file, where it has come.
-    Small(Option<Head>),
+    /// To a small question, where it can be asked in this way.
+    Small(Option<Answer>),
     /// What became of it, and how many calls are left.
     End(Outcome, usize),
     Connected,
@@ -242,8 +242,8 @@ impl NativeFetcher {
         true
     }
 
-    /// Fills the memory of a call with all of a small file; the call is not answered by it. `hears` is told "whole" with the head, or "another": to be asked in another way.
-    /// False: the call is over, or the fetcher is closed.
+    /// Fills the memory of a call with all of a small file; the call is not answered by it. `hears` is told "whole" with the head; "answered" with
+    /// what else the server says; or "another": to be asked in another way. False: the call is over, or the fetcher is closed.
     #[napi]
     pub fn small(&self, number: u32, pump: &NativePump, call: u32, wanted: NativeSmall) -> bool {
         let client = self.client.lock();
@@ -255,11 +255,15 @@ impl NativeFetcher {
             return false;
         };
         let hears = Arc::clone(&self.hears);
-        client.small(wanted.asked(), memory, move |head, memory| {
-            pump.give_back(call, memory);
-            let news = (number, News::Small(head));
-            hears.call(news, ThreadsafeFunctionCallMode::NonBlocking);
-        });
+        client.small(
+            wanted.asked(),
+            (Vec::new(), memory),
+            move |answer, memory| {
+                pump.give_back(call, memory);
+                let news = (number, News::Small(answer));
+                hears.call(news, ThreadsafeFunctionCallMode::NonBlocking);
+            },
+        );
         true
     }
 
@@ -272,12 +276,9 @@ impl NativeFetcher {
         };
         let hears = Arc::clone(&self.hears);
         let body = body.map_or_else(Vec::new, |body| body.to_vec());
-        client.exchange(wanted.asked(), body, move |answer| {
-            let news = match answer {
-                Some((head, text)) => News::End(Outcome::Answered(head, text), 0),
-                None => News::Small(None),
-            };
-            hears.call((number, news), ThreadsafeFunctionCallMode::NonBlocking);
+        client.small(wanted.asked(), (body, Memory::None), move |answer, _| {
+            let news = (number, News::Small(answer));
+            hears.call(news, ThreadsafeFunctionCallMode::NonBlocking);
         });
         true
     }
@@ -439,10 +440,14 @@ const OF_THE_SERVER: [&str; 7] = [
 fn to_js((number, news): (u32, News)) -> NativeFetched {
     let nothing = (None, Vec::new());
     let (outcome, left) = match news {
-        News::Small(Some(mut head)) => {
+        News::Small(Some(answer)) => {
+            let (kind, mut head) = match answer.is_content {
+                true => ("whole", answer.head),
+                false => ("answered", answer.head),
+            };
             head.headers
                 .retain(|(name, _)| !OF_THE_SERVER.contains(&name.as_str()));
-            return fetched((number, 0), "whole", (Some(head), Vec::new()));
+            return fetched((number, 0), kind, (Some(head), answer.text));
         }
         News::Small(None) => return fetched((number, 0), "another", nothing),
         News::Head(head) => return fetched((number, 0), "head", (Some(head), Vec::new())),

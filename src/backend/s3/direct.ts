@@ -168,7 +168,9 @@ export function createDirect(options: DirectOptions): Direct {
       fetcher &&
       (async (place, { headers, memory }) => {
         const prepared = await prepare(place, { method: "GET", headers, payloadHash: EMPTY_HASH });
-        return prepared && fetchSmall(fetcher, { ...prepared.sent, memory });
+        if (prepared === undefined) return undefined;
+        const { sent, identity } = prepared;
+        return checked(place, { identity, asked: fetchSmall(fetcher, { ...sent, memory }) });
       }),
     warm:
       fetcher &&

@@ -157,7 +157,7 @@ export async function readWholeInto(
   const reply = await asked?.catch((error: unknown) => {
     throw s3Error(error, { path: place.path, peer: context.name });
   });
-  if (reply === undefined) return undefined;
+  if (reply?.status !== 200) return undefined;
   if (!sameVersion(known.version, reply.header("etag"))) throw changed(context, place);
   return wholeOf(context, { place, reply, bytes: () => memory.bytes() });
 }

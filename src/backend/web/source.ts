@@ -296,7 +296,8 @@ export async function readWholeInto(
   }: OpenChunksOptions & { readonly path: string; readonly memory: FillableMemory },
 ): Promise<WholeRead | undefined> {
   const answer = await client.fetchSmall?.({ path, memory, signal });
-  if (answer === undefined) return undefined;
+  // Of other successes nothing is in the memory.
+  if (answer?.status !== 200) return undefined;
   const size = memory.length;
   const now = { ...versionOf(answer), size };
   if (!sameVersion({ ...was, size }, now)) throw changed(client, path);

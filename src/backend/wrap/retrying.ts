@@ -62,8 +62,9 @@ export function retryingChunks(access: ChunkAccess, options: RetryOptions = {}):
     maxCalls: access.maxCalls,
     open: (path, o) => again(o.signal, async () => retryingSource(await access.open(path, o), again)),
     readWhole: (path, into, o) => again(o.signal, () => access.readWhole(path, into, o)),
-    // Not twice in this way.
-    ...(readWholeInto && { readWholeInto: readWholeInto.bind(access) }),
+    ...(readWholeInto && {
+      readWholeInto: (path, memory, o) => again(o.signal, () => readWholeInto.call(access, path, memory, o)),
+    }),
     create: (path, o) => again(o.signal, async () => retryingSink(await access.create(path, o), again)),
     writeWhole: (path, bytes, o) => again(o.signal, () => access.writeWhole(path, bytes, o)),
     ...(setFolder && {

@@ -29,13 +29,14 @@ pub use head::Head;
 pub use intake::{Came, Intake, Want};
 pub use lot::Lot;
 pub use pool::Cancel;
+pub use small::Answer;
 pub use sums::{Sums, sums};
 pub use tls::Trust;
 pub use upload::{Body, Piece, Upload};
 
 use crate::pump::Memory;
 use pool::Pool;
-use small::{Small, Smalls, Wants};
+use small::{Small, Smalls};
 use workers::Workers;
 
 /// How patient a [`Client`] is, and how many connections it keeps.
@@ -181,35 +182,19 @@ impl Client {
         cancel
     }
 
-    /// Fills the memory with all of a small file, on the thread of all small questions. Without a head it is to be asked in another way.
+    /// Asks what is small and may be asked twice, on one thread for all of that; `then` hears the answer, or that it is to be asked in another way, and has the memory back. The content of a
+    /// 200 goes there, if there is any memory, and has to be as long.
     pub fn small(
         &self,
         asked: Asked,
-        memory: Memory,
-        then: impl FnOnce(Option<Head>, Memory) + Send + 'static,
-    ) {
-        self.smalls.ask(Small {
-            asked,
-            body: Vec::new(),
-            wants: Wants::Content,
-            memory,
-            then: Box::new(then),
-        });
-    }
-
-    /// Asks what may be asked twice, on the same thread; `then` hears the answer, with what is said in it, or that it is to be asked in another way.
-    pub fn exchange(
-        &self,
-        asked: Asked,
-        body: Vec<u8>,
-        then: impl FnOnce(Option<(Head, Vec<u8>)>) + Send + 'static,
+        (body, memory): (Vec<u8>, Memory),
+        then: impl FnOnce(Option<Answer>, Memory) + Send + 'static,
     ) {
         self.smalls.ask(Small {
             asked,
             body,
-            wants: Wants::Answer,
-            memory: Memory::None,
-            then: Box::new(|head, memory| then(head.map(|head| (head, memory.bytes().to_vec())))),
+            memory,
+            then: Box::new(then),
         });
     }
 

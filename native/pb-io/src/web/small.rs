@@ -25,24 +25,26 @@ const MAX_HEAD: usize = 64 * 1024;
 /// Without questions the thread ends after this.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// Hears the head and has the memory back, filled; without a head it is to be asked in another way.
-pub(super) type Then = Box<dyn FnOnce(Option<Head>, Memory) + Send>;
+/// Hears what the server says, and has the memory back; without an answer it is to be asked in another way.
+pub(super) type Then = Box<dyn FnOnce(Option<Answer>, Memory) + Send>;
+
+/// What a server says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub head: Head,
+    /// What is in the memory is what was asked for.
+    pub is_content: bool,
+    /// What else came.
+    pub text: Vec<u8>,
+}
 
 /// What may be asked twice, and is small.
 pub(super) struct Small {
     pub asked: Asked,
     pub body: Vec<u8>,
-    pub wants: Wants,
+    /// The content of a 200, which has to be as long; otherwise nothing.
     pub memory: Memory,
     pub then: Then,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wants {
-    /// A 200, of which the content is just as long as the memory.
-    Content,
-    /// Any answer whose length is told; what is said with it comes in memory of its own.
-    Answer,
 }
 
 /// Questions go to one thread, which is there while there are some.
@@ -139,8 +141,16 @@ enum At {
     /// So much of the request is sent.
     Sending(usize),
     Head,
-    /// So much of the content is there.
-    Content(Head, bool, usize),
+    Content(Content),
+}
+
+/// What comes behind a head.
+struct Content {
+    answer: Answer,
+    /// The connection may be used again.
+    keeps: bool,
+    /// So much of it is there.
+    done: usize,
 }
 
 /// A question and the connection that it is asked over.
@@ -183,7 +193,7 @@ struct Wheel<'a> {
 enum Turn {
     /// It waits for the socket.
     Waits,
-    Done(Head, bool),
+    Done(Answer, bool),
     /// Not in this way.
     Failed,
     /// Not a byte came over a connection that had been idle.
@@ -228,10 +238,8 @@ impl<'a> Wheel<'a> {
             }
             let has_new = !questions.is_empty();
             questions.into_iter().for_each(|small| self.begin(small));
-            // Questions that came are begun before anybody sleeps; then there may be more already.
-            if !has_new {
-                self.wait();
-            }
+            // After new questions there may be more already.
+            self.wait(has_new);
             self.advance();
             if !self.under_way.is_empty() {
                 idle_since = Instant::now();
@@ -305,11 +313,14 @@ impl<'a> Wheel<'a> {
         })
     }
 
-    /// Until something can go on, or is too late, or somebody rings.
-    fn wait(&mut self) {
+    /// Until something can go on, or is too late, or somebody rings; or just to look.
+    fn wait(&mut self, just_looks: bool) {
         let now = Instant::now();
         let latest = self.under_way.iter().map(|x| x.until).min();
-        let patience = latest.map_or(IDLE, |until| until.saturating_duration_since(now));
+        let patience = match just_looks {
+            true => Duration::ZERO,
+            false => latest.map_or(IDLE, |until| until.saturating_duration_since(now)),
+        };
         let mut fds: Vec<PollFd<'_>> = self
             .under_way
             .iter()
@@ -362,12 +373,12 @@ impl<'a> Wheel<'a> {
             }
             let Exchange { small, line, .. } = self.under_way.swap_remove(at);
             match turn {
-                Turn::Done(head, keeps) => {
+                Turn::Done(answer, keeps) => {
                     if keeps && self.idle.len() < self.shared.options.idle {
                         let origin = small.asked.origin.clone();
                         self.idle.push((origin, line, Instant::now()));
                     }
-                    (small.then)(Some(head), small.memory);
+                    (small.then)(Some(answer), small.memory);
                 }
                 // The next that waits, or a new one.
                 Turn::Stale => {
@@ -412,7 +423,10 @@ impl Exchange {
         }
         if let At::Sending(done) = &mut self.at {
             match (&self.line.socket).write(&self.sent[*done..]) {
-                Ok(sent) => *done += sent,
+                Ok(sent) => {
+                    *done += sent;
+                    self.until = Instant::now() + options.body;
+                }
                 Err(e) if later(&e) => return Turn::Waits,
                 Err(_) if self.was_idle => return Turn::Stale,
                 Err(_) => return Turn::Failed,
@@ -426,21 +440,17 @@ impl Exchange {
         }
         loop {
             let got = match &mut self.at {
-                At::Content(head, keeps, done) => {
-                    let into = &mut self.small.memory.bytes_mut()[*done..];
-                    if into.is_empty() {
-                        let head = std::mem::replace(head, no_head());
-                        return Turn::Done(head, *keeps);
-                    }
-                    (&self.line.socket).read(into)
-                }
+                At::Content(content) => match content.left(&mut self.small.memory) {
+                    [] => return content.end(),
+                    into => (&self.line.socket).read(into),
+                },
                 _ => (&self.line.socket).read(piece),
             };
             match got {
                 Ok(0) => return self.ended(),
                 Ok(got) => {
-                    if let At::Content(_, _, done) = &mut self.at {
-                        *done += got;
+                    if let At::Content(content) = &mut self.at {
+                        content.done += got;
                         self.until = Instant::now() + options.body;
                     } else if !self.heard(&piece[..got]) {
                         return Turn::Failed;
@@ -470,33 +480,55 @@ impl Exchange {
             Ok(None) => return self.line.early.len() < MAX_HEAD,
             Err(_) => return false,
         };
-        if self.small.wants == Wants::Answer {
-            let len = match parsed.framing {
-                _ if self.small.asked.method == "HEAD" => 0,
-                Framing::Length(len) if len <= MAX_TEXT => len as usize,
-                _ => return false,
-            };
-            self.small.memory = Memory::Bytes(vec![0; len]);
-        } else if parsed.head.status != 200 {
+        let came = &self.line.early[parsed.len..];
+        let wanted = self.small.memory.bytes().len() as u64;
+        let is_content = parsed.head.status == 200 && !matches!(self.small.memory, Memory::None);
+        let len = match parsed.framing {
+            _ if self.small.asked.method == "HEAD" => 0,
+            Framing::Length(len) if !is_content && len <= MAX_TEXT => len as usize,
+            Framing::Length(len) if is_content && len == wanted => 0,
+            _ => return false,
+        };
+        let mut content = Content {
+            answer: Answer {
+                head: parsed.head,
+                is_content,
+                text: vec![0; len],
+            },
+            keeps: parsed.keep,
+            done: 0,
+        };
+        let Some(into) = content.left(&mut self.small.memory).get_mut(..came.len()) else {
             return false;
-        }
-        let into = self.small.memory.bytes_mut();
-        let content = &self.line.early[parsed.len..];
-        let fits = self.small.wants == Wants::Answer
-            || parsed.framing == Framing::Length(into.len() as u64);
-        if !fits || content.len() > into.len() {
-            return false;
-        }
-        into[..content.len()].copy_from_slice(content);
-        self.at = At::Content(parsed.head, parsed.keep, content.len());
+        };
+        into.copy_from_slice(came);
+        content.done = came.len();
+        self.at = At::Content(content);
         self.line.early.clear();
         true
     }
 }
 
-fn no_head() -> Head {
-    Head {
-        status: 0,
-        headers: Vec::new(),
+impl Content {
+    /// Where the rest of it goes.
+    fn left<'a>(&'a mut self, memory: &'a mut Memory) -> &'a mut [u8] {
+        let into = match self.answer.is_content {
+            true => memory.bytes_mut(),
+            false => &mut self.answer.text,
+        };
+        &mut into[self.done..]
+    }
+
+    fn end(&mut self) -> Turn {
+        let head = Head {
+            status: 0,
+            headers: Vec::new(),
+        };
+        let nothing = Answer {
+            head,
+            is_content: false,
+            text: Vec::new(),
+        };
+        Turn::Done(std::mem::replace(&mut self.answer, nothing), self.keeps)
     }
 }

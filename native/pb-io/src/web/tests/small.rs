@@ -8,7 +8,9 @@ type Heard = (Option<Head>, Vec<u8>);
 fn ask(client: &Client, port: u16, len: usize) -> crossbeam_channel::Receiver<Heard> {
     let (tell, hear) = crossbeam_channel::bounded(1);
     let memory = Memory::Bytes(vec![0; len]);
-    client.small(asked(port, "GET", &[]), memory, move |head, memory| {
+    let asked = asked(port, "GET", &[]);
+    client.small(asked, (Vec::new(), memory), move |answer, memory| {
+        let head = answer.filter(|a| a.is_content).map(|a| a.head);
         tell.send((head, memory.bytes().to_vec())).unwrap();
     });
     hear
@@ -112,6 +114,25 @@ fn whatever_is_not_just_that_is_for_somebody_else() {
 }
 
 #[test]
+fn a_refusal_comes_with_its_words_and_leaves_the_memory_alone() {
+    let why = "HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 5\r\n\r\nlater";
+    let server = serve(vec![vec![answer(why), answer(ABC)]]);
+    let client = client();
+    let (tell, hear) = crossbeam_channel::bounded(1);
+    let memory = Memory::Bytes(vec![9; 3]);
+    let asked = asked(server.port, "GET", &[]);
+    client.small(asked, (Vec::new(), memory), move |answer, memory| {
+        tell.send((answer.unwrap(), memory.bytes().to_vec()))
+            .unwrap();
+    });
+    let (said, memory) = hear.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert_eq!((said.is_content, memory), (false, vec![9; 3]));
+    assert_eq!((said.head.status, said.text), (503, b"later".to_vec()));
+    assert!(heard(&ask(&client, server.port, 3)).0.is_some());
+    server.requests.join().unwrap();
+}
+
+#[test]
 fn nothing_at_all_is_asked_for_too() {
     let empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     let server = serve(vec![vec![answer(empty), answer(empty)]]);
@@ -152,11 +173,10 @@ fn who_waits_hears_of_the_end() {
 /// What a server says to a question with content.
 fn put(client: &Client, asked: Asked, body: &[u8]) -> Option<(u16, Vec<u8>)> {
     let (tell, hear) = crossbeam_channel::bounded(1);
-    client.exchange(asked, body.to_vec(), move |answer| {
-        tell.send(answer).unwrap();
-    });
+    let put = (body.to_vec(), Memory::None);
+    client.small(asked, put, move |answer, _| tell.send(answer).unwrap());
     let answer = hear.recv_timeout(Duration::from_secs(20)).unwrap();
-    answer.map(|(head, text)| (head.status, text))
+    answer.map(|answer| (answer.head.status, answer.text))
 }
 
 #[test]
