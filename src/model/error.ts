@@ -89,7 +89,7 @@ export class PbError extends Error {
   }
 
   /** The same error with more known about what it concerns. */
-  about(more: Pick<PbErrorOptions, "path" | "peer">): PbError {
+  about(more: Pick<PbErrorOptions, "path" | "peer" | "hint">): PbError {
     const { path, peer, hint, retryable, retryAfterMs } = this;
     const known = { path, peer, hint, retryable, retryAfterMs, cause: this };
     return new PbError(this.code, this.message, { ...known, ...more });

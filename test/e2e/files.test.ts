@@ -29,7 +29,9 @@ describe.each(["local", "remote"])("%s", (kind) => {
     await pair.ok(["mkdir", place("one")]);
     expect((await stat(real("one"))).isDirectory()).toBe(true);
     expectError(await pair.pb(["mkdir", "--json", place("one")]), 1, "exists");
-    expectError(await pair.pb(["mkdir", "--json", place("no/such/parent")]), 3, "not_found");
+    const orphan = await pair.pb(["mkdir", "--json", place("no/such/parent")]);
+    expectError(orphan, 3, "not_found");
+    expect(orphan.stderr).toContain("--parents");
     const made = await pair.ok(["mkdir", "--json", "-p", place("a/b/c"), place("a/b/c")]);
     expect(made.json<{ created: boolean }[]>().map(({ created }) => created)).toEqual([true, false]);
     expect((await stat(real("a/b/c"))).isDirectory()).toBe(true);

@@ -78,6 +78,8 @@ const HINTS: Readonly<Record<string, string>> = {
 
 const REFUSED =
   "a bucket's name has 3 to 63 small letters, digits, dots and hyphens; else the region or the keys may be wrong";
+const FORBIDDEN =
+  "the remote's keys are wrong, or have no right to this (S3 does not tell which where it sends no words)";
 const FULL =
   "make room at the server or raise its quota: the parts of a file and the whole may both need room for a while";
 const FAILING =
@@ -88,6 +90,7 @@ function hintOf(code: ErrorCode, status: number): string | undefined {
   if (status > 300 && status < 400) return ELSEWHERE;
   if (code === "no_space") return FULL;
   if (status === 400) return REFUSED;
+  if (status === 403) return FORBIDDEN;
   return code === "io_error" && status >= 500 ? FAILING : undefined;
 }
 

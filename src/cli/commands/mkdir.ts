@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { PbError } from "../../model/error.ts";
 import { displayPath } from "../../model/path.ts";
+import { fromConnectError } from "../../wire/connect.ts";
 import type { CommandHost } from "../context.ts";
 import { formatPlace, parsePlace, protoLocation } from "../words/place.ts";
 
@@ -26,12 +27,20 @@ export function mkdirCommand(host: CommandHost): Command {
           parents: flags.parents === true,
           mode: flags.mode ?? 0,
         };
-        const { created } = await files.mkdir(request, { signal });
+        const { created } = await files.mkdir(request, { signal }).catch((cause: unknown) => {
+          throw flags.parents === true ? cause : withParents(fromConnectError(cause));
+        });
         log.log("info", `${created ? "made" : "is there"}: ${displayPath(location)}`);
         if (out.machine) await rows.push([{ location, created }]);
       }
       if (out.machine) await rows.end();
     });
+}
+
+/** Nothing is missing but what is above. */
+function withParents(error: PbError): PbError {
+  if (error.code !== "not_found" || error.hint !== undefined) return error;
+  return error.about({ hint: "a folder above it is missing: --parents makes it, too" });
 }
 
 function parseMode(text: string): number {
