@@ -5,7 +5,7 @@
 import type { EndpointConfig } from "../../model/endpoint.ts";
 import { PbError } from "../../model/error.ts";
 import type { Backend, Capabilities } from "../backend.ts";
-import type { ChunkAccess, ChunkSink, CreateChunksOptions } from "../chunks.ts";
+import type { ChunkAccess, ChunkSink, Confirmed, CreateChunksOptions } from "../chunks.ts";
 import type { EndpointTools, OpenEndpoint } from "../registry.ts";
 import { refuseAborted } from "../signals.ts";
 import { MAX_CALLS, openWebClient, type WebClient } from "../web/client.ts";
@@ -130,9 +130,20 @@ function chunkAccess(client: WebClient): ChunkAccess {
     async writeWhole(path, bytes, { signal }) {
       // Copied: a connection may hold it for longer than this call.
       (await client.send({ method: "PUT", path, body: Buffer.from(bytes), signal })).drop();
-      return { how: "nothing" };
+      return compare(client, { path, sent: bytes.length, signal });
     },
   };
+}
+
+/** What the server says it has of a PUT that it took. @throws PbError `verification_failed` */
+async function compare(
+  client: WebClient,
+  { path, sent, signal }: { readonly path: string; readonly sent: number; readonly signal: AbortSignal },
+): Promise<Confirmed> {
+  const { size: there } = await headOf(client, { path, signal });
+  if (there < 0) return { how: "nothing" };
+  refuseOtherSize(client, path, { sent, there });
+  return { how: "size" };
 }
 
 function createSink(
@@ -158,10 +169,7 @@ function createSink(
     async commit(about) {
       await upload.finish(about);
       over = true;
-      const { size: there } = await headOf(client, { path, signal: about });
-      if (there < 0) return { how: "nothing" };
-      refuseOtherSize(client, path, { sent: upload.sent, there });
-      return { how: "size" };
+      return compare(client, { path, sent: upload.sent, signal: about });
     },
     async discard() {
       if (!over) await upload.stop();

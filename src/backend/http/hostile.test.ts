@@ -218,3 +218,16 @@ test("a small file that is longer, or shorter, than it was", async () => {
     await refused("source_changed", read);
   }
 });
+
+test("a small file of which the server keeps less than it takes is refused", async () => {
+  await using server = await webServer((request, response) => {
+    request.resume().on("end", () => {
+      if (request.method === "PUT") response.writeHead(201).end();
+      else response.writeHead(200, { "content-length": 2 }).end();
+    });
+  });
+  await using backend = await open(server.url);
+  const options = { meta: { mtimeNs: 0n }, sync: false, signal: never };
+  await refused("verification_failed", backend.chunks.writeWhole("f", Buffer.from("abc"), options));
+  expect(await backend.chunks.writeWhole("f", Buffer.from("ab"), options)).toEqual({ how: "size" });
+});

@@ -112,3 +112,20 @@ test("a server that has less than was sent", async () => {
   expect(server.requests.at(-1)?.method).toBe("DELETE");
   expect(server.requests.some(({ method }) => method === "MOVE")).toBe(false);
 });
+
+test("a small file of which the server keeps less than it takes is refused, and gets no final name", async () => {
+  await using server = await webServer((request, answer) => {
+    request.resume().on("end", () => {
+      const { method, url = "" } = request;
+      if (method === "PROPFIND") answer.writeHead(207).end(multistatus(response(url)));
+      else answer.writeHead(method === "DELETE" ? 204 : 201).end();
+    });
+  });
+  await using backend = await open(server.url);
+  if (backend.native.kind !== "chunks") throw new TypeError("no chunks");
+  const { chunks } = backend.native;
+  const options = { meta: { mtimeNs: 0n }, sync: false, signal: never };
+  await refused("verification_failed", chunks.writeWhole("f", Buffer.from("abcd"), options));
+  expect(server.requests.map(({ method }) => method)).toEqual(["PUT", "PROPFIND", "DELETE"]);
+  expect(await chunks.writeWhole("f", Buffer.from("abc"), options)).toEqual({ how: "size" });
+});

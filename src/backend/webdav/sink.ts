@@ -47,8 +47,14 @@ export function createWriter(client: WebClient, { keepsTimes }: { readonly keeps
       (
         await client.send({ method: "PUT", path: temporary, headers, body: Buffer.from(bytes), signal })
       ).drop();
+      await compare(client, { path: target, temporary, sent: bytes.length, signal }).catch(
+        async (error: unknown) => {
+          await removeQuietly(client, temporary);
+          throw error;
+        },
+      );
       await place(client, { path: temporary, to: target, signal });
-      return { how: "nothing" };
+      return { how: "size" };
     },
   };
 }
@@ -83,6 +89,23 @@ function knownFolders(client: WebClient): { make(asked: Asked): Promise<void> } 
       }
     },
   };
+}
+
+/** A server that says "201" may have less: a quota, a proxy that gave up. @throws PbError `verification_failed` */
+async function compare(
+  client: WebClient,
+  {
+    path,
+    temporary,
+    sent,
+    signal,
+  }: Asked & {
+    readonly temporary: string;
+    readonly sent: number;
+  },
+): Promise<void> {
+  const { size: there } = await entryAt(client, { path: temporary, signal });
+  refuseOtherSize(client, path, { sent, there });
 }
 
 async function place(
@@ -147,8 +170,7 @@ function openSink(client: WebClient, { path, temporary, size, headers }: Writing
     state: async () => new Uint8Array(),
     async commit(signal) {
       await upload.finish(signal);
-      const { size: there } = await entryAt(client, { path: temporary, signal });
-      refuseOtherSize(client, path, { sent: upload.sent, there });
+      await compare(client, { path, temporary, sent: upload.sent, signal });
       await place(client, { path: temporary, to: path, signal });
       over = true;
       return { how: "size" };
