@@ -13,6 +13,7 @@ import type {
   StreamRequest,
 } from "../native/types.ts";
 import type { Exchange, Reply, ReplyHead } from "./exchange.ts";
+import { unlessAborted } from "./signals.ts";
 
 export type { Fetcher, FillableMemory, Intake, SendableMemory, SendStream } from "../native/types.ts";
 
@@ -64,8 +65,11 @@ export async function fetchSmall(fetcher: Fetcher, request: SmallRequest): Promi
 }
 
 /** What is small and may be asked twice. Undefined: to be asked in another way. @throws PbError `aborted` */
-export async function exchangeSmall(fetcher: Fetcher, request: ExchangeRequest): Promise<Reply | undefined> {
-  return smallReply(await fetcher.exchange(request));
+export async function exchangeSmall(
+  fetcher: Fetcher,
+  { signal, ...request }: ExchangeRequest & { readonly signal: AbortSignal },
+): Promise<Reply | undefined> {
+  return smallReply(await unlessAborted(fetcher.exchange(request), signal));
 }
 
 const smallReply = (reply: SmallReply | undefined) => reply && { ...replyHead(reply), text: reply.text };

@@ -182,10 +182,9 @@ class NativeFetcher implements Fetcher {
     return this.#ask(request.origin, (handle, number) => handle.small(number, calls.handle, call, wanted));
   }
 
-  async exchange({ signal, method, body, ...request }: ExchangeRequest) {
+  exchange({ method, body, ...request }: ExchangeRequest): Promise<SmallReply | undefined> {
     const wanted = { ...targetOf(request), method };
-    const asked = this.#ask(request.origin, (handle, number) => handle.exchange(number, wanted, body));
-    return unlessAborted(asked, signal);
+    return this.#ask(request.origin, (handle, number) => handle.exchange(number, wanted, body));
   }
 
   /** On the engine's thread for small questions, where that can be. */
@@ -267,17 +266,6 @@ class NativeFetcher implements Fetcher {
     this.#isClosed = true;
     for (const handle of this.#handles.values()) handle.close();
   }
-}
-
-/** @throws PbError `aborted` */
-function unlessAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(new PbError("aborted", "interrupted", { cause: signal.reason }));
-    if (signal.aborted) return stop();
-    setMaxListeners(0, signal);
-    signal.addEventListener("abort", stop, { once: true });
-    asked.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-  });
 }
 
 const NOTHING = Buffer.alloc(0);

@@ -438,7 +438,7 @@ export interface SmallReply extends FetchedHead {
 }
 
 /** Something small, and its answer. */
-export interface ExchangeRequest extends Pick<FetchRequest, "origin" | "path" | "headers" | "signal"> {
+export interface ExchangeRequest extends Pick<FetchRequest, "origin" | "path" | "headers"> {
   readonly method: "HEAD" | "PUT";
   /** With its length among the headers. */
   readonly body?: Uint8Array | undefined;
@@ -526,7 +526,7 @@ export interface Fetcher {
   receive(from: { readonly host: string; readonly port: number }): Intake;
   /** Any number at once. Filled with a 200, and as it was with any other status. Undefined: to be asked in another way. */
   small(request: SmallRequest): Promise<SmallReply | undefined>;
-  /** Any number at once: what changes nothing when it is asked twice. Undefined: to be asked in another way. @throws PbError `aborted` */
+  /** Any number at once: what changes nothing when it is asked twice. Undefined: to be asked in another way. */
   exchange(request: ExchangeRequest): Promise<SmallReply | undefined>;
   /** Opens so many connections ahead, as far as there are not as many that wait. Fails never: what is asked later finds out. */
   warm(origin: string, connections: number): void;

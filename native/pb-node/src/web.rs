@@ -155,11 +155,8 @@ impl Filling {
 
     /// What was not filled goes back to its calls. How many they are.
     fn end(&self, left: VecDeque<Memory>) -> usize {
-        let calls = self.calls.lock();
         let count = left.len();
-        for (&call, memory) in calls.iter().zip(left) {
-            self.pump.give_back(call, memory);
-        }
+        give_back(&self.pump, self.calls.lock().make_contiguous(), left);
         count
     }
 }

@@ -74,8 +74,8 @@ async function loginOptions(config: EndpointConfig, tools: EndpointTools): Promi
     tls,
     ca: await authoritiesOf(config, tools.name),
     user: stringOf(settings.user) ?? "anonymous",
-    // Public servers ask for something that looks like an address.
     fetcher: tls === "off" ? tools.openFetcher?.(FETCHING) : undefined,
+    // Public servers ask for something that looks like an address.
     password: async () => (await secret("password"))?.reveal() ?? "anonymous@",
   };
 }

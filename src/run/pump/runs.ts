@@ -2,12 +2,12 @@ import type { PumpAsk } from "../../native/pump.ts";
 
 /** So many calls of a file are under way at least: a shorter run waits for more to come only while there are as many. */
 const LEAST_FLYING = 4;
-/** What is left of a run is shared with a connection that has nothing to do where it is so many calls and more: a request, and what comes in vain, cost something too. */
-const LEAST_SHARED = 8;
 /** And for so long, as the engine's readers ask one after the other. */
 const GATHER_MS = 5;
 /** And while more come, for so long. */
 const MOST_GATHER_MS = 40;
+/** What is left of a run is shared with a connection that has nothing to do where it is so many calls and more: a request, and what comes in vain, cost something too. */
+const LEAST_SHARED = 8;
 
 export interface RunsOptions {
   /** Of one call. */

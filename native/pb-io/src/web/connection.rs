@@ -77,9 +77,8 @@ impl Connection {
 
     /// The server has not closed it, and nothing has come since the last answer but what TLS may send at any time (session tickets).
     pub fn is_quiet(&self) -> bool {
-        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        let quiet = match recv(&self.socket, &mut [0u8; 1], flags) {
-            Ok((_, received)) => received > 0 && self.tls.is_some(),
+        let quiet = match peek(&self.socket) {
+            Ok(received) => received > 0 && self.tls.is_some(),
             Err(errno) => errno == rustix::io::Errno::AGAIN,
         };
         quiet && self.early.is_empty()
@@ -244,6 +243,12 @@ impl Connection {
                 .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
         }
     }
+}
+
+/// A byte that has come and was not read yet: 1; 0: the other side has closed; `AGAIN`: neither.
+pub(super) fn peek(socket: &TcpStream) -> rustix::io::Result<usize> {
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    recv(socket, &mut [0u8; 1], flags).map(|(_, received)| received)
 }
 
 /// The first address that answers; each has its share of the time.

@@ -19,8 +19,8 @@ struct Shared {
 }
 
 impl Lot {
-    pub fn new(mut memory: VecDeque<Memory>) -> Lot {
-        let wanted = memory.iter_mut().map(|m| m.bytes_mut().len() as u64).sum();
+    pub fn new(memory: VecDeque<Memory>) -> Lot {
+        let wanted = memory.iter().map(|m| m.bytes().len() as u64).sum();
         let waiting = Mutex::new(memory);
         Lot(Arc::new(Shared { wanted, waiting }))
     }

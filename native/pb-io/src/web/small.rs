@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::net::{
-    AddressFamily, RecvFlags, SocketFlags, SocketType, connect, ipproto, recv, socket_with,
-};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, ipproto, socket_with};
 
+use super::connection::peek;
 use super::head::{Framing, MAX_TEXT, parse, request};
 use super::pool::MAX_IDLE;
 use super::{Asked, Head, Options, Origin};
@@ -175,8 +175,7 @@ struct Line {
 impl Line {
     /// The server has neither closed it nor said anything since its last answer.
     fn is_quiet(&self) -> bool {
-        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        recv(&self.socket, &mut [0u8; 1], flags) == Err(rustix::io::Errno::AGAIN)
+        peek(&self.socket) == Err(Errno::AGAIN)
     }
 }
 
@@ -193,7 +192,7 @@ struct Wheel<'a> {
 enum Turn {
     /// It waits for the socket.
     Waits,
-    Done(Answer, bool),
+    Done,
     /// Not in this way.
     Failed,
     /// Not a byte came over a connection that had been idle.
@@ -302,7 +301,7 @@ impl<'a> Wheel<'a> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP)).ok()?;
         match connect(&socket, &address) {
-            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
+            Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(_) => return None,
         }
         let socket = TcpStream::from(socket);
@@ -371,9 +370,10 @@ impl<'a> Wheel<'a> {
                 at += 1;
                 continue;
             }
-            let Exchange { small, line, .. } = self.under_way.swap_remove(at);
-            match turn {
-                Turn::Done(answer, keeps) => {
+            let exchange = self.under_way.swap_remove(at);
+            let Exchange { small, line, .. } = exchange;
+            match (turn, exchange.at) {
+                (Turn::Done, At::Content(Content { answer, keeps, .. })) => {
                     if keeps && self.idle.len() < self.shared.options.idle {
                         let origin = small.asked.origin.clone();
                         self.idle.push((origin, line, Instant::now()));
@@ -381,11 +381,11 @@ impl<'a> Wheel<'a> {
                     (small.then)(Some(answer), small.memory);
                 }
                 // The next that waits, or a new one.
-                Turn::Stale => {
+                (Turn::Stale, _) => {
                     drop(line);
                     self.begin(small);
                 }
-                Turn::Waits | Turn::Failed => {
+                _ => {
                     drop(line);
                     small.give_up();
                 }
@@ -441,7 +441,7 @@ impl Exchange {
         loop {
             let got = match &mut self.at {
                 At::Content(content) => match content.left(&mut self.small.memory) {
-                    [] => return content.end(),
+                    [] => return Turn::Done,
                     into => (&self.line.socket).read(into),
                 },
                 _ => (&self.line.socket).read(piece),
@@ -517,18 +517,5 @@ impl Content {
             false => &mut self.answer.text,
         };
         &mut into[self.done..]
-    }
-
-    fn end(&mut self) -> Turn {
-        let head = Head {
-            status: 0,
-            headers: Vec::new(),
-        };
-        let nothing = Answer {
-            head,
-            is_content: false,
-            text: Vec::new(),
-        };
-        Turn::Done(std::mem::replace(&mut self.answer, nothing), self.keeps)
     }
 }

@@ -16,6 +16,12 @@ fn ask(client: &Client, port: u16, len: usize) -> crossbeam_channel::Receiver<He
     hear
 }
 
+fn listen() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
 fn heard(hear: &crossbeam_channel::Receiver<Heard>) -> Heard {
     hear.recv_timeout(Duration::from_secs(20)).unwrap()
 }
@@ -40,8 +46,7 @@ fn one_after_the_other_goes_over_one_connection() {
 #[test]
 fn many_are_asked_at_once_and_each_has_its_own_content() {
     const AT_ONCE: usize = 24;
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen();
     let serving = std::thread::spawn(move || {
         let mut sockets: Vec<TcpStream> =
             (0..AT_ONCE).map(|_| listener.accept().unwrap().0).collect();
@@ -107,8 +112,7 @@ fn whatever_is_not_just_that_is_for_somebody_else() {
         let (head, bytes) = heard(&ask(&client(), server.port, 3));
         assert_eq!((head, bytes.len()), (None, 3), "{other}");
     }
-    let unused = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = unused.local_addr().unwrap().port();
+    let (unused, port) = listen();
     drop(unused);
     assert_eq!(heard(&ask(&client(), port, 3)).0, None);
 }
@@ -145,8 +149,7 @@ fn nothing_at_all_is_asked_for_too() {
 
 #[test]
 fn a_server_that_stands_still_is_left() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (_listener, port) = listen();
     let patience = Duration::from_millis(50);
     let options = Options {
         connect: patience,
@@ -160,8 +163,7 @@ fn a_server_that_stands_still_is_left() {
 
 #[test]
 fn who_waits_hears_of_the_end() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen();
     let client = client();
     let waiting = ask(&client, port, 3);
     let (socket, _) = listener.accept().unwrap();
@@ -181,8 +183,7 @@ fn put(client: &Client, asked: Asked, body: &[u8]) -> Option<(u16, Vec<u8>)> {
 
 #[test]
 fn an_answer_of_any_status_comes_with_its_words() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen();
     let answers = [
         "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok",
         "HTTP/1.1 204 No Content\r\n\r\n",
