@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { createSocket } from "node:dgram";
+import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { connect as connectTcp, Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -129,18 +129,22 @@ test("a close that waits for a peer who is gone ends when it is told so", async 
   await far.close();
 });
 
-/** Passes datagrams on, both ways, until it is cut. */
+/** Passes datagrams on, both ways, until it is cut; each lane has a port of its own, as at a NAT. */
 async function udpRelay(to: number) {
-  const sockets = [createSocket("udp4"), createSocket("udp4")] as const;
-  const [door, far] = sockets;
-  let client = 0;
+  const door = createSocket("udp4");
+  const fars = new Map<number, UdpSocket>();
   let isCut = false;
+  const farOf = (client: number) => {
+    const known = fars.get(client);
+    if (known) return known;
+    const far = createSocket("udp4");
+    fars.set(client, far);
+    return far.on("message", (message) => {
+      if (!isCut) door.send(message, client, "127.0.0.1");
+    });
+  };
   door.on("message", (message, { port }) => {
-    client = port;
-    if (!isCut) far.send(message, to, "127.0.0.1");
-  });
-  far.on("message", (message) => {
-    if (!isCut) door.send(message, client, "127.0.0.1");
+    if (!isCut) farOf(port).send(message, to, "127.0.0.1");
   });
   await new Promise<void>((done) => door.bind(0, "127.0.0.1", done));
   return {
@@ -149,7 +153,7 @@ async function udpRelay(to: number) {
       isCut = true;
     },
     [Symbol.asyncDispose]: async () => {
-      for (const socket of sockets) socket.close();
+      for (const socket of [door, ...fars.values()]) socket.close();
     },
   };
 }

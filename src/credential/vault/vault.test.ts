@@ -106,7 +106,7 @@ describe("the store", () => {
     const text = await readFile(file, "utf8");
     await writeFile(
       file,
-      text.replace(/[A-Za-z0-9](?=\S{3}\n-----END)/, (c) => (c === "A" ? "B" : "A")),
+      text.replace(/\S(?=\S{3}\n-----END)/, (c) => (c === "A" ? "B" : "A")),
     );
     await expect(vault().list()).rejects.toThrow(
       expect.objectContaining({ code: "unauthenticated", path: file }),

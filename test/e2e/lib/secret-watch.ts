@@ -64,7 +64,7 @@ export function watchProcesses(secrets: readonly string[]): ProcessWatch {
       .filter((name) => /^\d+$/.test(name))
       .map(Number)) {
       const before = looks.get(pid) ?? 0;
-      if (before >= LOOKS) continue;
+      if (before >= LOOKS || isCopy(pid, excused)) continue;
       looks.set(pid, before + 1);
       seen.add(pid);
       for (const secret of foundIn(read(`/proc/${pid}/cmdline`), secrets))
@@ -80,6 +80,12 @@ export function watchProcesses(secrets: readonly string[]): ProcessWatch {
     excuse: (pid) => void excused.add(pid ?? 0),
     stop: () => clearInterval(timer),
   };
+}
+
+/** A child between `fork` and `exec` is a copy of its parent, with all that the parent was given; it was given nothing itself yet. */
+function isCopy(pid: number, excused: ReadonlySet<number>): boolean {
+  const parent = Number(/^PPid:\s*(\d+)$/m.exec(read(`/proc/${pid}/status`).toString())?.[1]);
+  return excused.has(parent) && read(`/proc/${pid}/cmdline`).equals(read(`/proc/${parent}/cmdline`));
 }
 
 /** Empty when the process is gone, or another user's. */
