@@ -1,21 +1,23 @@
 import { PbError } from "../model/error.ts";
-import { joinPath } from "../model/path.ts";
+import { displayPath, joinPath } from "../model/path.ts";
 import type { Fed, FeedReport } from "./feed.ts";
 import { belowRoot } from "./request.ts";
 
 export interface PruneOptions extends Fed {
   /** Paths of what did not arrive, below the source's root. */
   readonly failed: ReadonlySet<string>;
-  readonly report: Pick<FeedReport, "error">;
+  readonly report: Pick<FeedReport, "error" | "notice">;
   readonly signal: AbortSignal;
 }
 
 /**
  * After a move: removes the source's folders from the deepest up, where nothing is left in them. A folder that holds something
- * that was left out, failed or came in the meantime is not empty, and stays. Returns how many went.
+ * that was left out or came in the meantime is not empty, and stays, as does one of which nobody can say so; how many do is a notice.
+ * Returns how many went.
  */
 export async function pruneFolders(options: PruneOptions): Promise<number> {
   let removed = 0;
+  const kept: string[] = [];
   for (const { source, path } of [...options.folders].reverse()) {
     const { backend, path: top } = source.endpoint;
     const at = joinPath(top, path);
@@ -26,8 +28,11 @@ export async function pruneFolders(options: PruneOptions): Promise<number> {
     } catch (cause) {
       const error = PbError.from(cause, "io_error", { path: at });
       if (error.code === "aborted") throw error;
-      if (error.code !== "not_empty" && error.code !== "not_found") options.report.error(error);
+      if (error.code === "not_empty") kept.push(`${displayPath(at)}: ${error.message}`);
+      else if (error.code !== "not_found") options.report.error(error);
     }
   }
+  if (kept.length > 0)
+    options.report.notice("kept-folders", `${kept.length} of the source's folders stay: ${kept[0]}`);
   return removed;
 }

@@ -1,6 +1,6 @@
 /** Endpoints without an engine as a user meets them; every pair of them is in src/daemon/matrix.test.ts. */
 
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { available, startNginx } from "../servers/nginx.ts";
@@ -46,6 +46,25 @@ describe.skipIf(why !== undefined)(`a web server${why ? ` (SKIPPED: ${why})` : "
     expect(receipt.resumedBytes).toBeGreaterThan(8 * MIB);
     expect(await sha256OfFile(join(to, "big"))).toBe(await sha256OfFile(join(root, "big file")));
     expect(await readdir(to)).toEqual(["big"]);
+  });
+
+  test("is moved from, and what its listing leaves out stays where it is", async () => {
+    await using folder = scratch();
+    const [root, home, to] = [folder.at("root"), folder.at("home"), folder.at("to")];
+    for (const each of [join(root, "x/sub"), to]) await mkdir(each, { recursive: true });
+    for (const name of ["x/f", "x/.secret", "x/sub/g"]) await writeFile(join(root, name), name);
+    await using server = await startNginx({ root, dav: true });
+    const add = ["remote", "add", "dav", "webdav", "--set", `url=${server.url}`];
+    mustPass(add, await pb(add, { home }));
+    const remove = await pb(["rm", "dav:x/sub"], { home });
+    expect([remove.code, remove.stderr]).toEqual([1, expect.stringContaining("--recursive")]);
+    const args = ["move", "dav:x", `${to}/x`];
+    const { stderr } = mustPass(args, await pb(args, { home }));
+    expect(stderr).toContain("2 of the source's folders stay");
+    expect(await readFile(join(to, "x/sub/g"), "utf8")).toBe("x/sub/g");
+    expect(await readFile(join(root, "x/.secret"), "utf8")).toBe("x/.secret");
+    expect(await readdir(join(root, "x"))).toEqual([".secret", "sub"]);
+    expect(await readdir(join(root, "x/sub"))).toEqual([]);
   });
 
   test("takes standard input, whose length nobody knows, and gives a file to standard output", async () => {

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
+import { PbError } from "../../model/error.ts";
 import { type Fixture, namesBelow, never, refused, type Traits } from "./fixture.ts";
 
-export function changing(current: () => Fixture, { permissions }: Traits): void {
+export function changing(current: () => Fixture, { permissions, showsHidden = true }: Traits): void {
   const mkdir = (path: string, parents: boolean, mode?: number) =>
     current().backend.mkdir(path, { parents, signal: never, ...(mode === undefined ? {} : { mode }) });
   const rename = (from: string, to: string, replace = false) =>
@@ -83,8 +84,24 @@ export function changing(current: () => Fixture, { permissions }: Traits): void 
     const { place } = current();
     await place.write("d/f", "");
     expect(await remove("d/f", false)).toEqual({ files: 1, directories: 0 });
-    expect(await remove("d", false)).toEqual({ files: 0, directories: 1 });
+    if (!showsHidden) await refused("not_empty", remove("d", false));
+    expect(await remove("d", !showsHidden)).toEqual({ files: 0, directories: 1 });
     await refused("not_found", remove("d", true));
+  });
+
+  test("a folder that only looks empty stays", async () => {
+    const { place } = current();
+    await place.write("a/1", "");
+    expect(await remove("a/1", false)).toEqual({ files: 1, directories: 0 });
+    for (const folder of ["d", "a"]) {
+      await place.write(`${folder}/.hidden`, "kept");
+      await refused("not_empty", remove(folder, false));
+      expect(await place.read(`${folder}/.hidden`)).toBe("kept");
+    }
+    await place.write("e/2", "");
+    await expect(rename("e", "d", true)).rejects.toThrow(PbError);
+    expect(await place.read("d/.hidden")).toBe("kept");
+    expect(await place.exists("e/2")).toBe(true);
   });
 
   test("remove a tree only when told to", async () => {

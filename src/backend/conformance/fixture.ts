@@ -34,6 +34,8 @@ export interface Traits {
   readonly permissions: boolean;
   /** Are there folders, names and times to change? Default true. */
   readonly changes?: boolean;
+  /** Does the server list names that begin with a dot? Else no folder is known to be empty. Default true. */
+  readonly showsHidden?: boolean;
   /** Any bytes, or UTF-8 only. */
   readonly names: "bytes" | "text";
   /** Each entry of a listing costs a request, so that ten thousand would take most of the test. */

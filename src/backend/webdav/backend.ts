@@ -6,6 +6,7 @@ import { MAX_CALLS, openWebClient } from "../web/client.ts";
 import { listFolders } from "../web/listing.ts";
 import { openSource, readWhole, readWholeInto } from "../web/source.ts";
 import { makeFolder, removePath, renamePath, touchFile } from "./change.ts";
+import { emptyFolders } from "./emptiness.ts";
 import { entryAt, readFolder } from "./propfind.ts";
 import { createWriter } from "./sink.ts";
 
@@ -37,6 +38,7 @@ export const openWebdav: OpenEndpoint = async (config: EndpointConfig, tools): P
   const client = await openWebClient(config, tools);
   const keepsTimes = config.settings.keeps_times === true;
   const writer = createWriter(client, { keepsTimes });
+  const folders = emptyFolders(client);
   return {
     scheme: "webdav",
     name: client.peer,
@@ -45,8 +47,8 @@ export const openWebdav: OpenEndpoint = async (config: EndpointConfig, tools): P
     stat: async (path, { signal }) => entryAt(client, { path, signal }),
     mkdir: async (path, { parents, signal }) => makeFolder(client, { path, parents, signal }),
     touch: async (path, options) => touchFile(client, { path, keepsTimes, ...options }),
-    rename: (from, to, options) => renamePath(client, { from, to, ...options }),
-    remove: (path, options) => removePath(client, { path, ...options }),
+    rename: (from, to, options) => renamePath(client, { from, to, folders, ...options }),
+    remove: (path, options) => removePath(client, { path, folders, ...options }),
     native: {
       kind: "chunks",
       chunks: {

@@ -8,6 +8,7 @@ import { walkFolders } from "../walk.ts";
 import type { WebClient } from "../web/client.ts";
 import type { Asked } from "../web/listing.ts";
 import { componentsOf } from "../web/path.ts";
+import type { EmptyFolders } from "./emptiness.ts";
 import { entryAt, readFolder } from "./propfind.ts";
 import { timeHeaders } from "./times.ts";
 
@@ -124,8 +125,15 @@ export async function renamePath(
     from,
     to,
     replace,
+    folders,
     signal,
-  }: { readonly from: string; readonly to: string; readonly replace: boolean; readonly signal: AbortSignal },
+  }: {
+    readonly from: string;
+    readonly to: string;
+    readonly replace: boolean;
+    readonly folders: EmptyFolders;
+    readonly signal: AbortSignal;
+  },
 ): Promise<void> {
   refuseAborted(signal);
   notRoot(from);
@@ -133,9 +141,10 @@ export async function renamePath(
   client.urlOf(to);
   const moved = await entryAt(client, { path: from, signal });
   const folder = moved.kind === "directory";
-  await mayBecome(client, { path: to, replace, folder, signal });
+  const onto = await mayBecome(client, { path: to, replace, folder, signal });
   if (componentsOf(from).join("/") === componentsOf(to).join("/")) return;
-  await needParent(client, { path: to, signal });
+  if (onto && folder) await folders.need({ path: to, signal });
+  else if (!onto) await needParent(client, { path: to, signal });
   const answer = await client.send({
     method: "MOVE",
     path: from,
@@ -149,24 +158,19 @@ export async function renamePath(
     throw new PbError("exists", "something has this name already", { path: to, peer: client.peer });
 }
 
+/** True when something is there, which may be replaced; a folder when it is empty. */
 async function mayBecome(
   client: WebClient,
   { path, replace, folder, signal }: Asked & { readonly replace: boolean; readonly folder: boolean },
-): Promise<void> {
+): Promise<boolean> {
   const there = await find(client, { path, signal });
-  if (!there) return;
-  const refuse = (code: "exists" | "is_a_directory" | "not_a_directory" | "not_empty", words: string) =>
+  if (!there) return false;
+  const refuse = (code: "exists" | "is_a_directory" | "not_a_directory", words: string) =>
     new PbError(code, words, { path, peer: client.peer });
   if (!replace) throw refuse("exists", "something has this name already");
   if (there.kind === "directory" && !folder) throw refuse("is_a_directory", "a folder has this name");
   if (there.kind === "file" && folder) throw refuse("not_a_directory", "a file has this name");
-  if (folder && !(await isEmpty(client, { path, signal })))
-    throw refuse("not_empty", "the folder that is there is not empty");
-}
-
-async function isEmpty(client: WebClient, asked: Asked): Promise<boolean> {
-  const { entries, errors } = await readFolder(client, "", asked);
-  return entries.length === 0 && errors.length === 0;
+  return true;
 }
 
 /** @throws PbError `invalid_path` for the root */
@@ -177,17 +181,24 @@ function notRoot(path: string): void {
 
 export async function removePath(
   client: WebClient,
-  { path, recursive, signal }: Asked & { readonly recursive: boolean },
+  {
+    path,
+    recursive,
+    folders,
+    signal,
+  }: Asked & { readonly recursive: boolean; readonly folders: EmptyFolders },
 ): Promise<RemoveResult> {
   refuseAborted(signal);
   notRoot(path);
   const there = await entryAt(client, { path, signal });
   const folder = there.kind === "directory";
-  if (folder && !recursive && !(await isEmpty(client, { path, signal })))
-    throw new PbError("not_empty", "the folder is not empty", {
-      path,
-      hint: "remove what is in it too: --recursive",
+  if (folder && !recursive) {
+    await folders.need({ path, signal }).catch((cause: unknown) => {
+      const error = PbError.from(cause);
+      if (error.code !== "not_empty") throw error;
+      throw error.about({ hint: "remove what is in it too: --recursive" });
     });
+  }
   const result = folder ? await count(client, { path, signal }) : { files: 1, directories: 0 };
   const answer = await client.send({ method: "DELETE", path, folder, signal });
   answer.drop();

@@ -13,6 +13,7 @@ import { componentsOf } from "../web/path.ts";
 import { refuseOtherSize, startUpload } from "../web/upload.ts";
 import { makeFolder } from "./change.ts";
 import { entryAt } from "./propfind.ts";
+import { removeQuietly } from "./quietly.ts";
 import { timeHeaders } from "./times.ts";
 
 export interface Writer {
@@ -134,17 +135,6 @@ async function explained(
   if (there?.kind !== "directory") return failure;
   return new PbError("is_a_directory", "a folder has this name", { path, peer: client.peer, cause: error });
 }
-
-/** With a signal of its own: what is removed is what a caller that gave up leaves. */
-async function removeQuietly(client: WebClient, path: string): Promise<void> {
-  const signal = AbortSignal.timeout(REMOVE_TIMEOUT_MS);
-  await client.send({ method: "DELETE", path, allow: [404], signal }).then(
-    (answer) => answer.drop(),
-    () => {},
-  );
-}
-
-const REMOVE_TIMEOUT_MS = 10_000;
 
 interface Writing {
   readonly path: string;

@@ -1,0 +1,73 @@
+/** Whether a folder is empty, where a server may leave names out of its listings and a DELETE of a folder takes all that is in it (RFC 4918 section 9.6.1). */
+import { PbError } from "../../model/error.ts";
+import { joinPath } from "../../model/path.ts";
+import { partName } from "../part-name.ts";
+import type { WebClient } from "../web/client.ts";
+import type { Asked } from "../web/listing.ts";
+import { readFolder } from "./propfind.ts";
+import { removeQuietly } from "./quietly.ts";
+
+export interface EmptyFolders {
+  /**
+   * Resolves when nothing is in the folder, for all that can be known: between this look and what the caller does next something may come, which no
+   * request of WebDAV prevents.
+   *
+   * @throws PbError `not_empty`, also when the server does not show names that begin with a dot, so that nobody can say
+   */
+  need(asked: Asked): Promise<void>;
+}
+
+/** One for a client: what its server shows is found out once, by a file of a hidden name. */
+export function emptyFolders(client: WebClient): EmptyFolders {
+  let showsHidden: boolean | undefined;
+  return {
+    async need(asked) {
+      const { path, signal } = asked;
+      if (!(await listsNothing(client, asked))) throw notEmpty(client, path, "the folder is not empty");
+      if (showsHidden === undefined) {
+        const name = partName(undefined);
+        const seen = await seenWith(client, { path, name, signal });
+        showsHidden = seen?.includes(name);
+        if (showsHidden && seen?.length !== 1) throw notEmpty(client, path, "the folder is not empty");
+      }
+      if (!showsHidden) throw notEmpty(client, path, UNSEEN);
+    },
+  };
+}
+
+const UNSEEN =
+  "names that begin with a dot are left out of this server's listings: whether the folder is empty can't be seen";
+
+const notEmpty = ({ peer }: WebClient, path: string, words: string) =>
+  new PbError("not_empty", words, { path, peer });
+
+async function listsNothing(client: WebClient, asked: Asked): Promise<boolean> {
+  const { entries, errors } = await readFolder(client, "", asked);
+  return entries.length === 0 && errors.length === 0;
+}
+
+/** The names that the folder shows while a file of this name is in it, which is gone afterwards. Undefined where none may be put. */
+async function seenWith(
+  client: WebClient,
+  { path, name, signal }: Asked & { readonly name: string },
+): Promise<readonly string[] | undefined> {
+  const probe = joinPath(path, name);
+  try {
+    (await client.send({ method: "PUT", path: probe, body: new Uint8Array(), signal })).drop();
+    const { entries, errors } = await readFolder(client, "", { path, signal });
+    return [...entries.map((entry) => entry.path), ...errors.map(({ message }) => message)];
+  } catch (cause) {
+    const error = PbError.from(cause);
+    if (NOT_TO_BE_PUT.has(error.code)) return undefined;
+    throw error;
+  } finally {
+    await removeQuietly(client, probe);
+  }
+}
+
+const NOT_TO_BE_PUT: ReadonlySet<string> = new Set([
+  "permission_denied",
+  "unsupported",
+  "read_only",
+  "no_space",
+]);
