@@ -81,7 +81,7 @@ export function addTransferOptions(command: Command): Command {
   );
 }
 
-/** Of transfer alone. */
+/** Of transfer and move. */
 export function onOption(): Option {
   return new Option(
     "--on <remote>",

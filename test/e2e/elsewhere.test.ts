@@ -1,4 +1,4 @@
-/** `pb transfer --on`: a server does it, with remotes and credentials of its own. */
+/** `pb transfer --on` and `pb move --on`: a server does it, with remotes and credentials of its own. */
 
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
@@ -54,6 +54,20 @@ test("the server carries to and from its remote; the client is not on the way", 
   expect(readFileSync(join(box.root, "sub/g"), "utf8")).toBe("of far");
   await box.ok(on("/sub/f", "/copy"));
   expect(readFileSync(join(box.root, "copy"), "utf8")).toBe("of box");
+});
+
+test("the server moves, to a remote of its own and within its own folders", async () => {
+  await mkdir(join(box.root, "tree/deep"), { recursive: true });
+  await writeFile(join(box.root, "tree/deep/f"), "moved");
+  const { json } = await box.ok(["move", "--on", "box", "/tree", "far:/tree", "--json"]);
+  expect(json<{ state: string; files: number }>()).toMatchObject({ state: "done", files: 1 });
+  expect(readFileSync(join(far.root, "tree/deep/f"), "utf8")).toBe("moved");
+  expect(existsSync(join(box.root, "tree"))).toBe(false);
+  await box.ok(["move", "--on", "box", "far:/tree/deep/f", "/back"]);
+  expect(existsSync(join(far.root, "tree/deep/f"))).toBe(false);
+  const within = await box.ok(["move", "--on", "box", "/back", "box:/again", "--json"]);
+  expect(within.json<{ transport: string }>().transport).toBe("rename");
+  expect(readFileSync(join(box.root, "again"), "utf8")).toBe("moved");
 });
 
 test("Ctrl-C pauses it there, and it goes on there by what was said", async () => {

@@ -6,11 +6,11 @@ import { dirName, displayPath } from "../../model/path.ts";
 import type { CliContext, CommandHost } from "../context.ts";
 import { writeReceipt } from "../follow.ts";
 import { toPbError } from "../rpc-error.ts";
-import { addTransferOptions, type TransferFlags } from "../transfer-options.ts";
+import { addTransferOptions, onOption, type TransferFlags } from "../transfer-options.ts";
 import { runTransfer } from "../transfer-run.ts";
 import { expandGlobs } from "../words/glob.ts";
 import { formatPlace, type Place, parsePlace, placeName, protoLocation, within } from "../words/place.ts";
-import { DESTINATION_HELP, refuseSameNames, splitWords } from "./transfer.ts";
+import { DESTINATION_HELP, refuseSameNames, splitWords, type WantedThere, wantedThere } from "./transfer.ts";
 
 export function moveCommand(host: CommandHost): Command {
   const command = new Command("move")
@@ -25,10 +25,15 @@ export function moveCommand(host: CommandHost): Command {
     )
     .usage("[options] <source...> <destination>");
   return addTransferOptions(command)
+    .addOption(onOption())
     .addHelpText("after", DESTINATION_HELP)
     .action(async (given: string[], flags: TransferFlags, self: Command) => {
       const words = splitWords(given);
       const context = await host.context(self);
+      if (flags.on !== undefined) {
+        await moveThere(context, { ...wantedThere({ ...words, flags }, flags.on), move: true }, flags.on);
+        return;
+      }
       const written = words.sources.map((word) => parsePlace(word, context.cwd));
       const expanded = await expandGlobs(written, context);
       const several = expanded.globbed || expanded.places.length > 1;
@@ -46,6 +51,19 @@ interface Moving {
   readonly destination: Place;
   readonly several: boolean;
   readonly flags: TransferFlags;
+}
+
+/** At the server `on`: within its own roots a rename there, like any other of this machine's asking; what touches its remotes is its job. */
+async function moveThere(context: CliContext, wanted: WantedThere, on: string): Promise<void> {
+  const asHere = (place: Place): Place => (place.remote === "" ? { ...place, remote: on } : place);
+  const own = wanted.destination.remote === "" && wanted.sources.every(({ remote }) => remote === "");
+  if (!own || wanted.flags.detach) {
+    await runTransfer(context, wanted);
+    return;
+  }
+  const { sources, destination, several } = wanted;
+  const { on: _, ...flags } = wanted.flags;
+  await move(context, { sources: sources.map(asHere), destination: asHere(destination), several, flags });
 }
 
 async function move(context: CliContext, moving: Moving): Promise<void> {

@@ -139,8 +139,13 @@ async function wantedTransfer(context: CliContext, { sources, destination, flags
   };
 }
 
+export interface WantedThere extends Wanted {
+  readonly sources: readonly Place[];
+  readonly destination: Place;
+}
+
 /** At a server: it expands no patterns. */
-function wantedThere({ sources, destination, flags }: Words, on: string): Wanted {
+export function wantedThere({ sources, destination, flags }: Words, on: string): WantedThere {
   const places = sources.map((word) => parsePlaceThere(word, on));
   const several = places.length > 1;
   if (several) refuseSameNames(places);
