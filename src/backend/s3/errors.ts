@@ -20,6 +20,8 @@ const BY_NAME: Readonly<Record<string, ErrorCode>> = {
   MethodNotAllowed: "read_only",
   InvalidAccessKeyId: "unauthenticated",
   SignatureDoesNotMatch: "unauthenticated",
+  // versitygw's InvalidAccessKeyId, with a 404.
+  XAdminUserNotFound: "unauthenticated",
   InvalidToken: "token_invalid",
   ExpiredToken: "token_expired",
   TokenRefreshRequired: "token_expired",
@@ -72,6 +74,7 @@ const HINTS: Readonly<Record<string, string>> = {
   TemporaryRedirect: ELSEWHERE,
   AuthorizationHeaderMalformed: ELSEWHERE,
   InvalidAccessKeyId: "check the remote's access key",
+  XAdminUserNotFound: "check the remote's access key",
   SignatureDoesNotMatch: "check the remote's secret key",
   CredentialsProviderError: "give the remote keys, or log in with the tool that your profile names",
 };

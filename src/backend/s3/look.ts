@@ -1,10 +1,16 @@
 /** What is at a place. */
-import { HeadBucketCommand, HeadObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
+import type { Readable } from "node:stream";
+import {
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+} from "@aws-sdk/client-s3";
 import type { Entry } from "../../model/entry.ts";
 import { PbError } from "../../model/error.ts";
 import type { Reply } from "../exchange.ts";
 import { type Context, type ObjectHead, request } from "./context.ts";
-import { isNotFound } from "./errors.ts";
+import { isNotFound, s3Error } from "./errors.ts";
 import { nameOf, type Place, parentOf, prefixOf } from "./place.ts";
 import { METADATA, mtimeIn, mtimeOf } from "./times.ts";
 
@@ -23,9 +29,41 @@ export async function headObject(
     return head;
   } catch (error) {
     if (isNotFound(error)) return undefined;
-    throw error;
+    const command = new GetObjectCommand({ Bucket: place.bucket, Key: place.key, Range: "bytes=0-0" });
+    throw await inWords(context, error, async (options) => {
+      const { Body } = await context.client.send(command, options);
+      (Body as Partial<Readable> | undefined)?.destroy?.();
+    });
   }
 }
+
+/**
+ * A HEAD is refused without a word; what is asked with a body to its answer says whether the keys are wrong or have no right to this. (versitygw says
+ * of an access key that it does not know 404, of everything.)
+ */
+async function inWords(
+  { name, closing }: Context,
+  refused: unknown,
+  ask: (options: { readonly abortSignal: AbortSignal }) => Promise<unknown>,
+): Promise<PbError> {
+  const error = PbError.from(refused);
+  if (error.code !== "permission_denied" && error.code !== "not_found") return error;
+  try {
+    await ask({ abortSignal: AbortSignal.any([closing, AbortSignal.timeout(WORDS_TIMEOUT_MS)]) });
+  } catch (caught) {
+    const said = s3Error(caught, { path: error.path ?? "", peer: name });
+    if (REFUSALS.has(said.code)) return said;
+  }
+  return error;
+}
+
+const WORDS_TIMEOUT_MS = 10_000;
+const REFUSALS: ReadonlySet<string> = new Set([
+  "permission_denied",
+  "unauthenticated",
+  "token_invalid",
+  "token_expired",
+]);
 
 function headOf({ headers, header }: Reply): ObjectHead {
   const metadata = Object.keys(headers).flatMap((name): [string, string][] =>
@@ -63,7 +101,10 @@ export async function isFolder(context: Context, place: Place, signal: AbortSign
     if (place.key === "") {
       await request(context, { path, signal }, (options) =>
         context.client.send(new HeadBucketCommand({ Bucket: bucket }), options),
-      );
+      ).catch(async (error: unknown) => {
+        const command = new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 });
+        throw await inWords(context, error, (options) => context.client.send(command, options));
+      });
       return true;
     }
     const found = await request(context, { path, signal }, (options) =>

@@ -21,10 +21,14 @@ import { openS3 } from "./backend.ts";
 let server: S3Server;
 let client: S3Client;
 
-function config(given: EndpointConfig["settings"] = {}): EndpointConfig {
+function config(
+  given: EndpointConfig["settings"] = {},
+  wrong: Readonly<Record<string, string>> = {},
+): EndpointConfig {
   const secrets: Readonly<Record<string, string>> = {
     access_key_id: server.accessKeyId,
     secret_access_key: server.secretAccessKey,
+    ...wrong,
   };
   return {
     kind: "s3",
@@ -136,6 +140,21 @@ describe.skipIf(why !== undefined)(`S3${why ? ` (SKIPPED: ${why})` : ""}`, () =>
     await expect(backend.mkdir("nowhere/a", { parents: false, signal })).rejects.toMatchObject(missing);
     await expect(client.send(new HeadBucketCommand({ Bucket: "nowhere" }))).rejects.toThrow();
   });
+  it.each(["access_key_id", "secret_access_key"])(
+    "a wrong %s is told from a missing right",
+    async (wrong) => {
+      const { backend: right, ...fixture } = await open();
+      onTestFinished(() => fixture[Symbol.asyncDispose]());
+      await right.touch("f", { create: true, signal: new AbortController().signal });
+      const backend = await openS3(config({ bucket: `bucket-${buckets}` }, { [wrong]: "wrong" }), tools);
+      onTestFinished(() => backend.close());
+      const signal = new AbortController().signal;
+      for (const path of ["", "f"]) {
+        const refused = { code: "unauthenticated", hint: expect.stringContaining(wrong.split("_")[0] ?? "") };
+        await expect(backend.stat(path, { follow: true, signal })).rejects.toMatchObject(refused);
+      }
+    },
+  );
   // Three parts, the last a short one.
   chunkSuite("s3 (versitygw)", open, { largeBytes: 17 * 1024 * 1024 + 1 });
 });
