@@ -280,7 +280,7 @@ describe("servers and remotes", () => {
     expect((await cli(["remote", "list"], { remotes: [] })).stderr).toContain("pb remote add");
   });
 
-  test("doctor: a fix per line, exit 1 when something failed", async () => {
+  test("doctor: a fix per line, the worst of what failed makes the exit code", async () => {
     const checks = [
       { name: "clock", status: "ok", detail: "within 2 ms" },
       { name: "udp", status: "fail", detail: "no answer", fix: "Open UDP port 7373." },
@@ -290,7 +290,16 @@ describe("servers and remotes", () => {
     expect(stdout).toContain("ok       clock");
     expect(stdout).toMatch(/fail {5}udp .* no answer\n +do: Open UDP port 7373\./);
     expect(JSON.parse((await cli(["doctor", "--json"], { checks })).stdout)).toEqual(checks);
+    const refused = { name: "login", status: "fail", detail: "refused", code: "unauthenticated" } as const;
+    expect((await cli(["doctor"], { checks: [refused, ...checks] })).code).toBe(4);
   });
+});
+
+test("help of a command below another", async () => {
+  const { stdout } = await cli(["remote", "add", "--help"]);
+  expect(stdout).toMatch(/^Usage: pb remote add/);
+  expect(await cli(["help", "remote", "add"])).toMatchObject({ code: 0, stdout });
+  expect((await cli(["help", "remote"])).stdout).toMatch(/^Usage: pb remote \[/);
 });
 
 test("every command is found by the names that it says it has", async () => {

@@ -16,19 +16,23 @@ export function kindName(kind: EntryKind): string {
   return KINDS[kind].name;
 }
 
-/** For programs. `path` is `PathText`: a byte that is not UTF-8 is the lone surrogate U+DC80..U+DCFF (surrogateescape). */
+/** For programs; what the endpoint does not tell is absent. `path` is `PathText`: a byte that is not UTF-8 is the lone surrogate U+DC80..U+DCFF (surrogateescape). */
 export function entryRecord(entry: Entry, path: string): Record<string, unknown> {
   return {
     path,
     kind: kindName(entry.kind),
     size: Number(entry.size),
-    mtime: isoNs(entry.mtimeNs),
-    mode: octal(entry.mode),
-    uid: entry.uid,
-    gid: entry.gid,
+    ...(!isTimeUnknown(entry) && { mtime: isoNs(entry.mtimeNs) }),
+    ...(!entry.modeUnknown && { mode: octal(entry.mode) }),
+    ...(!entry.ownerUnknown && { uid: entry.uid, gid: entry.gid }),
     ...(entry.kind === EntryKind.SYMLINK && { linkTarget: pathText(entry.linkTarget) }),
     ...(entry.inode !== 0n && { inode: String(entry.inode), device: String(entry.device) }),
   };
+}
+
+/** Some endpoints make folders up for what is below, and tell no time of a file. */
+export function isTimeUnknown({ mtimeNs, modeUnknown, ownerUnknown }: Entry): boolean {
+  return mtimeNs === 0n && (modeUnknown || ownerUnknown);
 }
 
 /** `0644` */
@@ -59,8 +63,9 @@ function localTime(ns: bigint): string {
   return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}`;
 }
 
-/** As `ls -l` writes it. */
-export function modeText(kind: EntryKind, mode: number): string {
+/** As `ls -l` writes it; `-?????????` where the endpoint tells no mode. */
+export function modeText({ kind, mode, modeUnknown }: Pick<Entry, "kind" | "mode" | "modeUnknown">): string {
+  if (modeUnknown) return KINDS[kind].letter + "?".repeat(9);
   const bits = [0o400, 0o200, 0o100, 0o040, 0o020, 0o010, 0o004, 0o002, 0o001];
   const text = bits.map((bit, at) => (mode & bit ? "rwx"[at % 3] : "-"));
   const special = (bit: number, at: number, letter: string) => {
@@ -87,10 +92,8 @@ export function longLine(
     : padStart(String(entry.size), SIZE_COLUMNS);
   const name = coloredName(entry, path, look.colors);
   const target = entry.kind === EntryKind.SYMLINK ? ` -> ${displayPath(pathText(entry.linkTarget))}` : "";
-  // A folder that an endpoint makes up for what is below has no time.
-  const unknown = entry.kind === EntryKind.DIRECTORY && entry.mtimeNs === 0n;
-  const time = unknown ? "-".padEnd(TIME_COLUMNS) : localTime(entry.mtimeNs);
-  return `${modeText(entry.kind, entry.mode)}  ${size}  ${time}  ${name}${target}`;
+  const time = isTimeUnknown(entry) ? "-".padEnd(TIME_COLUMNS) : localTime(entry.mtimeNs);
+  return `${modeText(entry)}  ${size}  ${time}  ${name}${target}`;
 }
 
 /** The name alone; a folder's ends with a slash. */
@@ -102,6 +105,7 @@ function coloredName(entry: Entry, path: string, colors: Colors): string {
   const safe = displayPath(path);
   if (entry.kind === EntryKind.DIRECTORY) return colors.bold(colors.blue(safe));
   if (entry.kind === EntryKind.SYMLINK) return colors.cyan(safe);
-  if (entry.kind === EntryKind.FILE && (entry.mode & 0o111) !== 0) return colors.green(safe);
+  if (entry.kind === EntryKind.FILE && !entry.modeUnknown && (entry.mode & 0o111) !== 0)
+    return colors.green(safe);
   return safe;
 }

@@ -29,7 +29,7 @@ export async function createProgram(
     program.addCommand(make(host).helpGroup(group), { hidden: group === "" });
   }
   program.addHelpCommand(
-    new Command("help").argument("[command]").description("show the help of a command").helpGroup("Help:"),
+    new Command("help").argument("[command...]").description("show the help of a command").helpGroup("Help:"),
   );
   addGlobals(program);
   addVersion(program, host);

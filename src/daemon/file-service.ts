@@ -90,12 +90,14 @@ export function createFileService({ resolve }: FileServiceOptions): ServiceImpl<
 }
 
 /** The error with the path as the caller knows it; a backend below a root knows only its own part. */
-export function told(error: unknown, { above, backend }: Spot): PbError {
+export function told(error: unknown, { above, backend, path: asked }: Spot): PbError {
   const known = PbError.from(error);
   const { path } = known;
   if (path === undefined) return known;
-  const placed = path.startsWith("/") || above === "" ? {} : { path: above + path };
-  // A path of an endpoint's is nobody's without its name; a server's own is named by who asked it.
-  const named = known.peer === undefined && backend.native.kind === "chunks" ? { peer: backend.name } : {};
+  // An endpoint may say it of a folder above, by a path that it has made of its parts.
+  const top = above === "" && asked.startsWith("/") ? "/" : above;
+  const placed = path.startsWith("/") || top === "" ? {} : { path: top + path };
+  // A path of a remote's is nobody's without its name; a server's own is named by who asked it.
+  const named = known.peer === undefined && backend.name !== "" ? { peer: backend.name } : {};
   return known.about({ ...placed, ...named });
 }

@@ -10,6 +10,7 @@ export const openLocal: OpenEndpoint = async ({ settings: { path } }, { name }) 
     throw new PbError("invalid_argument", `${name}: path must be absolute`, { peer: name });
   }
   return createLocalBackend({
+    name,
     root: await openRoot({ directory: path, resolve: "beneath", writable: true }),
   });
 };

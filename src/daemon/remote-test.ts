@@ -30,7 +30,8 @@ async function tried(name: string, work: () => Promise<string>): Promise<Check> 
     return { name, status: "ok", detail: await work() };
   } catch (error) {
     const { code, message, hint } = PbError.from(error);
-    return { name, status: "fail", detail: `${code}: ${displayPath(message)}`, ...(hint && { fix: hint }) };
+    const detail = `${code}: ${displayPath(message)}`;
+    return { name, status: "fail", detail, code, ...(hint && { fix: hint }) };
   }
 }
 

@@ -177,6 +177,7 @@ function infoOf(remote: Remote, keys: RemoteKeys | undefined): RemoteInfo {
     fingerprint: remote.fingerprint,
     clientId: remote.clientId,
     readOnly: remote.readOnly,
+    ...(remote.byToken && { byToken: true }),
     path: remote.path,
     expiresAt: keys?.certificate ? expiresAt(parseCertificate(keys.certificate)).toISOString() : "",
   };

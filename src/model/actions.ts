@@ -4,6 +4,7 @@
  */
 
 import type { EndpointKind, Secret, Setting } from "./endpoint.ts";
+import type { ErrorCode } from "./error.ts";
 
 export interface RemoteInfo {
   readonly name: string;
@@ -13,7 +14,9 @@ export interface RemoteInfo {
   /** SHA-256 of the CA certificate, lower-case hex; from here on "" where it is no Packetboat server. */
   readonly fingerprint: string;
   readonly clientId: string;
+  /** Of an invite; what a token gives (`byToken`) the server alone knows. */
   readonly readOnly: boolean;
+  readonly byToken?: true;
   readonly path: string;
   /** ISO 8601; of the client certificate. */
   readonly expiresAt: string;
@@ -255,6 +258,8 @@ export interface Check {
   readonly detail: string;
   /** What to do, one line; absent when ok. */
   readonly fix?: string;
+  /** Of a failure: the error's code. */
+  readonly code?: ErrorCode;
 }
 
 export interface DoctorActions {

@@ -55,7 +55,11 @@ export function makeReceipt(
     ...networkFields(reporter, { bytesPerSecond, limitBytesPerSecond: request.options.limitBytesPerSecond }),
     ...reporter.copies.fields(),
     sealed: outcome.sealed,
-    verified: reporter.confirmations.text({ reread: request.options.reread && !request.dryRun }),
+    // Of what did not come, nothing was.
+    verified:
+      counts.files > 0 && !request.dryRun
+        ? reporter.confirmations.text({ reread: request.options.reread })
+        : "",
     lanes: outcome.lanes,
     errors: reporter.errors.listed.map(errorToWire),
     moreErrors: BigInt(reporter.errors.notListed),

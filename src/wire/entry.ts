@@ -22,6 +22,8 @@ export function entryToWire(entry: Entry): WireEntry {
     linkTarget: pathBytes(entry.linkTarget ?? ""),
     inode: entry.inode ?? 0n,
     device: entry.device ?? 0n,
+    modeUnknown: entry.modeUnknown ?? false,
+    ownerUnknown: entry.ownerUnknown ?? false,
   });
 }
 
@@ -36,6 +38,8 @@ export function entryFromWire(entry: WireEntry): Entry {
     mode: entry.mode,
     uid: entry.uid,
     gid: entry.gid,
+    ...(entry.modeUnknown && { modeUnknown: true }),
+    ...(entry.ownerUnknown && { ownerUnknown: true }),
     ...(entry.linkTarget.length > 0 ? { linkTarget: pathText(entry.linkTarget) } : {}),
     ...(identified ? { inode: entry.inode, device: entry.device } : {}),
   };

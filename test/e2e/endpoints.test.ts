@@ -35,6 +35,11 @@ describe.skipIf(why !== undefined)(`a web server${why ? ` (SKIPPED: ${why})` : "
     const url = server.url.replace(/\/$/, "");
     const listed = mustPass(["ls"], await pb(["ls", `${url}/`], { home }));
     expect(listed.stdout.trim()).toBe("big file");
+    const stat = mustPass(["stat"], await pb(["stat", "--json", `${url}/big%20file`], { home }));
+    const told = Object.keys(JSON.parse(stat.stdout) as object);
+    expect(told).toEqual(["location", "kind", "size", "mtime"]);
+    const long = mustPass(["ls"], await pb(["ls", "-l", `${url}/`], { home }));
+    expect(long.stdout).toMatch(/^-\?{9} /);
     const args = ["transfer", `${url}/big%20file`, join(to, "big")];
     const first = start(PB, [...args, "--limit", "12M"], { env: { PB_HOME: home }, cwd: to });
     first.stdin?.end();

@@ -1,6 +1,6 @@
 /** The commands of FTP as calls. Paths are those of the server, as latin1 text. All throw `FtpRefusal`, or a `PbError` when the connection has ended. */
 
-import type { Entry } from "../../model/entry.ts";
+import { type Entry, untold } from "../../model/entry.ts";
 import { PbError } from "../../model/error.ts";
 import { pathBytes } from "../../model/path.ts";
 import type { FtpConnection } from "./connection.ts";
@@ -42,7 +42,7 @@ export async function statPath(connection: FtpConnection, where: string): Promis
 }
 
 function plainEntry(kind: "file" | "directory", size: number, mtimeNs: bigint): Entry {
-  return { path: "", kind, size, mtimeNs, mode: kind === "file" ? 0o644 : 0o755, uid: 0, gid: 0 };
+  return { path: "", kind, size, mtimeNs, ...untold(kind) };
 }
 
 /** Size and time of a file, both asked for at once; undefined where the server does not say it (a folder, nothing). */

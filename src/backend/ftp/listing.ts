@@ -42,8 +42,10 @@ export function machineLine(line: string): ListedLine {
     size: Number(facts.get("size") ?? 0),
     mtimeNs: timeOf(facts.get("modify") ?? "") ?? 0n,
     mode: modeOfFact(facts.get("unix.mode")),
-    uid: Number(facts.get("unix.uid") ?? facts.get("unix.owner") ?? 0),
-    gid: Number(facts.get("unix.gid") ?? facts.get("unix.group") ?? 0),
+    ...ownerOf(
+      facts.get("unix.uid") ?? facts.get("unix.owner"),
+      facts.get("unix.gid") ?? facts.get("unix.group"),
+    ),
     ...(link === undefined ? {} : { linkTarget: nameOf(link) }),
   });
 }
@@ -72,8 +74,7 @@ export function unixLine(line: string, now = new Date()): ListedLine {
     size: Number(size),
     mtimeNs: unixTime({ month, day, when }, now),
     mode: modeOfBits(bits),
-    uid: numeric(owner),
-    gid: numeric(group),
+    ...ownerOf(owner, group),
     ...(target === undefined ? {} : { linkTarget: nameOf(target) }),
   });
 }
@@ -100,8 +101,7 @@ export function dosLine(line: string): ListedLine {
     size: isFolder ? 0 : Number(size),
     mtimeNs: BigInt(at) * 1_000_000n,
     mode: undefined,
-    uid: 0,
-    gid: 0,
+    ...ownerOf(undefined, undefined),
   });
 }
 
@@ -162,11 +162,20 @@ function modeOfBits(bits: string): number {
   return mode;
 }
 
-const numeric = (text: string | undefined) => (text !== undefined && /^\d+$/.test(text) ? Number(text) : 0);
+/** 32 bits. */
+const MAX_ID = 0xffff_ffff;
+
+/** Names of owners say nothing here. */
+function ownerOf(owner: string | undefined, group: string | undefined) {
+  const [uid = -1, gid = -1] = [owner, group].map((text) =>
+    /^\d{1,10}$/.test(text ?? "") ? Number(text) : -1,
+  );
+  const isKnown = uid >= 0 && gid >= 0 && Math.max(uid, gid) <= MAX_ID;
+  return isKnown ? { uid, gid } : ({ uid: 0, gid: 0, ownerUnknown: true } as const);
+}
 
 function entry(found: Omit<Entry, "mode"> & { readonly mode: number | undefined }): Entry {
   const size = found.kind === "file" && Number.isSafeInteger(found.size) ? found.size : 0;
-  const mode = found.mode ?? (found.kind === "directory" ? 0o755 : 0o644);
-  const number = (value: number) => (Number.isSafeInteger(value) ? value : 0);
-  return { ...found, size, mode, uid: number(found.uid), gid: number(found.gid) };
+  if (found.mode !== undefined) return { ...found, size, mode: found.mode };
+  return { ...found, size, mode: found.kind === "directory" ? 0o755 : 0o644, modeUnknown: true };
 }

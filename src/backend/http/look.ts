@@ -1,4 +1,4 @@
-import type { Entry } from "../../model/entry.ts";
+import { type Entry, untold } from "../../model/entry.ts";
 import { PbError } from "../../model/error.ts";
 import { joinPath } from "../../model/path.ts";
 import type { KnownVersion } from "../chunks.ts";
@@ -93,9 +93,9 @@ function fileEntry(
 }
 
 function entryOf(path: string, known: KnownVersion): Entry {
-  return { path, kind: "file", mode: 0o644, uid: 0, gid: 0, ...known };
+  return { path, kind: "file", ...untold("file"), ...known };
 }
 
 function folderEntry(path: string): Entry {
-  return { path, kind: "directory", size: 0, mtimeNs: 0n, mode: 0o755, uid: 0, gid: 0 };
+  return { path, kind: "directory", size: 0, mtimeNs: 0n, ...untold("directory") };
 }

@@ -6,7 +6,7 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
 } from "@aws-sdk/client-s3";
-import type { Entry } from "../../model/entry.ts";
+import { type Entry, untold } from "../../model/entry.ts";
 import { PbError } from "../../model/error.ts";
 import type { Reply } from "../exchange.ts";
 import { type Context, type ObjectHead, request } from "./context.ts";
@@ -156,18 +156,15 @@ export function notFound({ name }: Context, { bucket, key, path }: Place): PbErr
   return new PbError("not_found", "there is nothing of this name", { path, peer: name });
 }
 
-/** S3 keeps neither owners nor modes; these are what a downloaded file should get. */
-const NOBODYS = { uid: 0, gid: 0 } as const;
-
 export function fileEntry(
   path: string,
   { size, mtimeNs, etag }: Pick<ObjectHead, "size" | "mtimeNs" | "etag">,
 ): Entry {
   const version = etag === "" ? {} : { version: etag };
-  return { path, kind: "file", size, mtimeNs, mode: 0o644, ...NOBODYS, ...version };
+  return { path, kind: "file", size, mtimeNs, ...untold("file"), ...version };
 }
 
 /** A folder is what keys have in common, and has no time. */
 export function folderEntry(path: string): Entry {
-  return { path, kind: "directory", size: 0, mtimeNs: 0n, mode: 0o755, ...NOBODYS };
+  return { path, kind: "directory", size: 0, mtimeNs: 0n, ...untold("directory") };
 }

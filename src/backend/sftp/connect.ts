@@ -138,7 +138,9 @@ function connectionError(cause: unknown, { peer, host, port, login }: ConnectOpt
     return new PbError("unauthenticated", `${login.user} could not log in`, {
       ...options,
       hint:
-        login.tried === "" ? "there is no key, agent or password to log in with" : `tried: ${login.tried}`,
+        login.tried === ""
+          ? "there is no key, agent or password to log in with"
+          : `the server took none of what it was offered (${login.tried}): check these, and the user`,
     });
   if (level === "client-timeout") return new PbError("timeout", `${host}:${port} does not answer`, options);
   if (level === "client-socket")

@@ -16,6 +16,8 @@ export function entryOf(path: string, attributes: Attributes, linkTarget?: strin
     mode: attributes.mode === undefined ? 0o644 : attributes.mode & 0o7777,
     uid: attributes.uid ?? 0,
     gid: attributes.gid ?? 0,
+    ...(attributes.mode === undefined && { modeUnknown: true }),
+    ...(attributes.uid === undefined && { ownerUnknown: true }),
     ...(linkTarget === undefined ? {} : { linkTarget }),
   };
 }

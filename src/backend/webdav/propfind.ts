@@ -1,6 +1,6 @@
 /** PROPFIND (RFC 4918 section 9.1): what a server says of a thing and of what is right in it. */
 import { XMLParser } from "fast-xml-parser";
-import type { Entry } from "../../model/entry.ts";
+import { type Entry, untold } from "../../model/entry.ts";
 import { PbError } from "../../model/error.ts";
 import { joinPath } from "../../model/path.ts";
 import { listedName } from "../path.ts";
@@ -140,9 +140,7 @@ function entryOf(path: string, properties: Readonly<Record<string, unknown>>): E
     kind: folder ? "directory" : "file",
     size: folder || !Number.isSafeInteger(length) || length < 0 ? 0 : length,
     mtimeNs: dateNs(typeof getlastmodified === "string" ? getlastmodified : undefined),
-    mode: folder ? 0o755 : 0o644,
-    uid: 0,
-    gid: 0,
+    ...untold(folder ? "directory" : "file"),
     ...version,
   };
 }

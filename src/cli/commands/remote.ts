@@ -45,16 +45,23 @@ function remoteTable(remotes: readonly RemoteInfo[]): string {
   const columns = ["NAME", "TYPE", "ADDRESS", "ACCESS", "PATH", "EXPIRES", "FINGERPRINT"].map((title) => ({
     title,
   }));
-  const rows = remotes.map(({ name, type, address, readOnly, path, expiresAt, fingerprint }) => [
-    name,
-    type,
-    displayPath(address),
-    readOnly ? "read" : type === "pb" ? "read, write" : "",
-    displayPath(path),
-    expiresAt.slice(0, 10),
-    fingerprint.slice(0, 16),
+  const rows = remotes.map((remote) => [
+    remote.name,
+    remote.type,
+    displayPath(remote.address),
+    accessOf(remote),
+    displayPath(remote.path),
+    remote.expiresAt.slice(0, 10),
+    remote.fingerprint.slice(0, 16),
   ]);
   return formatTable(columns, rows);
+}
+
+/** An endpoint that is no server of ours says it to nobody. */
+function accessOf({ type, readOnly, byToken }: RemoteInfo): string {
+  if (type !== "pb") return "";
+  if (byToken) return "by token";
+  return readOnly ? "read" : "read, write";
 }
 
 function showCommand(host: CommandHost): Command {

@@ -4,7 +4,7 @@ import { EntryKind } from "../../gen/packetboat/v1/types_pb.ts";
 import { PbError } from "../../model/error.ts";
 import { displayPath, pathText } from "../../model/path.ts";
 import type { CommandHost } from "../context.ts";
-import { entryRecord, isoNs, kindName, modeText, octal } from "../entry-view.ts";
+import { entryRecord, isoNs, isTimeUnknown, kindName, modeText, octal } from "../entry-view.ts";
 import { formatTable } from "../render/text.ts";
 import { formatBytes, formatCount } from "../render/units.ts";
 import { expandGlobs } from "../words/glob.ts";
@@ -51,15 +51,18 @@ function record({ entry, location }: Found): Record<string, unknown> {
   return { location, ...rest };
 }
 
+/** Of what the endpoint does not keep. */
+const UNTOLD = "-";
+
 function table({ entry, location }: Found): string {
   const bytes = Number(entry.size);
   const rows = [
     ["location", displayPath(location)],
     ["kind", kindName(entry.kind)],
     ["size", bytes < 1000 ? `${bytes} bytes` : `${formatCount(bytes)} bytes (${formatBytes(bytes)})`],
-    ["modified", isoNs(entry.mtimeNs)],
-    ["mode", `${octal(entry.mode)} (${modeText(entry.kind, entry.mode)})`],
-    ["owner", `${entry.uid}:${entry.gid}`],
+    ["modified", isTimeUnknown(entry) ? UNTOLD : isoNs(entry.mtimeNs)],
+    ["mode", entry.modeUnknown ? UNTOLD : `${octal(entry.mode)} (${modeText(entry)})`],
+    ["owner", entry.ownerUnknown ? UNTOLD : `${entry.uid}:${entry.gid}`],
   ];
   if (entry.kind === EntryKind.SYMLINK) rows.push(["target", displayPath(pathText(entry.linkTarget))]);
   return formatTable([{ title: "" }, { title: "" }], rows);

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file packetboat/v1/types.proto.
  */
 export const file_packetboat_v1_types: GenFile = /*@__PURE__*/
-  fileDesc("ChlwYWNrZXRib2F0L3YxL3R5cGVzLnByb3RvEg1wYWNrZXRib2F0LnYxIrkBCgVFbnRyeRIMCgRwYXRoGAEgASgMEiYKBGtpbmQYAiABKA4yGC5wYWNrZXRib2F0LnYxLkVudHJ5S2luZBIMCgRzaXplGAMgASgEEhAKCG10aW1lX25zGAQgASgSEgwKBG1vZGUYBSABKA0SCwoDdWlkGAYgASgNEgsKA2dpZBgHIAEoDRITCgtsaW5rX3RhcmdldBgIIAEoDBINCgVpbm9kZRgJIAEoBBIOCgZkZXZpY2UYCiABKAQiKAoITG9jYXRpb24SDgoGcmVtb3RlGAEgASgJEgwKBHBhdGgYAiABKAwiZwoJRXJyb3JJbmZvEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIMCgRwYXRoGAMgASgMEgwKBHBlZXIYBCABKAkSEQoJcmV0cnlhYmxlGAUgASgIEgwKBGhpbnQYBiABKAkqhAEKCUVudHJ5S2luZBIaChZFTlRSWV9LSU5EX1VOU1BFQ0lGSUVEEAASEwoPRU5UUllfS0lORF9GSUxFEAESGAoURU5UUllfS0lORF9ESVJFQ1RPUlkQAhIWChJFTlRSWV9LSU5EX1NZTUxJTksQAxIUChBFTlRSWV9LSU5EX09USEVSEARiBnByb3RvMw");
+  fileDesc("ChlwYWNrZXRib2F0L3YxL3R5cGVzLnByb3RvEg1wYWNrZXRib2F0LnYxIuYBCgVFbnRyeRIMCgRwYXRoGAEgASgMEiYKBGtpbmQYAiABKA4yGC5wYWNrZXRib2F0LnYxLkVudHJ5S2luZBIMCgRzaXplGAMgASgEEhAKCG10aW1lX25zGAQgASgSEgwKBG1vZGUYBSABKA0SCwoDdWlkGAYgASgNEgsKA2dpZBgHIAEoDRITCgtsaW5rX3RhcmdldBgIIAEoDBINCgVpbm9kZRgJIAEoBBIOCgZkZXZpY2UYCiABKAQSFAoMbW9kZV91bmtub3duGAsgASgIEhUKDW93bmVyX3Vua25vd24YDCABKAgiKAoITG9jYXRpb24SDgoGcmVtb3RlGAEgASgJEgwKBHBhdGgYAiABKAwiZwoJRXJyb3JJbmZvEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIMCgRwYXRoGAMgASgMEgwKBHBlZXIYBCABKAkSEQoJcmV0cnlhYmxlGAUgASgIEgwKBGhpbnQYBiABKAkqhAEKCUVudHJ5S2luZBIaChZFTlRSWV9LSU5EX1VOU1BFQ0lGSUVEEAASEwoPRU5UUllfS0lORF9GSUxFEAESGAoURU5UUllfS0lORF9ESVJFQ1RPUlkQAhIWChJFTlRSWV9LSU5EX1NZTUxJTksQAxIUChBFTlRSWV9LSU5EX09USEVSEARiBnByb3RvMw");
 
 /**
  * @generated from message packetboat.v1.Entry
@@ -73,6 +73,18 @@ export type Entry = Message<"packetboat.v1.Entry"> & {
    * @generated from field: uint64 device = 10;
    */
   device: bigint;
+
+  /**
+   * The endpoint does not tell it: `mode` is what a copy gets, `uid` and `gid` are 0.
+   *
+   * @generated from field: bool mode_unknown = 11;
+   */
+  modeUnknown: boolean;
+
+  /**
+   * @generated from field: bool owner_unknown = 12;
+   */
+  ownerUnknown: boolean;
 };
 
 /**
