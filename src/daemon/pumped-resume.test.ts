@@ -4,8 +4,10 @@ import { mkdir, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { partName } from "../backend/part-name.ts";
 import { Resume } from "../gen/packetboat/v1/transfer_pb.ts";
 import { PbError } from "../model/error.ts";
+import { nameTag } from "../run/strays.ts";
 import { endpoint } from "./testing/endpoint.ts";
 import { type Ended, type Loopback, startLoopback, transfer } from "./testing/loopback.ts";
 
@@ -129,6 +131,15 @@ describe("an upload that stopped half-way", () => {
       "done",
       [reason],
     ]);
+    await isWhole("cloud", spot.tree);
+  });
+
+  it("is looked through at its end for what a call that was under way has left", async () => {
+    const spot = await source("here");
+    const { receipt } = await half("cloud", spot);
+    const stray = loop.at("cloud", spot.tree, partName(nameTag(receipt?.jobId ?? "")));
+    await writeFile(stray, "as the endpoint made it after nobody waited");
+    await transfer(loop, { from: spot.place, to: `cloud:/${spot.tree}` });
     await isWhole("cloud", spot.tree);
   });
 

@@ -115,6 +115,7 @@ export function ftpError(error: unknown, { path, peer }: About): PbError {
       path,
       peer,
       cause: error,
+      ...(WRITING.has(error.code) && { hint: FULL }),
       ...(retryable === undefined ? {} : { retryable }),
     });
   }
@@ -122,6 +123,10 @@ export function ftpError(error: unknown, { path, peer }: About): PbError {
   if (known.path !== undefined || known.code === "aborted") return known;
   return known.about({ path, peer: known.peer ?? peer });
 }
+
+/** "Local error in processing", "insufficient storage space", "exceeded storage allocation": vsftpd says the first of a full disk. */
+const WRITING: ReadonlySet<number> = new Set([451, 452, 552]);
+const FULL = "look whether the server's disk is full, or a quota used up";
 
 /** RFC 959 section 4.2.1. */
 function meaning(code: number): { readonly code: PbError["code"]; readonly retryable?: boolean } {

@@ -230,3 +230,28 @@ describe("an FTP server that", () => {
     expect(server.commands.some((line) => line.includes("DELE"))).toBe(false);
   });
 });
+
+test("a server that takes no more is heard in its words, also by what is written after that", async () => {
+  let full = false;
+  const server = await fake({
+    MLST: () => "550 nothing there",
+    SIZE: () => (full ? "213 10" : "213 0"),
+    STOR: () => `150 comes\r\n${full ? "452 disk full" : "226 done"}`,
+  });
+  const { native } = await open(server);
+  if (native.kind !== "chunks") throw new TypeError("no chunks");
+  const options = { size: 300, meta: { mtimeNs: 0n }, sync: false, nameTag: 7, signal: never };
+  await using sink = await native.chunks.create("f", options);
+  full = true;
+  const piece = Buffer.alloc(100, 1);
+  const writing = async () => {
+    await sink.write(0, [piece], never);
+    await sink.write(100, [piece], never);
+    await sink.commit(never);
+  };
+  const first = await refused("no_space", writing());
+  expect(first.message).toContain("disk full");
+  const after = await refused("io_error", sink.write(100, [piece], never));
+  expect(after.message).toMatch(/disk full.*10 bytes of 100 are there/);
+  expect(after.hint).toContain("full");
+});

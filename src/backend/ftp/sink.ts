@@ -7,7 +7,7 @@ import * as calls from "./calls.ts";
 import type { FtpConnection, Transfer } from "./connection.ts";
 import { againInTurn, beginAgain, learnContinuing, NOT_CONTINUED } from "./continuing.ts";
 import { makeParents, replacing } from "./files.ts";
-import { BOUNDS, type Call, type Ground, onGround, onLease, wirePath } from "./ground.ts";
+import { BOUNDS, type Call, ftpError, type Ground, onGround, onLease, wirePath } from "./ground.ts";
 import type { Lease } from "./pool.ts";
 import { finish, push } from "./push.ts";
 
@@ -99,6 +99,19 @@ function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkP
   /** Written from its beginning to its end, or not at all. */
   const isOnce = () => ground.uploads.continued === false;
 
+  /** What the server has said when it took no more. */
+  let refused: PbError | undefined;
+
+  /** A write that succeeded was only handed over: the server may end the transfer with less. */
+  function lost(has: number, written: number): PbError {
+    const why = refused?.message ?? `${ground.peer}: the server has lost what was written`;
+    const hint = refused?.hint;
+    return new PbError("io_error", `${why}: ${has} bytes of ${written} are there`, {
+      ...{ path, peer: ground.peer },
+      ...(hint && { hint }),
+    });
+  }
+
   /** Rejects when what went before did not arrive. */
   let settled: Promise<void> = Promise.resolve();
 
@@ -140,10 +153,7 @@ function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkP
 
   async function begin({ connection, signal }: Call, offset: number): Promise<Transfer> {
     const has = await calls.sizeOf(connection, part);
-    if (has === undefined || has < offset)
-      throw new PbError("io_error", `the server has lost what was written: ${has ?? 0} bytes of ${offset}`, {
-        path,
-      });
+    if (has === undefined || has < offset) throw lost(has ?? 0, offset);
     size = offset;
     // What is there of it is overwritten: a server that continues nothing does that, too.
     if (offset === 0) return connection.transfer(`STOR ${part}`);
@@ -193,19 +203,27 @@ function sinkOf(ground: Ground, { target, options, size: begun, isThere }: SinkP
     });
   }
 
+  /** What a transfer that was parked is refused with is heard outside of `onGround`. */
+  const named = <T>(result: Promise<T>): Promise<T> =>
+    result.catch((error: unknown) => {
+      const known = ftpError(error, { path, peer: ground.peer });
+      if (calls.isRefusal(known.cause)) refused = known;
+      throw known;
+    });
+
   return {
     order: "ascending",
     blockBytes: 1,
     ...(options.resume && { has: [{ from: 0, to: begun }] }),
-    write,
+    write: (offset, parts, caller) => named(write(offset, parts, caller)),
     async state(caller) {
       // What can't be gone on with is not broken off for it either.
       if (isOnce()) return new Uint8Array();
-      await settle(caller);
+      await named(settle(caller));
       return Buffer.from(target.name);
     },
     async commit(caller) {
-      await settle(caller);
+      await named(settle(caller));
       return onGround(ground, { path, signal: caller }, async ({ connection }) => {
         const confirmed = await publish({ ground, connection }, target, {
           meta: options.meta,

@@ -17,6 +17,7 @@ import { SPREAD_BYTES } from "./source.ts";
 /** Where a file is written, and where it goes. */
 interface Target {
   readonly path: string;
+  readonly peer: string;
   readonly final: Uint8Array;
   readonly part: Uint8Array;
   /** What a checkpoint keeps. */
@@ -25,13 +26,9 @@ interface Target {
 
 export function openSink(ground: Ground, path: string, options: CreateChunksOptions): Promise<ChunkSink> {
   return onGround(ground, { path, signal: options.signal }, async (call) => {
-    const target = await targetOf(call, path, options);
+    const target = await targetOf(ground, call, { path, ...options });
     if (options.resume === undefined) {
-      const first = await begin(call, target, options.meta).catch(async (error: unknown) => {
-        // It may be there by now, and nobody else would remove it. A server takes requests of one session in their order.
-        if (call.signal.aborted) await removePart(call, target.part).catch(() => {});
-        throw error;
-      });
+      const first = await begin(call, target, options.meta);
       return sinkOf(ground, { target, first, options });
     }
     const { first, size } = await goOn(call, target, options.size);
@@ -99,7 +96,7 @@ export function writeWhole(
   { bytes, meta, sync: durable, nameTag, signal: caller }: WriteWholeOptions & { readonly bytes: Uint8Array },
 ): Promise<Confirmed> {
   return onGround(ground, { path, signal: caller }, async (call) => {
-    const target = await targetOf(call, path, { nameTag });
+    const target = await targetOf(ground, call, { path, nameTag });
     const open = await begin(call, target, meta);
     const { signal } = call;
     try {
@@ -134,9 +131,13 @@ export function setFolder(
 }
 
 async function targetOf(
+  { peer }: Ground,
   { resolve }: Call,
-  path: string,
-  { resume, nameTag }: { readonly resume?: Uint8Array; readonly nameTag?: number | undefined },
+  {
+    path,
+    resume,
+    nameTag,
+  }: { readonly path: string; readonly resume?: Uint8Array; readonly nameTag?: number | undefined },
 ): Promise<Target> {
   if (componentsBelow(path, BOUNDS).length === 0)
     throw new PbError("is_a_directory", "the root is a folder", { path });
@@ -145,7 +146,7 @@ async function targetOf(
   if (!PART.test(name)) throw new PbError("corrupt_checkpoint", "it names no part of a file", { path });
   const final = await resolve(path, "keep");
   const folder = pathBytes(dirName(pathText(final)));
-  return { path, final, part: below(folder, Buffer.from(name)), name };
+  return { path, peer, final, part: below(folder, Buffer.from(name)), name };
 }
 
 /** A new part; what has its name already, a link too, is not followed and not written to. */
@@ -163,7 +164,11 @@ async function begin(call: Call, target: Target, meta: FileMeta): Promise<OpenHa
     }),
     found(call, target.final),
   ]);
-  if (opening.status === "rejected") throw opening.reason;
+  if (opening.status === "rejected") {
+    // It may be there by now, and nobody else would remove it. A server takes requests of one session in their order.
+    if (signal.aborted) await removePart(call, target.part).catch(() => {});
+    throw opening.reason;
+  }
   const open = { session, handle: opening.value };
   const isFolder = there.status === "fulfilled" && there.value && kindOf(there.value) === "directory";
   if (!isFolder && there.status === "fulfilled") return open;
@@ -237,7 +242,12 @@ async function whyNotWritten(
   const free = await calls.freeBytes(session, target.part, signal).catch(() => undefined);
   const isFull = free !== undefined && free < session.writeBytes;
   return isFull
-    ? new PbError("no_space", "the server's disk is full", { path: target.path, cause: error })
+    ? new PbError("no_space", `${target.peer}: the server's disk is full`, {
+        path: target.path,
+        peer: target.peer,
+        hint: "make room there, then go on",
+        cause: error,
+      })
     : error;
 }
 

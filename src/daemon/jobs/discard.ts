@@ -58,7 +58,7 @@ function givesUpStream({ record, status }: StoredJob): boolean {
   return isStream(record.request) && status === "running";
 }
 
-/** Was a run killed where it received? */
+/** Was a run killed where it received, or stopped at a remote? */
 export function mayHaveStrays({ status, state }: StoredJob): boolean {
   return status === "interrupted" || state.strays === true;
 }

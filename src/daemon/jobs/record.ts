@@ -42,7 +42,7 @@ export interface StateRecord {
   readonly changedAt: string;
   /** Set by the first run that began. */
   readonly begun?: Begun;
-  /** A run was killed where it received: it may have left temporary names that no checkpoint knows. */
+  /** A run was killed where it received, or stopped while it wrote to a remote: it may have left temporary names that no checkpoint knows. */
   readonly strays?: boolean;
   readonly progress?: Progress;
   readonly error?: ErrorInfo;

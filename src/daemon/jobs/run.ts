@@ -229,6 +229,7 @@ class JobRun {
     }
     if (state === "cancelled") await this.#discard();
     if (state === "done" || state === "partial") await this.#removeStrays();
+    else this.#stopped();
     await store.setReceipt(this.#live.id, receipt);
     const [error] = receipt.errors;
     await this.#record(state, state === "failed" && error ? { error } : {});
@@ -237,12 +238,19 @@ class JobRun {
   async #fail(error: PbError): Promise<void> {
     const state = error.code === "aborted" ? this.#stoppedState() : "failed";
     if (state === "cancelled") await this.#discard();
+    this.#stopped();
     await this.#record(state, error.code === "aborted" ? {} : { error: errorToWire(error) });
   }
 
   #stoppedState(): JobState {
     const { resumable } = this.#opened.job.record;
     return this.#live.intent === "cancel" || !resumable ? "cancelled" : "paused";
+  }
+
+  /** What was under way at an endpoint when the run stopped may have come to have a name there after all. */
+  #stopped(): void {
+    const remote = this.#opened.job.record.request.destination?.remote ?? "";
+    if (remote !== "" && this.#begun) this.#strays = true;
   }
 
   /** Those of a destination at a server are the server's. */
