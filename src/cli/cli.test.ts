@@ -1,6 +1,6 @@
 import { PassThrough } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { ERROR_CODES, PbError } from "../model/error.ts";
 import { exitCodeOf } from "../model/exit.ts";
 import { toConnectError } from "../wire/connect.ts";
@@ -299,7 +299,34 @@ test("help of a command below another", async () => {
   const { stdout } = await cli(["remote", "add", "--help"]);
   expect(stdout).toMatch(/^Usage: pb remote add/);
   expect(await cli(["help", "remote", "add"])).toMatchObject({ code: 0, stdout });
-  expect((await cli(["help", "remote"])).stdout).toMatch(/^Usage: pb remote \[/);
+  expect(await cli(["remote", "help", "add"])).toMatchObject({ code: 0, stdout });
+  expect(await cli(["--json", "help", "remote", "add"])).toMatchObject({ code: 0, stdout });
+  const group = /^Usage: pb remote \[/;
+  expect(await cli(["help", "remote"])).toMatchObject({ code: 0, stdout: expect.stringMatching(group) });
+  const ls = /^Usage: pb list\|ls /;
+  expect(await cli(["help", "ls"])).toMatchObject({ code: 0, stdout: expect.stringMatching(ls) });
+});
+
+test("help of what is no command says so", async () => {
+  const nothing = { code: 2, stdout: "" };
+  const remote = await cli(["help", "remote", "lst"]);
+  expect(remote).toMatchObject({
+    ...nothing,
+    stderr: "pb: pb remote has no command lst\n    did you mean list?\n",
+  });
+  const top = await cli(["help", "zebra", "x"]);
+  expect(top).toMatchObject({ ...nothing, stderr: expect.stringContaining("pb has no command zebra") });
+});
+
+/** As main.ts sets it before anything has run: who falls over on the way ends with it. */
+test("help is no failure while the process still counts as one", async () => {
+  const before = process.exitCode;
+  onTestFinished(() => {
+    process.exitCode = before;
+  });
+  process.exitCode = 7;
+  for (const words of [["help", "ls"], ["help"], ["ls", "--help"], ["remote", "help", "add"]])
+    expect(await cli(words)).toMatchObject({ code: 0, stderr: "" });
 });
 
 test("every command is found by the names that it says it has", async () => {

@@ -4,6 +4,7 @@ import { showVersion } from "./commands/version.ts";
 import { commandsFor } from "./commands.ts";
 import type { CommandHost } from "./context.ts";
 import { addGlobals } from "./globals.ts";
+import { helpCommand } from "./help.ts";
 import type { Terminal } from "./terminal.ts";
 
 const NOTES = `
@@ -28,12 +29,13 @@ export async function createProgram(
     const make = await load();
     program.addCommand(make(host).helpGroup(group), { hidden: group === "" });
   }
-  program.addHelpCommand(
-    new Command("help").argument("[command...]").description("show the help of a command").helpGroup("Help:"),
-  );
   addGlobals(program);
   addVersion(program, host);
   everyCommand(program, (command) => {
+    if (command.commands.length > 0) {
+      command.helpCommand(false);
+      command.addCommand(command === program ? helpCommand().helpGroup("Help:") : helpCommand());
+    }
     if (command !== program && command.commands.length === 0) addGlobals(command);
     // pb ls -h is --human.
     if (command.name() !== "list" || command.parent !== program)

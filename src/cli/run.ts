@@ -31,17 +31,11 @@ export async function runCli(options: CliOptions): Promise<ExitCode> {
   const session = new Session(options);
   try {
     const program = await createProgram(session, options);
-    await program.parseAsync(asked(options.args), { from: "user" });
+    await program.parseAsync([...options.args], { from: "user" });
     return await session.finish();
   } catch (error) {
     return await session.fail(error);
   }
-}
-
-/** `pb help remote add` is `pb remote add --help`: commander's own help knows one word. */
-function asked(args: readonly string[]): string[] {
-  const [first, ...words] = args;
-  return first === "help" && words.length > 1 ? [...words, "--help"] : [...args];
 }
 
 class Session implements CommandHost {

@@ -65,7 +65,8 @@ function offerFor(root: Command, words: readonly string[]): Offer {
   if (pending) return valueOffer(pending, current);
   if (current.startsWith("-"))
     return { current, candidates: command.options.filter((o) => !o.hidden).map(flag) };
-  const names = command.commands.filter((child) => !child.name().startsWith("__"));
+  const isOffered = (name: string) => !name.startsWith("__") && (command === root || name !== "help");
+  const names = command.commands.filter((child) => isOffered(child.name()));
   if (names.length > 0) {
     return { current, candidates: names.map((child) => ({ word: child.name(), about: child.summary() })) };
   }
