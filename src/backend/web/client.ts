@@ -64,6 +64,8 @@ export interface WebAnswer {
   readonly body: Readable;
   /** As `PathText`: what is not UTF-8 in a listing are names. */
   text(limit?: number): Promise<string>;
+  /** What comes, until it is more than `limit` bytes, which is an error. */
+  pieces(limit: number): AsyncIterable<Uint8Array>;
   /** Ends it unread. */
   drop(): void;
 }
@@ -490,27 +492,36 @@ function checked(answer: Dispatcher.ResponseData, { url, method, allow, at, rele
     drop();
     throw error;
   }
-  return { status, header, url, body, drop, text: (limit) => textOfBody(body, { limit, at }) };
+  const pieces = (limit: number) => piecesOf(body, { limit, at });
+  const text = async (limit = MAX_TEXT_BYTES) => {
+    const all: Uint8Array[] = [];
+    for await (const piece of pieces(limit)) all.push(piece);
+    return pathText(Buffer.concat(all));
+  };
+  return { status, header, url, body, drop, text, pieces };
 }
 
-/** 64 MiB: a listing of 300,000 files. */
-const MAX_TEXT_BYTES = 64 * 1024 * 1024;
+/** An index page of a million files. */
+const MAX_TEXT_BYTES = 192 * 1024 * 1024;
 
-async function textOfBody(
+async function* piecesOf(
   body: Readable,
-  { limit = MAX_TEXT_BYTES, at }: { readonly limit: number | undefined; readonly at: Hop["at"] },
-): Promise<string> {
-  const pieces: Buffer[] = [];
+  { limit, at }: { readonly limit: number; readonly at: Hop["at"] },
+): AsyncIterable<Uint8Array> {
   let size = 0;
+  const pieces = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   try {
-    for await (const piece of body as AsyncIterable<Buffer>) {
-      size += piece.length;
+    while (true) {
+      const { value, done } = await pieces.next().catch((error: unknown) => {
+        throw transportError(error, at);
+      });
+      if (done) return;
+      size += value.length;
       if (size > limit)
         throw new PbError("protocol_violation", `${at.peer}: an answer of more than ${limit} bytes`, at);
-      pieces.push(piece);
+      yield value;
     }
-  } catch (error) {
-    throw transportError(error, at);
+  } finally {
+    body.destroy();
   }
-  return pathText(Buffer.concat(pieces));
 }
