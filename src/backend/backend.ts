@@ -93,6 +93,8 @@ export interface ListOptions {
    * tells it (`ChunkAccess.readWhole`), and compares it with nothing before. Default: each has its own.
    */
   readonly listedTimesUpTo?: number;
+  /** Of files only path and kind are wanted: what would cost a request for each may be left out, sizes (0) and times (0n) too. Default: all of it. */
+  readonly namesOnly?: boolean;
   readonly signal: AbortSignal;
 }
 

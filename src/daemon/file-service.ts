@@ -39,11 +39,11 @@ export function createFileService({ resolve }: FileServiceOptions): ServiceImpl<
   }
 
   return {
-    async *list({ location, recursive, maxDepth, follow }, context) {
+    async *list({ location, recursive, maxDepth, follow, namesOnly }, context) {
       const found = await spot(location, context);
       const { signal } = context;
       try {
-        const batches = found.backend.list(found.path, { recursive, maxDepth, follow, signal });
+        const batches = found.backend.list(found.path, { recursive, maxDepth, follow, namesOnly, signal });
         for await (const { entries, errors } of batches) {
           const failed = errors.map((error) => errorToWire(told(error, found)));
           yield { entries: entries.map(entryToWire), errors: failed };

@@ -30,6 +30,16 @@ export function listing(current: () => Fixture, { changes = true, requestPerEntr
     expect(await namesBelow(backend, "/t/b/")).toEqual(["x", "x/1", "y"]);
   });
 
+  test("names alone are the same names", async () => {
+    const { backend, place } = current();
+    for (const path of ["a/1", "a/b/2", "c"]) await place.write(path, "12345");
+    const look = async (namesOnly: boolean) => {
+      const { entries } = await collect(backend.list("", { ...DEEP, namesOnly }));
+      return entries.map(({ path, kind }) => ({ path, kind }));
+    };
+    expect(await look(true)).toEqual(await look(false));
+  });
+
   test("one level, or as many as asked", async () => {
     const { backend, place } = current();
     await place.write("a/b/c/d", "");

@@ -40,7 +40,7 @@ export async function readFolder(
   client: WebClient,
   at: string,
   // No file has less than no byte.
-  { path, listedTimesUpTo = -1, signal }: Asked,
+  { path, listedTimesUpTo = -1, namesOnly = false, signal }: Asked,
 ): Promise<Folder> {
   const inside = joinPath(path, at);
   const page = await client.send({ method: "GET", path: inside, folder: true, signal });
@@ -59,6 +59,7 @@ export async function readFolder(
     try {
       const child = joinPath(at, listedName(name, inside));
       if (folder) entries.push(folderEntry(child));
+      else if (namesOnly) entries.push(entryOf(child, { size: 0, mtimeNs: 0n }));
       else if (size <= listedTimesUpTo) entries.push(entryOf(child, { size, mtimeNs: 0n }));
       else entries.push(await look(client, { root: path, at: child, signal }));
     } catch (error) {

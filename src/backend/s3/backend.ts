@@ -119,7 +119,7 @@ async function* list(
   using signals = either(options.signal, context.closing);
   const levels = options.recursive ? (options.maxDepth ?? 0) : 1;
   // None has less than no byte.
-  const { listedTimesUpTo = -1 } = options;
+  const listedTimesUpTo = options.namesOnly ? Number.POSITIVE_INFINITY : (options.listedTimesUpTo ?? -1);
   yield* listPlace(context, at(path), { levels, listedTimesUpTo, signal: signals.signal });
 }
 

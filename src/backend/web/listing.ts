@@ -5,7 +5,7 @@ import { either, refuseAborted } from "../signals.ts";
 import { type Folder, walkFolders } from "../walk.ts";
 import type { WebClient } from "./client.ts";
 
-export interface Asked extends Pick<ListOptions, "listedTimesUpTo"> {
+export interface Asked extends Pick<ListOptions, "listedTimesUpTo" | "namesOnly"> {
   readonly path: string;
   readonly signal: AbortSignal;
 }
@@ -21,7 +21,7 @@ export interface Reader {
 export async function* listFolders(
   client: WebClient,
   path: string,
-  { entryAt, readFolder, recursive, maxDepth = 0, listedTimesUpTo, signal: caller }: Reader & ListOptions,
+  { entryAt, readFolder, recursive, maxDepth = 0, signal: caller, ...options }: Reader & ListOptions,
 ): AsyncGenerator<ListBatch, void, void> {
   using signals = either(caller, client.closing);
   const { signal } = signals;
@@ -31,8 +31,7 @@ export async function* listFolders(
     yield { entries: [root], errors: [] };
     return;
   }
-  const times = listedTimesUpTo === undefined ? {} : { listedTimesUpTo };
-  const read = (at: string) => readFolder(client, at, { path, ...times, signal });
+  const read = (at: string) => readFolder(client, at, { ...options, path, signal });
   for await (const batch of walkFolders({ read, levels: recursive ? maxDepth : 1 })) {
     refuseAborted(signal);
     yield batch;

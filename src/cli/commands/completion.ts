@@ -148,7 +148,8 @@ async function below(context: CliContext, current: string): Promise<Candidate[]>
   const place = parsePlace(folder, context.cwd);
   const signal = AbortSignal.any([context.signal, AbortSignal.timeout(LOOK_UP_MS)]);
   const found: Candidate[] = [];
-  for await (const { entries } of context.files.list({ location: protoLocation(place) }, { signal })) {
+  const request = { location: protoLocation(place), namesOnly: true };
+  for await (const { entries } of context.files.list(request, { signal })) {
     for (const entry of entries) {
       const name = pathText(entry.path);
       // A name that a shell cannot show is typed by hand.

@@ -78,6 +78,7 @@ async function listOne(context: CliContext, { place, prefix, flags, rows }: One)
     recursive: flags.recursive === true || flags.depth !== undefined,
     maxDepth: flags.depth ?? 0,
     follow: flags.follow === true,
+    namesOnly: !flags.long && !context.out.machine,
   };
   const name = (path: string) =>
     path === "" ? placeName(place) : prefix === "" ? path : `${prefix}/${path}`;

@@ -86,7 +86,7 @@ async function preview(context: CliContext, places: readonly Place[], recursive:
     const { entry } = await files.stat({ location }, { signal });
     await rows.push([{ action: "remove", location: formatPlace(place) }]);
     if (entry?.kind !== EntryKind.DIRECTORY || !recursive) continue;
-    for await (const batch of files.list({ location, recursive: true }, { signal })) {
+    for await (const batch of files.list({ location, recursive: true, namesOnly: true }, { signal })) {
       await rows.push(
         batch.entries.map((below) => ({
           action: "remove",

@@ -66,7 +66,7 @@ async function expandOne(place: Place, { files, signal }: Expansion): Promise<Pl
   const depth = pattern.includes("**") ? 0 : pattern.split("/").length;
   const top: Place = { remote: place.remote, path: base };
   const listing = files.list(
-    { location: protoLocation(top), recursive: depth !== 1, maxDepth: depth },
+    { location: protoLocation(top), recursive: depth !== 1, maxDepth: depth, namesOnly: true },
     { signal },
   );
   const found: Place[] = [];
