@@ -22,7 +22,7 @@ test("authorities that can't be read are told by their file", async () => {
   await expect(authoritiesOf(config({ ca_file: "/not/there.pem" }), "nas")).rejects.toThrow(
     expect.objectContaining({
       code: "invalid_argument",
-      message: "ca_file /not/there.pem cannot be read",
+      message: "nas: ca_file /not/there.pem cannot be read",
       path: "/not/there.pem",
       peer: "nas",
     }),

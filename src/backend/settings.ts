@@ -19,6 +19,10 @@ export async function authoritiesOf(config: EndpointConfig, peer: string): Promi
   try {
     return await readFile(file, "utf8");
   } catch (cause) {
-    throw new PbError("invalid_argument", `ca_file ${file} cannot be read`, { path: file, peer, cause });
+    throw new PbError("invalid_argument", `${peer}: ca_file ${file} cannot be read`, {
+      path: file,
+      peer,
+      cause,
+    });
   }
 }

@@ -104,6 +104,13 @@ describe("errors", () => {
     expect(errorText(new PbError("io_error", "broke", about))).toBe(text);
   });
 
+  test("name a remote once where it speaks of itself", () => {
+    const about = { path: "/x", peer: "web" };
+    expect(errorText(new PbError("not_found", "web: 404", about))).toBe("web:/x: 404");
+    expect(errorText(new PbError("not_found", "other: 404", about))).toBe("web:/x: other: 404");
+    expect(errorText(new PbError("not_found", "web: 404", { path: "here/x" }))).toBe("here/x: web: 404");
+  });
+
   test("of another program in between", async () => {
     const { code, stderr } = await cli(
       ["stat", "box:/x"],

@@ -33,7 +33,11 @@ export function errorText(error: PbError): string {
   const message = displayPath(error.message);
   const named = error.path || error.peer;
   if (!named || message.includes(displayPath(named))) return message;
-  return `${displayPath(thingOf(error))}: ${message}`;
+  const thing = displayPath(thingOf(error));
+  // What an endpoint says of itself, beside a place of it.
+  const itself = `${displayPath(error.peer ?? "")}:`;
+  const says = thing.startsWith(itself) && message.startsWith(`${itself} `);
+  return `${thing}: ${says ? message.slice(itself.length + 1) : message}`;
 }
 
 /** What a remote says of its path `/x` is about `box:/x`. A peer may also be a flag of the command line. */

@@ -30,8 +30,8 @@ export function createFileService({ resolve }: FileServiceOptions): ServiceImpl<
   async function change<T>(asked: Promise<Spot>, run: (spot: Spot) => Promise<T>): Promise<T> {
     const found = await asked;
     if (!found.backend.capabilities.writable) {
-      const path = found.above + found.path;
-      throw new PbError("read_only", "nothing may be changed here with this access", { path });
+      const { path } = found;
+      throw told(new PbError("read_only", "nothing may be changed here with this access", { path }), found);
     }
     return run(found).catch((error: unknown) => {
       throw told(error, found);
@@ -76,7 +76,7 @@ export function createFileService({ resolve }: FileServiceOptions): ServiceImpl<
       change(spot(source, context), async ({ backend, path }) => {
         const to = await spot(destination, context);
         if (to.backend !== backend) {
-          throw new PbError("cross_device", "a rename stays within one place", { path: `/${to.path}` });
+          throw told(new PbError("cross_device", "a rename stays within one place", { path: to.path }), to);
         }
         await backend.rename(path, to.path, { replace, signal: context.signal });
         return {};

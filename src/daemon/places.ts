@@ -90,7 +90,7 @@ export function createPlaces({ roots, backend }: PlacesOptions): Places {
     if (confined !== "") {
       const { name, rest } = locate(confined);
       const { write } = demand(caller, name, path);
-      return { backend: await narrow(name, rest, write), path, above: "/" };
+      return { backend: await narrow(name, rest, write).catch(goneConfine), path, above: "/" };
     }
     if (path === "" && names.length > 0) return { backend: await top(caller), path, above: "/" };
     const { name, rest } = locate(path);
@@ -119,7 +119,7 @@ export function createPlaces({ roots, backend }: PlacesOptions): Places {
     if (confined === "") return narrow(root, "", write);
     const { name, rest } = locate(confined);
     if (name !== root) throw noSuchRoot(`/${root}`);
-    return narrow(name, rest, write);
+    return narrow(name, rest, write).catch(goneConfine);
   }
 
   async function spots(caller: Caller, asked: string) {
@@ -165,5 +165,18 @@ function aboveOf(name: string): string {
 }
 
 function noSuchRoot(path: string): PbError {
-  return new PbError("not_found", "no root of this server is there", { path });
+  return new PbError("not_found", "no root of this server is there", {
+    path,
+    hint: "the server's top lists the roots that this access opens; where it opens none, its token is for another",
+  });
+}
+
+/** Who is confined to a folder knows it as the server's top. */
+function goneConfine(error: unknown): never {
+  if (!(error instanceof PbError) || error.code !== "not_found") throw error;
+  throw new PbError("not_found", "the folder that this access is confined to is not there", {
+    path: "/",
+    hint: "whoever owns the server can make it",
+    cause: error,
+  });
 }

@@ -111,7 +111,12 @@ async function identify(control: Control, { peer, user, password }: LoginOptions
     if (!(error instanceof FtpRefusal)) throw error;
     // 421: too many at once, which says nothing of the password.
     const code = error.code === 421 ? "resource_exhausted" : "unauthenticated";
-    throw new PbError(code, `${user} could not log in: ${displayPath(error.said)}`, { peer, cause: error });
+    const hint = code === "unauthenticated" ? "check the remote's user and password" : undefined;
+    throw new PbError(code, `${user} could not log in: ${displayPath(error.said)}`, {
+      peer,
+      hint,
+      cause: error,
+    });
   }
 }
 

@@ -211,6 +211,7 @@ describe("an FTP server that", () => {
   test("refuses the login is not told the password again, and no error tells it", async () => {
     const server = await fake({ PASS: () => "530 no\u001b[31m" });
     const error = await refused("unauthenticated", entered(open(server)));
+    expect(error.hint).toContain("password");
     const told = `${error.message}${error.stack}${JSON.stringify(error)}`;
     for (const never of ["s3cret", "\u001b"]) expect(told).not.toContain(never);
   });

@@ -67,7 +67,13 @@ describe.skipIf(why !== undefined)(`login at openssh-server${why ? ` (SKIPPED: $
       );
       expect(error.message).not.toContain("wrong");
     }
-    await refused("not_found", enter({ settings: { key_file: join(home, "none") } }));
+    const missing = enter({ settings: { key_file: join(home, "none") } });
+    await refused("not_found", missing);
+    // With a hint of its own: no command takes it for something missing at the server.
+    await expect(missing).rejects.toMatchObject({
+      message: expect.stringMatching(/^far: key_file /),
+      hint: expect.stringContaining("key_file"),
+    });
   });
 
   test("by the password of now: what was opened with another is used no more", async () => {

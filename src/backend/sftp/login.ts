@@ -131,7 +131,8 @@ async function readKey(file: string, peer: string): Promise<string> {
     return await readFile(file, "utf8");
   } catch (cause) {
     const code = errnoOf(cause) === "ENOENT" ? "not_found" : "permission_denied";
-    throw new PbError(code, `key_file: ${file} cannot be read`, { path: file, peer, cause });
+    const hint = "key_file of the remote names a private key on this machine";
+    throw new PbError(code, `${peer}: key_file ${file} cannot be read`, { path: file, peer, hint, cause });
   }
 }
 
