@@ -54,3 +54,32 @@ it("an export has endpoints and their secrets, and names the servers that it lea
   expect(report).toEqual({ remotes: ["nas"], credentials: ["nas"], skipped: [] });
   expect((await there.show("nas")).values.get("password")?.reveal()).toBe("p");
 });
+
+it("half of an S3 key is not left alone", async () => {
+  const { actions } = actionsIn("halves");
+  const map = (given: Readonly<Record<string, string>>) =>
+    new Map(Object.entries(given).map(([key, value]) => [key, new Secret(value)]));
+  const whole = map({ access_key_id: "a", secret_access_key: "s", session_token: "t" });
+  await actions.add("key", { secrets: whole }, { replace: false });
+  const secretOnly = { secrets: map({ secret_access_key: "s2" }) };
+  await expect(actions.edit("key", secretOnly, { rotate: true })).rejects.toMatchObject({
+    code: "usage",
+    hint: expect.stringContaining("pb credentials edit key"),
+  });
+  const dropping = { secrets: new Map(), drop: ["access_key_id"] };
+  await expect(actions.edit("key", dropping, { rotate: false })).rejects.toMatchObject({ code: "usage" });
+  const values = async () =>
+    [...(await actions.show("key")).values].map(([name, each]) => [name, each.reveal()]);
+  expect(Object.fromEntries(await values())).toEqual({
+    access_key_id: "a",
+    secret_access_key: "s",
+    session_token: "t",
+  });
+  await actions.edit("key", secretOnly, { rotate: false });
+  await actions.edit(
+    "key",
+    { secrets: map({ access_key_id: "b", secret_access_key: "c" }) },
+    { rotate: true },
+  );
+  expect(Object.fromEntries(await values())).toEqual({ access_key_id: "b", secret_access_key: "c" });
+});

@@ -159,6 +159,7 @@ function edited(
   if (!found) throw unknown(name);
   const secrets = new Map([...(rotate ? [] : found.secrets), ...change.secrets]);
   for (const each of change.drop ?? []) secrets.delete(each);
+  refuseHalf(name, { found, secrets, rotate });
   const { user = found.user, host = found.host } = change;
   const made: Credential = {
     ...madeOf(name, { secrets, ...(user !== undefined && { user }), ...(host !== undefined && { host }) }),
@@ -168,6 +169,27 @@ function edited(
   all.set(name, made);
   return made;
 }
+
+/** Of an S3 key neither half is of any use without the other; which of the two is meant to stay, nobody has said. */
+function refuseHalf(
+  name: string,
+  {
+    found,
+    secrets,
+    rotate,
+  }: { readonly found: Credential; readonly secrets: Credential["secrets"]; rotate: boolean },
+): void {
+  const missing = S3_HALVES.find((each) => !secrets.has(each));
+  if (missing === undefined || S3_HALVES.every((each) => !secrets.has(each)) || !found.secrets.has(missing))
+    return;
+  throw new PbError("usage", `${displayPath(name)} would be left without its ${missing}`, {
+    hint: rotate
+      ? `give all of a new key, or change one part: pb credentials edit ${name} --stdin NAME`
+      : "remove both",
+  });
+}
+
+const S3_HALVES = ["access_key_id", "secret_access_key"] as const;
 
 function infoOf({ secrets, ...rest }: Credential, usedBy: readonly string[]): CredentialInfo {
   return { ...rest, secrets: [...secrets.keys()], usedBy };
