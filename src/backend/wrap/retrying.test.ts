@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { PbError } from "../../model/error.ts";
-import { retried } from "./retrying.ts";
+import type { ChunkAccess } from "../chunks.ts";
+import { retried, retryingChunks } from "./retrying.ts";
 
 const never = new AbortController().signal;
 
@@ -14,9 +15,9 @@ function failing(times: number, error: PbError) {
   return { run, calls: () => calls };
 }
 
-describe("a call is repeated", () => {
-  const lost = new PbError("connection_lost", "reset");
+const lost = new PbError("connection_lost", "reset");
 
+describe("a call is repeated", () => {
   it("with growing waits, of which a random part is waited", async () => {
     const { run } = failing(4, lost);
     const waits: number[] = [];
@@ -52,4 +53,33 @@ describe("a call is repeated", () => {
     const onRetry = () => setTimeout(() => stop.abort(), 5);
     await expect(retried(run, { signal: stop.signal, onRetry })).rejects.toMatchObject({ code: "aborted" });
   });
+});
+
+it("an endpoint that fails again and again by itself is asked once for each further call, until one succeeds", async () => {
+  let [calls, works] = [0, false];
+  let error = new PbError("io_error", "500", { retryable: true });
+  const access = {
+    maxCalls: 1,
+    async writeWhole() {
+      calls += 1;
+      if (!works) throw error;
+      return { how: "size" };
+    },
+  } as unknown as ChunkAccess;
+  const { writeWhole } = retryingChunks(access, { attempts: 2, baseMs: 1 });
+  const options = { signal: never } as Parameters<typeof writeWhole>[2];
+  const asked = async () => {
+    calls = 0;
+    await writeWhole("f", new Uint8Array(), options).catch(() => undefined);
+    return calls;
+  };
+  for (let each = 0; each < 16; each += 1) expect(await asked()).toBe(3);
+  expect([await asked(), await asked()]).toEqual([1, 1]);
+  works = true;
+  expect(await asked()).toBe(1);
+  works = false;
+  expect(await asked()).toBe(3);
+  // One that is away may come back.
+  error = lost;
+  for (let each = 0; each < 20; each += 1) expect(await asked()).toBe(3);
 });

@@ -54,9 +54,26 @@ export async function retried<T>(
   }
 }
 
-/** Every call of the access, of its sources and sinks, repeated where that may help. */
+/** So many calls in a row that an endpoint failed by itself, each as often as it was tried, and the rest are tried once. */
+const HOPELESS = 16;
+
+/**
+ * Every call of the access, of its sources and sinks, repeated where that may help. An endpoint whose own failure (`io_error`: a full disk behind a "500") does not
+ * pass is asked once for each further call, until one succeeds: of a hundred thousand files none would arrive, each after seconds of waiting. One that is away is waited for.
+ */
 export function retryingChunks(access: ChunkAccess, options: RetryOptions = {}): ChunkAccess {
-  const again = <T>(signal: AbortSignal, run: () => Promise<T>) => retried(run, { ...options, signal });
+  let hopeless = 0;
+  const again = async <T>(signal: AbortSignal, run: () => Promise<T>) => {
+    const tries = hopeless < HOPELESS ? {} : { attempts: 0 };
+    try {
+      const result = await retried(run, { ...options, ...tries, signal });
+      hopeless = 0;
+      return result;
+    } catch (error) {
+      if (error instanceof PbError && error.retryable && error.code === "io_error") hopeless += 1;
+      throw error;
+    }
+  };
   const { setFolder, link, removeBegun, readWholeInto } = access;
   return {
     maxCalls: access.maxCalls,
