@@ -287,6 +287,26 @@ describe("servers and remotes", () => {
     expect((await cli(["remote", "list"], { remotes: [] })).stderr).toContain("pb remote add");
   });
 
+  test.each([
+    [{}, "read, write"],
+    [{ readOnly: true }, "read"],
+    [{ byToken: true }, "by token"],
+    [{ byToken: true, scopes: ["pb:write:a"] }, "by token: read, write"],
+    [{ byToken: true, scopes: ["pb:read:a"], readOnly: true }, "by token: read"],
+    [{ byToken: true, scopes: [], readOnly: true }, "by token: nothing"],
+  ] as const)("the access of a server known by %j", async (known, access) => {
+    const box = {
+      name: "box",
+      type: "pb",
+      address: "h:1",
+      fingerprint: "ab",
+      clientId: "",
+      path: "/",
+    } as const;
+    const remotes = [{ ...box, readOnly: false, expiresAt: "", ...known }];
+    expect((await cli(["remote", "list"], { remotes })).stdout).toMatch(new RegExp(` h:1 +${access} +/ `));
+  });
+
   test("doctor: a fix per line, the worst of what failed makes the exit code", async () => {
     const checks = [
       { name: "clock", status: "ok", detail: "within 2 ms" },

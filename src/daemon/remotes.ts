@@ -4,6 +4,7 @@ import type { Backend } from "../backend/backend.ts";
 import { expiresAt, parseCertificate } from "../credential/certificate.ts";
 import { type EndpointRemote, openEndpointRemotes } from "../credential/endpoint-remotes.ts";
 import { decodeInvite } from "../credential/invite.ts";
+import { wordsOf } from "../credential/jwt/told.ts";
 import { checkRemoteName, openRemoteTables, taken, unknownRemote } from "../credential/remote-tables.ts";
 import { openRemotes, type Remote, type RemoteKeys } from "../credential/remotes.ts";
 import { openVault, type Vault } from "../credential/vault/vault.ts";
@@ -41,7 +42,22 @@ export function createRemoteActions(options: RemoteActionsOptions): RemoteAction
     if (endpoint) return endpointInfo(endpoint);
     const remote = (await store.list()).find((each) => each.name === name);
     if (!remote) throw unknownRemote(name, (await openRemoteTables(home).read()).keys());
-    return infoOf(remote, await keysOf(remote));
+    return serverInfo(remote);
+  }
+
+  async function serverInfo(remote: Remote): Promise<RemoteInfo> {
+    return { ...infoOf(remote, await keysOf(remote)), ...(remote.byToken && (await tokenInfo(remote.name))) };
+  }
+
+  /** Nobody is asked for a passphrase to see a list. */
+  async function tokenInfo(name: string): Promise<Partial<RemoteInfo>> {
+    try {
+      if ((await vault.state()).locked) return {};
+      const token = (await vault.get(name))?.secrets.get("token");
+      return (token && wordsOf(token.reveal())) ?? {};
+    } catch {
+      return {};
+    }
   }
 
   async function keepSecrets(name: string, { secrets }: EndpointSpec): Promise<void> {
@@ -85,7 +101,7 @@ export function createRemoteActions(options: RemoteActionsOptions): RemoteAction
 
     async list() {
       const servers = await store.list();
-      const known = await Promise.all(servers.map(async (remote) => infoOf(remote, await keysOf(remote))));
+      const known = await Promise.all(servers.map(serverInfo));
       const all = [...known, ...(await endpoints.list()).map(endpointInfo)];
       return all.sort((a, b) => (a.name < b.name ? -1 : 1));
     },

@@ -117,6 +117,22 @@ describe("a client with a token", () => {
     await expect(names(odd, "")).rejects.toThrow(error("unauthenticated"));
   });
 
+  it("is listed with what its token says of itself, where the store is open", async () => {
+    const listed = async ({ home, vault }: Awaited<ReturnType<typeof clientWith>>) =>
+      (await createRemoteActions({ home, vault }).list())[0];
+    const reader = await tokenFor(["pb:read:data"]);
+    const client = await clientWith(reader.token);
+    const says = { byToken: true, readOnly: true, scopes: ["pb:read:data"], expiresAt: reader.expiresAt };
+    expect(await listed(client)).toMatchObject(says);
+    const writer = await clientWith((await tokenFor(["pb:read:data", "pb:write:out"])).token);
+    expect(await listed(writer)).toMatchObject({ readOnly: false });
+    expect(await listed(await clientWith(new Secret("opaque")))).not.toHaveProperty("scopes");
+    await client.vault.lock("phrase");
+    expect(await listed({ ...client, vault: openVault({ folder: client.home }) })).not.toHaveProperty(
+      "scopes",
+    );
+  });
+
   it("needs the fingerprint of the server, and a token", async () => {
     const home = join(await testFolder(), "home");
     const actions = createRemoteActions({ home, vault: openVault({ folder: home }) });

@@ -14,11 +14,13 @@ export interface RemoteInfo {
   /** SHA-256 of the CA certificate, lower-case hex; from here on "" where it is no Packetboat server. */
   readonly fingerprint: string;
   readonly clientId: string;
-  /** Of an invite; what a token gives (`byToken`) the server alone knows. */
+  /** Of an invite; of a token (`byToken`) as `scopes` says. */
   readonly readOnly: boolean;
   readonly byToken?: true;
+  /** What the token says of itself, where it can be read without a passphrase; what it gives the server alone knows. */
+  readonly scopes?: readonly string[];
   readonly path: string;
-  /** ISO 8601; of the client certificate. */
+  /** ISO 8601; of the client certificate, or of the token. */
   readonly expiresAt: string;
   /** Of remotes that are no Packetboat servers. */
   readonly settings?: Readonly<Record<string, Setting>>;

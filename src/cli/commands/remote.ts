@@ -57,11 +57,13 @@ function remoteTable(remotes: readonly RemoteInfo[]): string {
   return formatTable(columns, rows);
 }
 
-/** An endpoint that is no server of ours says it to nobody. */
-function accessOf({ type, readOnly, byToken }: RemoteInfo): string {
+/** An endpoint that is no server of ours says it to nobody; of a token its own word stands here. */
+function accessOf({ type, readOnly, byToken, scopes }: RemoteInfo): string {
   if (type !== "pb") return "";
-  if (byToken) return "by token";
-  return readOnly ? "read" : "read, write";
+  const access = readOnly ? "read" : "read, write";
+  if (!byToken) return access;
+  if (scopes === undefined) return "by token";
+  return `by token: ${scopes.length === 0 ? "nothing" : access}`;
 }
 
 function showCommand(host: CommandHost): Command {

@@ -15,9 +15,13 @@ export function accessOf(scopes: readonly string[]): RootAccess[] {
   return [...access].map(([root, write]) => ({ root: root === "/" ? "" : root, write }));
 }
 
+export function isOurs(scope: string): boolean {
+  return SCOPE.test(scope);
+}
+
 /** @throws PbError `usage` for one that is none of ours */
 export function checkScopes(scopes: readonly string[]): void {
-  const wrong = scopes.find((scope) => !SCOPE.test(scope));
+  const wrong = scopes.find((scope) => !isOurs(scope));
   if (scopes.length > 0 && wrong === undefined) return;
   throw new PbError(
     "usage",
