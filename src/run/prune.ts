@@ -1,4 +1,6 @@
-import { PbError } from "../model/error.ts";
+import type { Backend } from "../backend/backend.ts";
+import { type ErrorCode, PbError } from "../model/error.ts";
+import { formatLocation } from "../model/location.ts";
 import { displayPath, joinPath } from "../model/path.ts";
 import type { Fed, FeedReport } from "./feed.ts";
 import { belowRoot } from "./request.ts";
@@ -28,11 +30,18 @@ export async function pruneFolders(options: PruneOptions): Promise<number> {
     } catch (cause) {
       const error = PbError.from(cause, "io_error", { path: at });
       if (error.code === "aborted") throw error;
-      if (error.code === "not_empty") kept.push(`${displayPath(at)}: ${error.message}`);
+      if (STAYS.has(error.code)) kept.push(`${displayPath(nameOf(backend, at))}: ${error.message}`);
       else if (error.code !== "not_found") options.report.error(error);
     }
   }
   if (kept.length > 0)
     options.report.notice("kept-folders", `${kept.length} of the source's folders stay: ${kept[0]}`);
   return removed;
+}
+
+/** What a web server shows as a folder is none that could be removed. */
+const STAYS: ReadonlySet<ErrorCode> = new Set(["not_empty", "unsupported"]);
+
+function nameOf({ name }: Backend, path: string): string {
+  return name === "" ? path : formatLocation({ kind: "remote", remote: name, path });
 }

@@ -65,10 +65,15 @@ describe.skipIf(why !== undefined)(`a web server${why ? ` (SKIPPED: ${why})` : "
     expect([remove.code, remove.stderr]).toEqual([1, expect.stringContaining("--recursive")]);
     const args = ["move", "dav:x", `${to}/x`];
     const { stderr } = mustPass(args, await pb(args, { home }));
-    expect(stderr).toContain("2 of the source's folders stay");
+    expect(stderr).toContain("2 of the source's folders stay: dav:/x/sub: ");
     expect(await readFile(join(to, "x/sub/g"), "utf8")).toBe("x/sub/g");
     expect(await readFile(join(root, "x/.secret"), "utf8")).toBe("x/.secret");
     expect(await readdir(join(root, "x"))).toEqual([".secret", "sub"]);
+    expect(await readdir(join(root, "x/sub"))).toEqual([]);
+    // By HTTP alone there are no folders.
+    await writeFile(join(root, "x/sub/h"), "h");
+    const web = ["move", `${server.url}x/sub`, `${to}/web`];
+    expect(mustPass(web, await pb(web, { home })).stderr).toContain("1 of the source's folders stay");
     expect(await readdir(join(root, "x/sub"))).toEqual([]);
   });
 
