@@ -4,7 +4,7 @@ import { statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { PbError } from "../../model/error.ts";
 import { fileError } from "../files.ts";
-import { parseKeys, type VerifyKey } from "./keys.ts";
+import { isEmptySet, parseKeys, type VerifyKey } from "./keys.ts";
 
 export interface Issuer {
   /** What tokens must name as `iss`; undefined: the keys alone say who it is. */
@@ -95,7 +95,9 @@ function urlIssuer(
 
   async function ask(): Promise<readonly VerifyKey[]> {
     const where = isJwks ? url.href : await discover(name);
-    known = parseKeys(await fetchText(where), where);
+    const text = await fetchText(where);
+    // At the start a set without keys is somebody's mistake; later it ends what was signed with those it had.
+    known = known !== undefined && isEmptySet(text) ? [] : parseKeys(text, where);
     return known;
   }
 

@@ -40,6 +40,16 @@ export function parseKeys(text: string, source: string): VerifyKey[] {
   throw bad(source, "it holds no public key for signatures");
 }
 
+/** A JWKS with no key at all: its owner has withdrawn every one, which is an answer and not a fault. */
+export function isEmptySet(text: string): boolean {
+  try {
+    const { keys } = Object(JSON.parse(text));
+    return Array.isArray(keys) && keys.length === 0;
+  } catch {
+    return false;
+  }
+}
+
 function fromPem(text: string, source: string): VerifyKey[] {
   const blocks = text.match(/-----BEGIN ([A-Z ]+)-----[^-]+-----END \1-----/g) ?? [];
   return blocks.map((pem) => {

@@ -362,6 +362,28 @@ describe("keys", () => {
     expect(asked).toBe(2);
   });
 
+  it("of a URL are none when its set has become empty, and an empty one at the start is refused", async () => {
+    const key = { ...ed.publicKey.export({ format: "jwk" }), kid: "1" };
+    let keys: (typeof key)[] = [];
+    await using server = await answering((_request, response) => {
+      response.end(JSON.stringify({ keys }));
+    });
+    using clock = stoppedClock();
+    const issuers = [`${server.base}/jwks`];
+    const all = openTokens({ state: folder, server: SERVER, issuers, audiences: [AUDIENCE] });
+    await expect(all.check()).rejects.toThrow(error("invalid_argument"));
+    keys = [key];
+    const token = await sign(ed.privateKey, { alg: "EdDSA", kid: "1" });
+    const { grant = "" } = await all.admit(token);
+    keys = [];
+    clock.pass(300_001);
+    await expect(all.admit(token)).rejects.toThrow(error("token_invalid"));
+    expect(all.stands(grant)).toBe(false);
+    keys = [key];
+    clock.pass(300_001);
+    await all.admit(token);
+  });
+
   it("of a URL count as long as is said, and an issuer that was away is asked sooner", async () => {
     const keys = [{ ...ed.publicKey.export({ format: "jwk" }), kid: "1" }];
     let asked = 0;
