@@ -133,7 +133,8 @@ export async function serve({ options, env, defaultState, parts }: ServeRequest)
   cleanup.defer(stopRenewal);
 
   const bound = { host: listener.host, port: listener.port };
-  await writeBound(join(settings.state, "bound.json"), { ...bound, advertise: settings.advertise });
+  const roots = parseRoots(settings.roots).map(({ name }) => name);
+  await writeBound(join(settings.state, "bound.json"), { ...bound, advertise: settings.advertise, roots });
   const { isNew, fingerprint } = state;
   const { advertise } = settings;
   const invite = await makeFirstInvite({

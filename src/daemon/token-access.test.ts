@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -115,6 +115,20 @@ describe("a client with a token", () => {
     await expect(names(damaged, "")).rejects.toThrow(error("token_invalid"));
     const { backend: odd } = await clientWith(new Secret("not a token"));
     await expect(names(odd, "")).rejects.toThrow(error("unauthenticated"));
+  });
+
+  it("is given no token for a root that the server does not have", async () => {
+    const wrong = { code: "usage", message: expect.stringContaining("it has data, out, hidden") };
+    await expect(tokenFor(["pb:read:data", "pb:write:uot"])).rejects.toMatchObject(wrong);
+    await expect(tokenFor(["pb:read:/"])).rejects.toMatchObject(wrong);
+    await expect(tokenFor(["pb:read:*"])).resolves.toMatchObject({ subject: "ci" });
+    // Of a server that wrote none, or has not run: nothing is known.
+    const file = join(server.state, "bound.json");
+    const { roots: _, ...older } = JSON.parse(await readFile(file, "utf8")) as Record<string, unknown>;
+    await writeFile(file, JSON.stringify(older));
+    await expect(tokenFor(["pb:write:uot"])).resolves.toMatchObject({ subject: "ci" });
+    await rm(file);
+    await expect(tokenFor(["pb:write:uot"])).resolves.toMatchObject({ subject: "ci" });
   });
 
   it("is listed with what its token says of itself, where the store is open", async () => {

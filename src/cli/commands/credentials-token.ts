@@ -19,7 +19,7 @@ const collect = (value: string, before?: readonly string[]) => [...(before ?? []
 const NOTES = `
 Run it where the server's state is. The token is printed on standard output, and its holder has the access of its
 scopes until it ends: pb:read:ROOT and pb:write:ROOT, where ROOT is a root's name, / the one without a name, * all.
-A name is not looked up: a server has the roots that it is started with.
+Roots are those that the server was started with last.
 
   pb credentials token --subject ci --scope pb:write:builds --expires 1h
   pb remote add box pb://HOST:PORT --set fingerprint=HEX --stdin token < token`;
