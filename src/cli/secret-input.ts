@@ -7,6 +7,7 @@ import { type Command, Option } from "commander";
 import { Secret } from "../model/endpoint.ts";
 import { PbError } from "../model/error.ts";
 import type { Shell } from "./context.ts";
+import { untilInputEnds } from "./prompt.ts";
 import { canAsk, type Terminal } from "./terminal.ts";
 
 export interface SecretFlags {
@@ -42,13 +43,18 @@ export async function readSecrets(shell: Shell, flags: SecretFlags): Promise<Map
   }
   if (flags.stdin !== undefined) await readStandardInput(shell, { name: flags.stdin, secrets });
   const token = secrets.get("token")?.reveal();
-  if (token === undefined || TOKEN.test(token)) return secrets;
+  if (token === undefined) return secrets;
+  if (token.length > MAX_TOKEN_CHARS)
+    throw new PbError("usage", `what was given as the token is too long: ${token.length} characters`);
+  if (TOKEN.test(token)) return secrets;
   throw new PbError(
     "usage",
     "what was given as the token is none: it has blanks, line ends or other characters",
   );
 }
 
+/** What servers take. */
+const MAX_TOKEN_CHARS = 8 * 1024;
 /** As it goes into a header: RFC 6750, section 2.1, with what issuers of their own use besides. */
 const TOKEN = /^[\x21-\x7e]+$/;
 
@@ -96,7 +102,8 @@ export async function askSecret(
   if (!canAsk(terminal)) throw new PbError("usage", `${question}: nobody to ask; give ${instead}`);
   const { password, isCancel } = await import("@clack/prompts");
   const { stdin: input, stderr: output } = terminal;
-  const answer = await password({ message: question, input, output, signal });
+  using asking = untilInputEnds(input, signal);
+  const answer = await password({ message: question, input, output, signal: asking.signal });
   if (!isCancel(answer)) {
     // ENTER on an empty line is no secret: kept, it would be sent as an empty password.
     if (!answer) throw new PbError("usage", `${question}: nothing was typed; nothing was changed`);

@@ -8,6 +8,7 @@ import { ENDPOINT_KINDS, type EndpointKind, Secret, type Setting } from "../mode
 import { KINDS, problemOf, type SettingSpec } from "../model/endpoint-kinds.ts";
 import { PbError } from "../model/error.ts";
 import type { Shell } from "./context.ts";
+import { untilInputEnds } from "./prompt.ts";
 import { settingOf, type Wish } from "./words/setting.ts";
 
 export interface Answers extends Wish {
@@ -28,7 +29,8 @@ export async function askForRemote(
   shell: Shell,
   known: Partial<Wish> & { readonly secrets: ReadonlyMap<string, Secret> },
 ): Promise<Answers | Invited> {
-  const questions = new Questions(shell, await import("@clack/prompts"));
+  using asking = untilInputEnds(shell.terminal.stdin, shell.signal);
+  const questions = new Questions({ ...shell, signal: asking.signal }, await import("@clack/prompts"));
   const kind = known.kind ?? (await questions.kind());
   if (kind === "pb") return { invite: await questions.invite() };
   const settings: Record<string, Setting> = { ...known.settings };

@@ -5,7 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { mustPass, type Pair, pb, startPair } from "./harness.ts";
 import { PB } from "./lib/process.ts";
-import { CTRL_C, DOWN, ENTER, hasPty, onPty } from "./lib/pty.ts";
+import { CTRL_C, CTRL_D, DOWN, ENTER, hasPty, onPty } from "./lib/pty.ts";
 import { foundIn } from "./lib/secret-watch.ts";
 
 const typed = (text = "") => `${text}${ENTER}`;
@@ -32,6 +32,22 @@ describe.skipIf(!hasPty())(`on a terminal${hasPty() ? "" : " (SKIPPED: script is
     );
   });
   afterAll(() => pair?.[Symbol.asyncDispose]());
+
+  test("Ctrl-D at any question: 130, and nothing is stored", async () => {
+    for (const [args, question] of [
+      ["nas", "What kind of place"],
+      ["nas sftp", "host name"],
+    ] as const) {
+      const wizard = add(args);
+      await wizard.answer(question, CTRL_D);
+      expect([args, await wizard.end()]).toEqual([args, 130]);
+      expect(wizard.shown()).toContain("nothing was added");
+    }
+    const show = onPty(`'${PB}' credentials lock`, { env: { PB_HOME: home, HOME: home } });
+    await show.answer("New passphrase", CTRL_D);
+    expect(await show.end()).toBe(130);
+    expect(show.shown()).toContain("nothing was changed");
+  });
 
   test("Ctrl-C at any question: 130, and nothing is stored", async () => {
     const first = add("nas");

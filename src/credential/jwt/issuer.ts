@@ -2,6 +2,7 @@
 
 import { statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { PbError } from "../../model/error.ts";
 import { fileError } from "../files.ts";
 import { isEmptySet, parseKeys, type VerifyKey } from "./keys.ts";
@@ -20,6 +21,8 @@ export const DEFAULT_REFRESH_SECONDS = 300;
 /** Not more often than this, whatever tokens name; and so soon again when the issuer was not there. */
 const COOLDOWN_MS = 30_000;
 const TIMEOUT_MS = 10_000;
+/** A call waits no longer for keys to be asked for again. */
+const PATIENCE_MS = 3_000;
 /** A JWKS has a few KiB. */
 const MAX_BYTES = 1024 * 1024;
 
@@ -125,10 +128,12 @@ function urlIssuer(
     name: isJwks ? undefined : name,
     async keys(unknown = false) {
       const nowMs = performance.now();
-      if (known === undefined || nowMs > dueMs || (unknown && nowMs - askedAtMs > cooldownMs)) {
-        return again();
-      }
-      return known;
+      const isDue = nowMs > dueMs || (unknown && nowMs - askedAtMs > cooldownMs);
+      if (known !== undefined && !isDue) return known;
+      const asked = again();
+      if (known === undefined) return asked;
+      // What it says later counts from then on.
+      return Promise.race([asked, sleep(PATIENCE_MS, known, { ref: false })]);
     },
     has(id) {
       if (performance.now() > dueMs) again().catch(() => undefined);

@@ -180,6 +180,17 @@ describe("a token", () => {
     await expect(tokens().admit(token)).rejects.toThrow(error("token_invalid"));
   });
 
+  it("of one of several issuers is told what is wrong by the one that has signed it", async () => {
+    const others = [file, join(folder, "other.pem")];
+    await writeFile(file, pem(ed.publicKey));
+    await writeFile(others[1] ?? "", pem(generateKeyPairSync("ed25519").publicKey));
+    const old = await sign(ed.privateKey, { alg: "EdDSA", exp: Math.floor(Date.now() / 1000) - 60 });
+    for (const issuers of [others, others.toReversed()]) {
+      const all = openTokens({ state: folder, server: SERVER, issuers, audiences: [AUDIENCE] });
+      await expect(all.admit(old)).rejects.toThrow(error("token_expired"));
+    }
+  });
+
   it("does not stand any more when it has ended, its key is gone, or it was revoked", async () => {
     let now = Date.now();
     const all = tokens(() => now);
@@ -382,6 +393,28 @@ describe("keys", () => {
     keys = [key];
     clock.pass(300_001);
     await all.admit(token);
+  });
+
+  it("of a URL that are known serve while its server does not answer, and what it says then counts", async () => {
+    const key = { ...ed.publicKey.export({ format: "jwk" }), kid: "1" };
+    let answer: (() => void) | undefined;
+    let isFirst = true;
+    await using server = await answering((_request, response) => {
+      const keys = isFirst ? [key] : [];
+      answer = () => response.end(JSON.stringify({ keys }));
+      if (isFirst) answer();
+      isFirst = false;
+    });
+    using clock = stoppedClock();
+    const issuers = [`${server.base}/jwks`];
+    const all = openTokens({ state: folder, server: SERVER, issuers, audiences: [AUDIENCE] });
+    const token = await sign(ed.privateKey, { alg: "EdDSA", kid: "1" });
+    const { grant = "" } = await all.admit(token);
+    clock.pass(300_001);
+    // It would be given up after ten seconds.
+    expect((await all.admit(token)).grant).toBe(grant);
+    answer?.();
+    await expect.poll(() => all.stands(grant)).toBe(false);
   });
 
   it("of a URL count as long as is said, and an issuer that was away is asked sooner", async () => {

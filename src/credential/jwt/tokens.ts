@@ -108,7 +108,8 @@ export function openTokens(options: TokensOptions): Tokens {
         try {
           return { ...(await verified(token, { key, trusted: each })), keyId: key.id, issuer: each.issuer };
         } catch (error) {
-          failure = PbError.from(error, "token_invalid");
+          // Of two issuers the one that has signed it says what is wrong with it.
+          if (failure === undefined || !isForeign(error)) failure = PbError.from(error, "token_invalid");
         }
       }
     }
@@ -164,6 +165,13 @@ export function openTokens(options: TokensOptions): Tokens {
       for (const { issuer, own: isOwn } of trusted) if (!isOwn) await issuer.keys();
     },
   };
+}
+
+/** The key is another's. */
+function isForeign(error: unknown): boolean {
+  const cause =
+    error instanceof PbError ? (error.cause as { readonly code?: unknown } | undefined) : undefined;
+  return cause?.code === "ERR_JWS_SIGNATURE_VERIFICATION_FAILED";
 }
 
 interface Claims extends Readonly<Record<string, unknown>> {

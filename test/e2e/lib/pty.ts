@@ -7,6 +7,7 @@ import { untilTrue } from "./running.ts";
 export const hasPty = () => spawnSync("script", ["--version"]).status === 0;
 
 export const CTRL_C = "\x03";
+export const CTRL_D = "\x04";
 export const ENTER = "\r";
 export const DOWN = "\x1b[B";
 
