@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { type Command, Option } from "commander";
+import { MAX_TOKEN_CHARS } from "../model/actions.ts";
 import { Secret } from "../model/endpoint.ts";
 import { PbError } from "../model/error.ts";
 import type { Shell } from "./context.ts";
@@ -53,8 +54,6 @@ export async function readSecrets(shell: Shell, flags: SecretFlags): Promise<Map
   );
 }
 
-/** What servers take. */
-const MAX_TOKEN_CHARS = 8 * 1024;
 /** As it goes into a header: RFC 6750, section 2.1, with what issuers of their own use besides. */
 const TOKEN = /^[\x21-\x7e]+$/;
 

@@ -6,6 +6,9 @@
 import type { EndpointKind, Secret, Setting } from "./endpoint.ts";
 import type { ErrorCode } from "./error.ts";
 
+/** Of the longest token that a server looks at: a header line of HTTP/2 holds 16 KiB there. */
+export const MAX_TOKEN_CHARS = 8 * 1024;
+
 export interface RemoteInfo {
   readonly name: string;
   readonly type: EndpointKind;

@@ -110,12 +110,12 @@ export interface About {
 /** A refusal as a `PbError`. 550 says no more than "no": who knows more asks first. */
 export function ftpError(error: unknown, { path, peer }: About): PbError {
   if (error instanceof FtpRefusal) {
-    const { code, retryable } = meaning(error.code);
+    const { code, retryable, hint } = meaning(error.code);
     return new PbError(code, `the FTP server says: ${displayPath(error.said)} (${error.code})`, {
       path,
       peer,
       cause: error,
-      ...(WRITING.has(error.code) && { hint: FULL }),
+      ...(hint && { hint }),
       ...(retryable === undefined ? {} : { retryable }),
     });
   }
@@ -124,13 +124,19 @@ export function ftpError(error: unknown, { path, peer }: About): PbError {
   return known.about({ path, peer: known.peer ?? peer });
 }
 
-/** "Local error in processing", "insufficient storage space", "exceeded storage allocation": vsftpd says the first of a full disk. */
-const WRITING: ReadonlySet<number> = new Set([451, 452, 552]);
+interface Meaning {
+  readonly code: PbError["code"];
+  readonly retryable?: boolean;
+  readonly hint?: string;
+}
+
 const FULL = "look whether the server's disk is full, or a quota used up";
 
 /** RFC 959 section 4.2.1. */
-function meaning(code: number): { readonly code: PbError["code"]; readonly retryable?: boolean } {
-  if (code === 452 || code === 552) return { code: "no_space" };
+function meaning(code: number): Meaning {
+  if (code === 452 || code === 552) return { code: "no_space", hint: FULL };
+  // "Local error in processing": vsftpd says it of a full disk, too.
+  if (code === 451) return { code: "io_error", retryable: true, hint: FULL };
   if (code === 530 || code === 532) return { code: "unauthenticated" };
   if (code === 550) return { code: "permission_denied" };
   if (code === 553) return { code: "invalid_path" };

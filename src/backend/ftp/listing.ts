@@ -1,6 +1,6 @@
 /** What servers write for a folder: the machine's form (RFC 3659 section 7), that of `ls -l`, and that of DOS. Text is latin1. */
 
-import type { Entry, EntryKind } from "../../model/entry.ts";
+import { type Entry, type EntryKind, untold } from "../../model/entry.ts";
 import { pathText } from "../../model/path.ts";
 
 /** Of a line that is none of these forms: undefined. */
@@ -177,5 +177,6 @@ function ownerOf(owner: string | undefined, group: string | undefined) {
 function entry(found: Omit<Entry, "mode"> & { readonly mode: number | undefined }): Entry {
   const size = found.kind === "file" && Number.isSafeInteger(found.size) ? found.size : 0;
   if (found.mode !== undefined) return { ...found, size, mode: found.mode };
-  return { ...found, size, mode: found.kind === "directory" ? 0o755 : 0o644, modeUnknown: true };
+  const { mode, modeUnknown } = untold(found.kind === "directory" ? "directory" : "file");
+  return { ...found, size, mode, modeUnknown };
 }

@@ -9,8 +9,8 @@ import {
 import { type Entry, untold } from "../../model/entry.ts";
 import { PbError } from "../../model/error.ts";
 import type { Reply } from "../exchange.ts";
-import { type Context, type ObjectHead, request } from "./context.ts";
-import { isNotFound, s3Error } from "./errors.ts";
+import { type About, type Context, type ObjectHead, request } from "./context.ts";
+import { isNotFound } from "./errors.ts";
 import { nameOf, type Place, parentOf, prefixOf } from "./place.ts";
 import { METADATA, mtimeIn, mtimeOf } from "./times.ts";
 
@@ -30,7 +30,7 @@ export async function headObject(
   } catch (error) {
     if (isNotFound(error)) return undefined;
     const command = new GetObjectCommand({ Bucket: place.bucket, Key: place.key, Range: "bytes=0-0" });
-    throw await inWords(context, error, async (options) => {
+    throw await inWords(context, { path: place.path, signal, refused: error }, async (options) => {
       const { Body } = await context.client.send(command, options);
       (Body as Partial<Readable> | undefined)?.destroy?.();
     });
@@ -42,19 +42,18 @@ export async function headObject(
  * of an access key that it does not know 404, of everything.)
  */
 async function inWords(
-  { name, closing }: Context,
-  refused: unknown,
+  context: Context,
+  { path, signal: caller, refused }: About & { readonly refused: unknown },
   ask: (options: { readonly abortSignal: AbortSignal }) => Promise<unknown>,
 ): Promise<PbError> {
   const error = PbError.from(refused);
   if (error.code !== "permission_denied" && error.code !== "not_found") return error;
-  try {
-    await ask({ abortSignal: AbortSignal.any([closing, AbortSignal.timeout(WORDS_TIMEOUT_MS)]) });
-  } catch (caught) {
-    const said = s3Error(caught, { path: error.path ?? "", peer: name });
-    if (REFUSALS.has(said.code)) return said;
-  }
-  return error;
+  const signal = AbortSignal.any([caller, AbortSignal.timeout(WORDS_TIMEOUT_MS)]);
+  const said = await request(context, { path, signal }, ask).then(
+    () => undefined,
+    (cause: unknown) => PbError.from(cause),
+  );
+  return said && REFUSALS.has(said.code) ? said : error;
 }
 
 const WORDS_TIMEOUT_MS = 10_000;
@@ -103,7 +102,9 @@ export async function isFolder(context: Context, place: Place, signal: AbortSign
         context.client.send(new HeadBucketCommand({ Bucket: bucket }), options),
       ).catch(async (error: unknown) => {
         const command = new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 });
-        throw await inWords(context, error, (options) => context.client.send(command, options));
+        throw await inWords(context, { path, signal, refused: error }, (options) =>
+          context.client.send(command, options),
+        );
       });
       return true;
     }

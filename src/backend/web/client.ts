@@ -509,19 +509,15 @@ async function* piecesOf(
   { limit, at }: { readonly limit: number; readonly at: Hop["at"] },
 ): AsyncIterable<Uint8Array> {
   let size = 0;
-  const pieces = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   try {
-    while (true) {
-      const { value, done } = await pieces.next().catch((error: unknown) => {
-        throw transportError(error, at);
-      });
-      if (done) return;
-      size += value.length;
+    // Who takes no more ends the body, too.
+    for await (const piece of body as AsyncIterable<Buffer>) {
+      size += piece.length;
       if (size > limit)
         throw new PbError("protocol_violation", `${at.peer}: an answer of more than ${limit} bytes`, at);
-      yield value;
+      yield piece;
     }
-  } finally {
-    body.destroy();
+  } catch (error) {
+    throw transportError(error, at);
   }
 }

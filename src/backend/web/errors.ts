@@ -39,8 +39,8 @@ const HINTS: Readonly<Record<number, string>> = {
   401: "check the remote's user, password or token",
   403: "the remote's user, or who is none, has no right to this there",
   405: "the server does not allow this here: it may be for reading only",
-  500: "the server's log says why; a full disk is a usual reason",
   413: "the server takes no file so large (nginx: client_max_body_size)",
+  500: "the server's log says why; a full disk is a usual reason",
 };
 
 /** The server refused. @param retryAfter the header of this name */

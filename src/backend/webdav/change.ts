@@ -199,7 +199,8 @@ export async function removePath(
       throw error.about({ hint: "remove what is in it too: --recursive" });
     });
   }
-  const result = folder ? await count(client, { path, signal }) : { files: 1, directories: 0 };
+  const alone = folder ? { files: 0, directories: 1 } : { files: 1, directories: 0 };
+  const result = folder && recursive ? await count(client, { path, signal }) : alone;
   const answer = await client.send({ method: "DELETE", path, folder, signal });
   answer.drop();
   // What could not be removed is listed (RFC 4918 section 9.6.1).

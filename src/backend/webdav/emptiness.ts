@@ -21,41 +21,39 @@ export interface EmptyFolders {
 export function emptyFolders(client: WebClient): EmptyFolders {
   let showsHidden: boolean | undefined;
   return {
-    async need(asked) {
-      const { path, signal } = asked;
-      if (!(await listsNothing(client, asked))) throw notEmpty(client, path, "the folder is not empty");
+    async need({ path, signal }) {
+      const refuse = (words: string) => new PbError("not_empty", words, { path, peer: client.peer });
+      if ((await shown(client, { path, signal })).length > 0) throw refuse(FULL);
       if (showsHidden === undefined) {
         const name = partName(undefined);
-        const seen = await seenWith(client, { path, name, signal });
+        const seen = await shownWith(client, { path, name, signal });
         showsHidden = seen?.includes(name);
-        if (showsHidden && seen?.length !== 1) throw notEmpty(client, path, "the folder is not empty");
+        if (showsHidden && seen?.length !== 1) throw refuse(FULL);
       }
-      if (!showsHidden) throw notEmpty(client, path, UNSEEN);
+      if (!showsHidden) throw refuse(UNSEEN);
     },
   };
 }
 
+const FULL = "the folder is not empty";
 const UNSEEN =
   "names that begin with a dot are left out of this server's listings: whether the folder is empty can't be seen";
 
-const notEmpty = ({ peer }: WebClient, path: string, words: string) =>
-  new PbError("not_empty", words, { path, peer });
-
-async function listsNothing(client: WebClient, asked: Asked): Promise<boolean> {
+/** What the folder shows: names, and what is wrong with those that can't be taken for one. */
+async function shown(client: WebClient, asked: Asked): Promise<readonly string[]> {
   const { entries, errors } = await readFolder(client, "", asked);
-  return entries.length === 0 && errors.length === 0;
+  return [...entries.map(({ path }) => path), ...errors.map(({ message }) => message)];
 }
 
-/** The names that the folder shows while a file of this name is in it, which is gone afterwards. Undefined where none may be put. */
-async function seenWith(
+/** The same while a file of this name is in it, which is gone afterwards. Undefined where none may be put. */
+async function shownWith(
   client: WebClient,
   { path, name, signal }: Asked & { readonly name: string },
 ): Promise<readonly string[] | undefined> {
   const probe = joinPath(path, name);
   try {
     (await client.send({ method: "PUT", path: probe, body: new Uint8Array(), signal })).drop();
-    const { entries, errors } = await readFolder(client, "", { path, signal });
-    return [...entries.map((entry) => entry.path), ...errors.map(({ message }) => message)];
+    return await shown(client, { path, signal });
   } catch (cause) {
     const error = PbError.from(cause);
     if (NOT_TO_BE_PUT.has(error.code)) return undefined;

@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { lstatSync } from "node:fs";
+import { MAX_TOKEN_CHARS } from "../../model/actions.ts";
 import { errnoOf } from "../../model/errno.ts";
 import { PbError } from "../../model/error.ts";
 import type { Caller } from "../../model/identity.ts";
@@ -47,8 +48,6 @@ interface Accepted {
 }
 
 const GRANT = "token:";
-/** Bytes of the longest token that is looked at: a header line of HTTP/2 here holds 16 KiB. */
-const MAX_BYTES = 8 * 1024;
 /** Those that were not met for longest are verified again when they come. */
 const MAX_ACCEPTED = 4096;
 /** Clocks of issuer and server may differ so far for what is not valid yet; an end is an end. */
@@ -137,7 +136,7 @@ export function openTokens(options: TokensOptions): Tokens {
 
   return {
     async admit(token) {
-      if (token.length > MAX_BYTES) throw invalid("it is too long");
+      if (token.length > MAX_TOKEN_CHARS) throw invalid("it is too long");
       const grant = GRANT + createHash("sha256").update(token).digest("base64url");
       const known = accepted.get(grant);
       // What is trusted now counts, not what was when the token was seen first.
